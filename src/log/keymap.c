@@ -1,0 +1,141 @@
+/*
+ * Purpose: the sets the image needs (paths seen, files read, contents known).
+ * Owns: copies of the keys, in one growing byte area, so that 5,000 keys are a few allocations.
+ * Invariants: open addressing with linear probing, at most half full; a slot with hash 0 is free.
+ */
+#include "keymap.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include <xxhash.h>
+
+#include "evlog_wire.h"
+
+#define KEYMAP_FIRST_SLOTS 256
+
+struct slot {
+	uint64_t hash;
+	uint64_t value;
+	size_t key_offset;
+	size_t key_size;
+};
+
+struct keymap {
+	struct slot *slots;
+	size_t slot_count;
+	size_t used;
+	uint64_t seed; /* random: the keys of a hostile log shall not choose their slots */
+	struct evlog_buf keys;
+};
+
+int keymap_create(struct keymap **ret_map)
+{
+	struct keymap *map = calloc(1, sizeof(*map));
+
+	if (!map)
+		return -ENOMEM;
+	map->slot_count = KEYMAP_FIRST_SLOTS;
+	map->slots = calloc(map->slot_count, sizeof(*map->slots));
+	if (!map->slots) {
+		free(map);
+		return -ENOMEM;
+	}
+	if (getrandom(&map->seed, sizeof(map->seed), GRND_NONBLOCK) < 0)
+		map->seed = (uint64_t)(uintptr_t)map;
+	*ret_map = map;
+	return 0;
+}
+
+void keymap_destroy(struct keymap *map)
+{
+	if (!map)
+		return;
+	evlog_buf_finish(&map->keys);
+	free(map->slots);
+	free(map);
+}
+
+static uint64_t key_hash(const struct keymap *map, const void *key, size_t size)
+{
+	uint64_t hash = XXH64(key, size, map->seed);
+
+	return hash ? hash : 1;
+}
+
+/* The slot that holds the key, or the free one where it would go. */
+static struct slot *slot_find(const struct keymap *map, uint64_t hash, const void *key, size_t size)
+{
+	size_t mask = map->slot_count - 1;
+	size_t i = hash & mask;
+
+	for (;; i = (i + 1) & mask) {
+		struct slot *slot = &map->slots[i];
+
+		if (!slot->hash)
+			return slot;
+		if (slot->hash == hash && slot->key_size == size &&
+		    !memcmp(map->keys.data + slot->key_offset, key, size))
+			return slot;
+	}
+}
+
+static int map_grow(struct keymap *map)
+{
+	size_t mask = map->slot_count * 2 - 1;
+	struct slot *slots = calloc(mask + 1, sizeof(*slots));
+
+	if (!slots)
+		return -ENOMEM;
+	for (size_t i = 0; i < map->slot_count; i++) {
+		size_t at = map->slots[i].hash & mask;
+
+		if (!map->slots[i].hash)
+			continue;
+		while (slots[at].hash)
+			at = (at + 1) & mask;
+		slots[at] = map->slots[i];
+	}
+	free(map->slots);
+	map->slots = slots;
+	map->slot_count = mask + 1;
+	return 0;
+}
+
+int keymap_put(struct keymap *map, const void *key, size_t size, uint64_t value)
+{
+	uint64_t hash = key_hash(map, key, size);
+	struct slot *slot;
+
+	if (map->used * 2 >= map->slot_count && map_grow(map))
+		return -ENOMEM;
+	slot = slot_find(map, hash, key, size);
+	if (!slot->hash) {
+		size_t offset = map->keys.len;
+
+		evlog_put(&map->keys, key, size);
+		if (map->keys.error)
+			return -ENOMEM;
+		*slot = (struct slot){.hash = hash, .key_offset = offset, .key_size = size};
+		map->used++;
+	}
+	slot->value = value;
+	return 0;
+}
+
+bool keymap_get(const struct keymap *map, const void *key, size_t size, uint64_t *ret_value)
+{
+	const struct slot *slot = slot_find(map, key_hash(map, key, size), key, size);
+
+	if (!slot->hash)
+		return false;
+	*ret_value = slot->value;
+	return true;
+}
+
+size_t keymap_count(const struct keymap *map)
+{
+	return map->used;
+}

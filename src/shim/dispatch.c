@@ -1,0 +1,122 @@
+/*
+ * Where every event passes: a system call through its row of the table, a listed instruction, a
+ * fault.  Folds the event, charges it, then does the rare work and delivers signals.
+ *
+ * Invariant: whether the event came through a patched site or a stop of the tracer cannot be told
+ * from anything done here.
+ */
+#include "event.h"
+#include "insn.h"
+#include "signal.h"
+#include "syscall_handlers.h"
+#include "syscall_nr.h"
+#include "../syscall-table/syscall_row.h"
+#include "event_record.h"
+
+static const struct syscall_row rows[SYSCALL_NR_END] = {
+#include "syscall_dispatch.inc"
+};
+
+#define ENOSYS 38
+
+static long refuse(const struct syscall_row *row, u64 nr)
+{
+	if (nr < 512 && !(row != NULL && row->flags & SYSCALL_QUIET))
+		HEAD->refused_count[nr]++;
+	return row != NULL && row->error != 0 ? -(long)row->error : -ENOSYS;
+}
+
+static u64 fold_args(const struct frame *f, unsigned nargs)
+{
+	const u64 *a = f->arg;
+	u64 word = 0;
+
+	switch (nargs) {
+	case 6:
+		word += a[5] * 0xff51afd7ed558ccdull;
+		__attribute__((fallthrough));
+	case 5:
+		word ^= a[4] * 0xc4ceb9fe1a85ec53ull;
+		__attribute__((fallthrough));
+	case 4:
+		word += a[3] * 0x9fb21c651e98df25ull;
+		__attribute__((fallthrough));
+	case 3:
+		word ^= a[2] * DIGEST_P5;
+		__attribute__((fallthrough));
+	case 2:
+		word += a[1] * DIGEST_P4;
+		__attribute__((fallthrough));
+	case 1:
+		word ^= a[0] * DIGEST_P3;
+		__attribute__((fallthrough));
+	default:
+		return word;
+	}
+}
+
+static void event_finish(struct task *t, struct frame *f, s64 nr, long result, u64 word)
+{
+	word = digest_merge(word, (u64)result) ^ (u64)nr * DIGEST_P1;
+	bool rare = event_fold(t, word);
+
+	if (__builtin_expect(HEAD->config.trace_events, 0))
+		event_trace(t, f, nr, result);
+	if (__builtin_expect(rare, 0))
+		event_slow(t);
+	if (__builtin_expect(signal_pending(t) || (u64)(result + ERESTART_RESTARTBLOCK) <= 4, 0))
+		signal_deliver(t, f, result);
+}
+
+void shim_dispatch(struct frame *f);
+
+void shim_dispatch(struct frame *f)
+{
+	struct task *t = current();
+	u64 nr = f->nr;
+	const struct syscall_row *row = nr < SYSCALL_NR_END ? &rows[nr] : NULL;
+	long result;
+
+	event_begin(t, f);
+	if (nr < 512)
+		HEAD->call_count[nr]++;
+	if (row != NULL && row->handler != 0)
+		result = row->handler(t, f);
+	else
+		result = refuse(row, nr);
+	if (row == NULL || !(row->flags & SYSCALL_FRAME))
+		f->rax = (u64)result;
+	event_finish(t, f, (s64)nr, result, fold_args(f, row != NULL ? row->nargs : 0));
+}
+
+void shim_dispatch_insn(struct frame *f);
+
+void shim_dispatch_insn(struct frame *f)
+{
+	struct task *t = current();
+
+	event_begin(t, f);
+	if ((f->nr & 0xff) == CODE_FAULT) {
+		signal_fault(t, f);
+		event_finish(t, f, EVENT_SIGNAL, 0, t->fault_signal);
+		return;
+	}
+	u64 word = 0;
+	s64 event = insn_emulate(t, f, (u32)f->nr, &word);
+	event_finish(t, f, event, (long)word, 0);
+}
+
+void shim_bug(const char *what, u64 detail)
+{
+	size_t len = 0;
+
+	str_format(HEAD->bug_text, sizeof(HEAD->bug_text), &len, "%s (%lu)", what, detail);
+	upcall(UPCALL_BUG, detail, 0, 0);
+	for (;;)
+		SYS1(231, 125);
+}
+
+void sched_bug(uint32_t task, const char *what)
+{
+	shim_bug(what, task);
+}

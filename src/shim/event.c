@@ -1,0 +1,66 @@
+/*
+ * What happens between events, all of it a function of the container's state: chain values every
+ * CHAIN_EVENTS events, the epoch's end, due timers, the end of a slice.
+ *
+ * Invariant: HEAD->next_check is never later than the next of these.
+ */
+#include "event.h"
+#include "signal.h"
+
+static void chain_append(void)
+{
+	struct region_head *h = HEAD;
+	u32 value = (u32)(h->digest ^ h->digest >> 32);
+
+	SHIM_ASSERT(h->chain_count < CHAIN_MAX);
+	CHAIN[h->chain_count] = value;
+	if (h->config.replay && h->chain_count < h->expect_count &&
+	    EXPECT[h->chain_count] != value) {
+		h->chain_count++;
+		upcall(UPCALL_DIVERGED, h->events, 0, 0);
+	}
+	h->chain_count++;
+}
+
+static u64 next_deadline(void)
+{
+	u64 parked = sched_next_deadline(SCHED), timer = signal_next_timer();
+
+	return parked < timer ? parked : timer;
+}
+
+void turn_timer_changed(void)
+{
+	struct region_head *h = HEAD;
+	u64 check = (h->events / CHAIN_EVENTS + 1) * CHAIN_EVENTS;
+	u64 deadline = next_deadline();
+
+	if (h->epoch_end_event < check)
+		check = h->epoch_end_event;
+	h->next_timer_ns = deadline;
+	if (deadline != SCHED_NEVER) {
+		u64 away = deadline > h->now_ns ? deadline - h->now_ns : 0;
+		u64 at = h->events + (away + h->config.time_step_ns - 1) / h->config.time_step_ns;
+
+		if (at < check)
+			check = at;
+	}
+	h->next_check = check;
+}
+
+void event_slow(struct task *t)
+{
+	struct region_head *h = HEAD;
+
+	if (h->events % CHAIN_EVENTS == 0)
+		chain_append();
+	if (h->events >= h->epoch_end_event)
+		epoch_take(EPOCH_EVENTS);
+	if (h->now_ns >= h->next_timer_ns) {
+		sched_expire(SCHED, h->now_ns);
+		signal_expire_timers(h->now_ns);
+	}
+	turn_timer_changed();
+	if (sched_slice_over(SCHED))
+		turn_yield(t);
+}

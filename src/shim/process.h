@@ -1,0 +1,42 @@
+/* Birth and death of tasks and processes; see process.c. */
+#ifndef SHADOW_PROCESS_H
+#define SHADOW_PROCESS_H
+
+#include "shim.h"
+
+/* A fresh slot with its shim stack, or -EAGAIN. */
+long task_create(u32 proc, struct task **ret_task);
+/* Gives back a slot whose kernel task never came to be. */
+void task_abandon(struct task *t);
+/* A process slot with the next free pid, or -EAGAIN. */
+long proc_create(u32 *ret_proc);
+/* The next free id for a task or process. */
+u32 id_next(void);
+
+/*
+ * The books of a task's end: exit events of memory (CLEARTID), the process's end if it was the
+ * last or `group`, parent notified.  True if the whole kernel process must end.
+ */
+bool task_end(struct task *t, bool group);
+
+/* Marks the process as ending with that wait status; its tasks end as they get the turn. */
+void proc_terminate(u32 proc, int wait_status);
+/* Before exec: ends all other threads in the books (the kernel ends them at its exec). */
+void proc_kill_other_threads(struct task *t);
+/* A vfork child has got its own memory or is gone: its parent goes on. */
+void proc_release_vfork(struct task *t);
+
+/* Index of the live or zombie process of that pid, or NONE. */
+u32 proc_find(u32 pid);
+/* Slot of the live task of that tid, or NONE. */
+u32 task_find(u32 tid);
+
+/* turn.c: a new task waits for its first turn. */
+void turn_wait_first(struct task *t);
+
+/* futex.c: wakes up to n waiters of the word in the address space of t. */
+void futex_wake_word(struct task *t, u64 addr, u32 n);
+/* futex.c: marks the task's robust mutexes as ownerless and wakes a waiter each. */
+void futex_exit_robust(struct task *t);
+
+#endif

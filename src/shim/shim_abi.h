@@ -1,0 +1,212 @@
+/*
+ * What shim and tracer both see: the address map, the header of the shared region, the task slot,
+ * the saved registers, and the upcalls.  Freestanding.
+ *
+ * Everything here is position-dependent on purpose: the region has the same address in every
+ * process of the container and in the tracer.  The tracer treats it as hostile: it checks every
+ * index and length it takes from it.
+ */
+#ifndef SHADOW_SHIM_ABI_H
+#define SHADOW_SHIM_ABI_H
+
+#define SHIM_ABI_VERSION 1
+
+/*
+ * The address map.  The shim's addresses lie below the range where the kernel randomises mmap
+ * bases (so that the tracer can map the region at the same place), inside what sanitizers treat as
+ * high application memory, and clear of Go's arenas.
+ */
+#define SHIM_BASE     0x7e8000000000
+#define REGION_BASE   0x7e9000000000
+#define REGION_SIZE   0x001000000000 /* 64 GiB of address space; only touched pages exist */
+#define SHIM_LIMIT    0x7eb000000000 /* nothing of the app from SHIM_BASE to here */
+#define APP_MIN_ADDR  0x10000
+#define APP_PIE_BASE  0x555555554000
+#define APP_MMAP_LOW  0x7f0000000000
+#define APP_MMAP_TOP  0x7ffff7fff000
+#define APP_STACK_TOP 0x7ffffffff000
+#define APP_STACK_SIZE 0x800000
+#define APP_ADDR_MAX  0x7ffffffff000
+
+/* Where the parts of the region lie.  Each part's struct is declared in its own header. */
+#define REGION_HEAD_OFF   0x000000000
+#define REGION_SCHED_OFF  0x000100000
+#define REGION_CHAIN_OFF  0x002000000 /* uint32_t chain values of the current epoch */
+#define REGION_EXPECT_OFF 0x002800000 /* uint32_t expected ones (replay) */
+#define REGION_INBOX_OFF  0x002c00000 /* inputs of the epoch being delivered */
+#define REGION_SIGNAL_OFF 0x003000000
+#define REGION_FILES_OFF  0x010000000 /* descriptor tables, ofds, vnodes */
+#define REGION_PROC_OFF   0x040000000
+#define REGION_MM_OFF     0x050000000
+#define REGION_PATCH_OFF  0x060000000
+#define REGION_RING_OFF   0x070000000 /* output, capture and event rings */
+#define REGION_TASK_OFF   0x100000000
+#define REGION_HEAP_OFF   0x200000000
+#define REGION_HEAP_SIZE  0xc00000000
+
+/* Descriptors of our own; the app's (virtual) RLIMIT_NOFILE is APP_FD_MAX. */
+#define APP_FD_MAX     1024
+#define SHIM_FD_BASE   1024
+#define SHIM_FD_REGION (SHIM_FD_BASE + 0) /* the region's memfd */
+#define SHIM_FD_SHIM   (SHIM_FD_BASE + 1) /* the shim's memfd, what execve really executes */
+#define SHIM_FD_HOLDER (SHIM_FD_BASE + 2) /* O_PATH; its duplicates hold the numbers of our objects */
+#define SHIM_FD_STDIN  (SHIM_FD_BASE + 3) /* the caller's stdin if it is a regular file */
+#define SHIM_FD_COUNT  4
+
+/* Task slots. */
+#define TASK_SLOT_SIZE 0x10000
+#define TASK_SLOTS_MAX 4096
+
+/* Offsets into struct task that entry.S uses; checked by static assertions in task.h. */
+#define TASK_SELF     0
+#define TASK_USER_RSP 8
+#define TASK_STACK    16
+#define TASK_RESUME   24
+#define TASK_R11      32
+#define TASK_CODE     40
+
+#define FRAME_SIZE 160
+
+/* Upcalls: `syscall` with these numbers outside the call page stops at the tracer. */
+#define UPCALL_BASE 0x5ad0000
+
+#ifndef __ASSEMBLER__
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef uint8_t u8;
+typedef uint16_t u16;
+typedef uint32_t u32;
+typedef uint64_t u64;
+typedef int32_t s32;
+typedef int64_t s64;
+
+#define REGION_AT(type, off) ((type *)(REGION_BASE + (off)))
+
+/*
+ * The app's registers as saved on the task's shim stack.  For a system call rcx equals rip and
+ * r11 equals rflags, as the kernel leaves them.  `resume` is where execution goes on: rip, or the
+ * tail of a stub that holds moved instructions.  After a handler changed rip (signals, exec), it
+ * sets resume to the same value.
+ */
+struct frame {
+	u64 r15, r14, r13, r12, rbx, rbp;
+	u64 arg[6]; /* rdi rsi rdx r10 r8 r9 */
+	u64 rax, rcx, r11, rip, rflags, rsp, resume;
+	u64 nr; /* orig_rax: the call's number, or EVENT_* (negative) for an instruction */
+};
+_Static_assert(sizeof(struct frame) == FRAME_SIZE, "entry.S builds this frame");
+
+enum upcall {
+	UPCALL_MAP_EXEC = UPCALL_BASE, /* (patch file index, address, length): scan it, fill patches */
+	UPCALL_SCAN_ANON,    /* (address, length): code that is not from a file became executable */
+	UPCALL_EPOCH,	     /* (reason): take the next epoch; returns when it is delivered */
+	UPCALL_DIVERGED,     /* (): the chain value differs from the expected one; never returns */
+	UPCALL_DEADLOCK,     /* (): all parked, no deadline, no outside channel waited on */
+	UPCALL_DRAIN,	     /* (ring): a ring is full; returns when there is room */
+	UPCALL_CAPTURE_SYNC, /* (): returns when everything in the capture ring is captured */
+	UPCALL_END,	     /* (): the last task has exited; end record state is in the head */
+	UPCALL_BUG,	     /* (code, detail): broken invariant; never returns */
+	UPCALL_REFUSED_INSN, /* (kind): never returns */
+	UPCALL_LIMIT
+};
+
+enum epoch_reason { EPOCH_QUIESCENT = 1, EPOCH_EVENTS = 2, EPOCH_START = 3 };
+
+/* What an epoch source is told to wait for when the container is quiescent. */
+struct epoch_request {
+	u32 reason;
+	u32 wants_stdin;	   /* a task waits for input on stdin */
+	u64 stdin_want_bytes;	   /* bytes beyond those buffered that let the reader go on */
+	u64 deadline_ns;	   /* earliest virtual deadline, or UINT64_MAX */
+};
+
+/* Configuration, fixed before the first instruction of the container. */
+struct region_config {
+	u64 abi_version;
+	u64 time_step_ns;
+	u64 slice_events;
+	u64 epoch_events;
+	u32 cpus;
+	u32 perturb;  /* not zero: random delays at hand-overs, seeded with this */
+	u64 memory_bytes;
+	u64 start_time_ns;
+	u8 seed[32];
+	u32 uid, euid, gid, egid; /* virtual ids */
+	u32 ngroups;
+	u32 groups[64];
+	u32 umask;
+	u32 trace_events; /* keep every event in the event ring */
+	u32 replay;	  /* compare chain values with the expected ones */
+	u32 capture;	  /* files used are announced in the capture ring (record) */
+	u32 cpu_level;	  /* baseline: 1..3 for x86-64-v1..v3 */
+	u32 stdio_kind[3]; /* enum stdio_kind */
+	u32 have_wrgsbase;
+	u64 proc_dev, dev_dev, sys_dev; /* st_dev of the tmpfs that stand for /proc, /dev, /sys */
+	char hostname[65];
+};
+
+enum stdio_kind { STDIO_CLOSED, STDIO_NULL, STDIO_FILE, STDIO_PIPE, STDIO_TTY };
+
+/* The head of the region: counters and digests. */
+struct region_head {
+	u64 now_ns;	     /* virtual time; grows by time_step_ns an event */
+	u64 digest;	     /* running hash of all events */
+	u64 events;	     /* events so far */
+	u64 next_check;	     /* event number at which dispatch leaves the fast path */
+	u64 epoch_number;
+	u64 epoch_first_event;
+	u64 epoch_end_event; /* take an epoch at this event */
+	u64 epoch_time_ns;
+	u8 epoch_seed[32];
+	u32 chain_count;     /* values in the chain buffer */
+	u32 expect_count;    /* values in the expected buffer; 0: not known (last, partial epoch) */
+	u64 trapped_events;  /* of `events`, how many came through a stop of the tracer; not digested */
+	struct epoch_request request;
+	u64 ended;	     /* the last task is gone */
+	s32 exit_status;     /* of the first task, as wait() gives it */
+	u32 root_exited;
+	u64 bug[2];
+	char bug_text[128];
+	u64 perturb_state;
+	u64 next_timer_ns;   /* earliest virtual deadline of a park or a timer */
+	u32 first_error;     /* the first program could not be started: errno */
+	u32 pad;
+	struct region_config config;
+	u32 refused_count[512];	     /* by call number: how often a call was refused */
+	u32 call_count[512];	     /* by call number */
+	u32 call_trapped[512];
+};
+#define HEAD REGION_AT(struct region_head, REGION_HEAD_OFF)
+
+/*
+ * The inputs of one epoch: count records of {u32 channel, u32 kind, u32 size_bytes, u32 0, bytes
+ * padded to 8}.  Written by the tracer while the task that asked for the epoch is stopped.
+ */
+enum input_kind { INPUT_OPEN = 1, INPUT_DATA, INPUT_EOF, INPUT_CLOSE, INPUT_SIGNAL, INPUT_FILE };
+struct epoch_input {
+	u32 channel;
+	u32 kind;
+	u32 size_bytes;
+	u32 pad;
+	u8 bytes[];
+};
+struct inbox {
+	u32 count;
+	u32 used_bytes;
+	u8 bytes[];
+};
+#define INBOX_BYTES 0x3f0000
+#define INBOX	    REGION_AT(struct inbox, REGION_INBOX_OFF)
+
+/* In struct task.code: the tracer sends a fault, not an instruction. */
+#define CODE_FAULT 0xfe
+
+#define CHAIN_EVENTS 256
+#define CHAIN_MAX    0x100000 /* bounds --epoch-events at 256 Mi events */
+#define CHAIN	     REGION_AT(u32, REGION_CHAIN_OFF)
+#define EXPECT	     REGION_AT(u32, REGION_EXPECT_OFF)
+
+#endif /* __ASSEMBLER__ */
+#endif

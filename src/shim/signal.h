@@ -1,0 +1,354 @@
+/*
+ * Virtual signals: who has which signal pending, who handles it and how.
+ *
+ * The kernel of the host takes no part: its mask blocks everything but faults, its dispositions
+ * stay default.  State per process (dispositions, shared queue, interval timers, stop state) lies
+ * at REGION_SIGNAL_OFF, state per task (mask, own queue, alternate stack) in task.private_area.
+ * Rules are those of Linux (signal(7), kernel/signal.c); where Linux leaves a choice, the choice
+ * is a function of container state: a process's signal goes to its main thread unless that blocks
+ * it, then to the thread with the lowest tid that does not.
+ *
+ * All functions are called by the holder of the turn.
+ *
+ * Calls that park and are interrupted return one of the internal codes below, never -EINTR (unless
+ * Linux never restarts them): signal_deliver and signal_finish_result make EINTR or a restart of
+ * it, by the rules of signal(7).
+ */
+#ifndef SHADOW_SIGNAL_H
+#define SHADOW_SIGNAL_H
+
+#include "shim_abi.h"
+#include "task.h"
+
+/* Kernel-internal results of an interrupted call (include/linux/errno.h). */
+#define ERESTARTSYS	      512 /* restarted under SA_RESTART: read, write, wait, futex */
+#define ERESTARTNOINTR	      513 /* always restarted: clone, fork */
+#define ERESTARTNOHAND	      514 /* EINTR if a handler ran: poll, select, pause, sigsuspend */
+#define ERESTART_RESTARTBLOCK 516 /* the same, but goes on through signal_set_restart: nanosleep \
+				   */
+
+enum signal_number {
+	SIG_HUP = 1,
+	SIG_INT,
+	SIG_QUIT,
+	SIG_ILL,
+	SIG_TRAP,
+	SIG_ABRT,
+	SIG_BUS,
+	SIG_FPE,
+	SIG_KILL,
+	SIG_USR1,
+	SIG_SEGV,
+	SIG_USR2,
+	SIG_PIPE,
+	SIG_ALRM,
+	SIG_TERM,
+	SIG_STKFLT,
+	SIG_CHLD,
+	SIG_CONT,
+	SIG_STOP,
+	SIG_TSTP,
+	SIG_TTIN,
+	SIG_TTOU,
+	SIG_URG,
+	SIG_XCPU,
+	SIG_XFSZ,
+	SIG_VTALRM,
+	SIG_PROF,
+	SIG_WINCH,
+	SIG_IO,
+	SIG_PWR,
+	SIG_SYS,
+	SIG_RTMIN,
+	SIG_MAX = 64
+};
+
+#define SIG_BIT(sig)	(1ull << ((sig)-1))
+#define SIG_UNBLOCKABLE (SIG_BIT(SIG_KILL) | SIG_BIT(SIG_STOP))
+#define SIG_HANDLER_DFL 0ull
+#define SIG_HANDLER_IGN 1ull
+
+#define SIG_SA_NOCLDSTOP 0x00000001ull
+#define SIG_SA_NOCLDWAIT 0x00000002ull
+#define SIG_SA_SIGINFO	 0x00000004ull
+#define SIG_SA_RESTORER	 0x04000000ull
+#define SIG_SA_ONSTACK	 0x08000000ull
+#define SIG_SA_RESTART	 0x10000000ull
+#define SIG_SA_NODEFER	 0x40000000ull
+#define SIG_SA_RESETHAND 0x80000000ull
+
+/* si_code values */
+#define SIG_SI_USER   0
+#define SIG_SI_KERNEL 0x80
+#define SIG_SI_QUEUE  -1
+#define SIG_SI_TKILL  -6
+enum signal_cld {
+	CLD_IS_EXITED = 1,
+	CLD_IS_KILLED,
+	CLD_IS_DUMPED,
+	CLD_IS_TRAPPED,
+	CLD_IS_STOPPED,
+	CLD_IS_CONTINUED
+};
+
+/* The kernel's siginfo of x86-64. */
+struct k_siginfo {
+	s32 signo, error, code, pad;
+	union {
+		struct {
+			s32 pid;
+			u32 uid;
+			union {
+				u64 value; /* of sigqueue */
+				struct {
+					s32 status, pad;
+					s64 utime, stime; /* clock ticks */
+				} child;
+			};
+		};
+		u64 addr; /* of a fault */
+		u8 raw[112];
+	};
+};
+_Static_assert(sizeof(struct k_siginfo) == 128, "kernel layout");
+
+/* The kernel's struct sigaction of x86-64. */
+struct k_sigaction {
+	u64 handler, flags, restorer, mask;
+};
+_Static_assert(sizeof(struct k_sigaction) == 32, "kernel layout");
+
+/* A signal waiting to be taken; heap memory, oldest first. */
+struct signal_node {
+	struct signal_node *next;
+	struct k_siginfo info;
+};
+
+struct signal_queue {
+	u64 pending; /* SIG_BIT of what the list holds */
+	struct signal_node *first;
+};
+
+/* Continues a call that was interrupted and is resumed by restart_syscall; see signal_set_restart.
+ */
+typedef long signal_restart_fn(struct task *t, struct frame *f, const u64 *args);
+
+enum signal_task_flag {
+	SIGNAL_HAS_SAVED = 1, /* saved_mask is to be restored at the end of the call */
+	SIGNAL_DEAF = 2,      /* parked where only death may wake it: stop, vfork */
+	SIGNAL_RELEASED = 4,  /* the task has ended */
+	SIGNAL_STOPPING = 8,  /* its process stops and this task has yet to park */
+	SIGNAL_STOPPED = 16,  /* parked in a stop */
+};
+
+/* The signal state of a task: its private_area. */
+struct signal_task {
+	u64 attention; /* not zero: signal_deliver has something to do, or the process exits */
+	u64 mask;
+	u64 saved_mask;
+	u64 waiting; /* set of sigtimedwait while it is parked */
+	struct signal_queue queue;
+	u64 alt_sp, alt_size;
+	u32 alt_flags;
+	u32 flags;
+	u64 trapno, err, cr2; /* of the last fault: they show in every later frame, as in Linux */
+	signal_restart_fn *restart;
+	u64 restart_args[4];
+};
+_Static_assert(sizeof(struct signal_task) <= sizeof(((struct task *)0)->private_area), "fits");
+
+static inline struct signal_task *signal_task_of(struct task *t)
+{
+	return (struct signal_task *)t->private_area;
+}
+
+enum signal_timer { TIMER_REAL, TIMER_VIRTUAL, TIMER_PROF, TIMERS };
+
+/* An interval timer.  REAL counts virtual time, the others virtual cpu time of the process. */
+struct signal_itimer {
+	u64 deadline_ns; /* 0: not armed */
+	u64 interval_ns;
+};
+
+/* The signal state of a process. */
+struct signal_proc {
+	struct signal_queue queue; /* shared by its threads */
+	u64 check_ns[TIMERS];	   /* virtual time at which a timer is looked at again, 0: never */
+	struct signal_itimer timers[TIMERS];
+	u32 has_timer; /* it is in the list of processes with armed timers */
+	u32 timer_next;
+	u32 stop_signal;  /* not zero: the process is stopped or stopping, by this signal */
+	u32 stop_waiting; /* tasks that have yet to park before the stop is complete */
+	struct k_sigaction actions[SIG_MAX]; /* by signal - 1 */
+};
+
+struct signal_state {
+	u32 timers;  /* first process with an armed timer, 0: none (init has none) */
+	u32 nqueued; /* signal nodes alive */
+	u64 next_timer,
+		next_check; /* see signal_next_timer, signal_next_check; 0: to be computed */
+	struct signal_proc procs[PROCS_MAX];
+};
+#define SIGNALS REGION_AT(struct signal_state, REGION_SIGNAL_OFF)
+_Static_assert(sizeof(struct signal_state) <= REGION_FILES_OFF - REGION_SIGNAL_OFF, "fits");
+
+static inline struct signal_proc *signal_proc_of(const struct task *t)
+{
+	return &SIGNALS->procs[t->proc];
+}
+
+/*
+ * A signal is to be taken (or a stop obeyed) by signal_deliver, or the process is exiting.  One
+ * load: cheap enough for every event.
+ */
+static inline bool signal_pending(const struct task *t)
+{
+	return t->private_area[0] != 0;
+}
+
+/*
+ * ---- for dispatch (signal_deliver.c) ----
+ */
+
+/*
+ * At the end of an event, after the turn was given away if the slice was used up, when
+ * signal_pending: takes every deliverable signal and acts on it.  `result` is the result of the
+ * call (internal restart codes allowed); sets f->rax, and rip/resume for a handler or a restart.
+ * May park (stop) and thus pass the turn on.  When the process is to die it is only marked
+ * (proc_terminate) and this returns: the caller ends the task.
+ */
+void signal_deliver(struct task *t, struct frame *f, long result);
+
+/*
+ * For a call that ended with an internal restart code although nothing is pending: arranges the
+ * restart (f->rip, f->resume) and returns the value for f->rax.  Other results are returned as
+ * they are.
+ */
+long signal_finish_result(struct task *t, struct frame *f, long result);
+
+/*
+ * A fault of the app's own code, described by t->fault_*; `f` are its registers at the fault.
+ * Builds the handler's frame or marks the process for death; then the caller goes on as after
+ * signal_deliver.  f->rax is not touched as for a call's result.
+ */
+void signal_fault(struct task *t, struct frame *f);
+
+/* ---- sending (signal_queue.c) ---- */
+
+/*
+ * Sends to a process, or to one task.  `info` is copied; NULL means "from the current task, as by
+ * kill".  Ignored signals vanish, pending standard ones coalesce.  Init and zombies swallow
+ * everything.  -EAGAIN if a realtime signal finds the queue full (RLIMIT_SIGPENDING), else 0.
+ */
+long signal_send_proc(u32 proc, int sig, const struct k_siginfo *info);
+long signal_send_task(u32 task, int sig, const struct k_siginfo *info);
+
+/* As signal_send_proc with si_code SI_KERNEL: for timers, hang-ups, the terminal. */
+void signal_send_kernel(u32 proc, int sig);
+
+/* Sends to all members of process group `pgid`, in order of birth; number of members. */
+u32 signal_send_group(u32 pgid, int sig, const struct k_siginfo *info);
+
+/*
+ * A signal the current task caused itself and cannot refuse: if blocked or ignored it becomes the
+ * default action, death.
+ */
+void signal_force(struct task *t, int sig, const struct k_siginfo *info);
+
+/* SIGSEGV without an address, for a frame that cannot be built or read. */
+void signal_force_segv(struct task *t);
+
+/* A signal that came in with an epoch: to the process group of the first process. */
+void signal_from_outside(int sig);
+
+/* ---- masks (signal_queue.c) ---- */
+
+/* Replaces the mask (KILL and STOP stay unblocked) and looks again at what is pending. */
+void signal_set_mask(struct task *t, u64 mask);
+
+/*
+ * Temporary mask of ppoll, pselect, epoll_pwait, sigsuspend: `addr` is the app's sigset (0: none,
+ * then nothing happens), `size` its size.  -EINVAL for a size that is not 8, -EFAULT.
+ * Every path of the call after success ends with signal_mask_end.
+ */
+long signal_mask_begin(struct task *t, u64 addr, u64 size);
+
+/* Puts the old mask back, unless `result` is an interruption: then signal_deliver does it. */
+void signal_mask_end(struct task *t, long result);
+
+/*
+ * Makes the task deaf to all but the death of its process, while it is parked where signals must
+ * not wake it (vfork, a stop).
+ */
+void signal_set_deaf(struct task *t, bool deaf);
+
+/* Computes t's attention word (signal_pending) again. */
+void signal_recalc(struct task *t);
+
+/* Every task of the process looks for pending death: called after proc.exiting was set. */
+void signal_recalc_proc(u32 proc);
+
+/*
+ * Remembers how restart_syscall continues the current call, which then returns
+ * -ERESTART_RESTARTBLOCK.  `fn` gets the four arguments back.
+ */
+long signal_set_restart(struct task *t, signal_restart_fn *fn, u64 a, u64 b, u64 c, u64 d);
+
+/* Takes a pending signal out of `set` (own queue first, lowest number first); 0 if none. */
+int signal_take(struct task *t, u64 set, struct k_siginfo *ret_info);
+
+/* ---- life (signal_queue.c) ---- */
+
+/* The first process of the container; its slot, proc and thread list are filled in. */
+void signal_first(struct task *t);
+/*
+ * fork, vfork: `child` is the only thread of a new process, whose pid, pgid, sid, parent and
+ * thread list are filled in.  Copies dispositions, mask and altstack; nothing is pending.
+ */
+void signal_fork(struct task *parent, struct task *child);
+/* clone(CLONE_THREAD): mask is inherited, altstack is not, nothing is pending. */
+void signal_thread(struct task *parent, struct task *child);
+/* execve: handlers become default, ignored stays ignored, altstack goes; pending and mask stay. */
+void signal_exec(struct task *t);
+/* CLONE_CLEAR_SIGHAND: the same for the dispositions only. */
+void signal_clear_handlers(u32 proc);
+/* The task ends: its own queue is dropped, and what it was to take goes to another thread. */
+void signal_release(struct task *t);
+/* The process was reaped: shared queue and timers go.  Called by proc_reap. */
+void signal_release_proc(u32 proc);
+
+/* Whether the parent of a zombie wants no SIGCHLD zombies: ignored, or SA_NOCLDWAIT. */
+bool signal_child_ignored(u32 proc);
+
+/* ---- stops (signal_deliver.c) ---- */
+
+/* Leaves a stop (SIGCONT, death): wakes the tasks parked in it. */
+void signal_end_stop(u32 proc);
+
+/* ---- timers (itimer.c) ---- */
+
+/* Virtual time of the next timer to which time may jump when all tasks are parked; UINT64_MAX. */
+u64 signal_next_timer(void);
+/* The same with cpu-time timers: time must not run past it unchecked (it may be early). */
+u64 signal_next_check(void);
+/* Fires every timer whose time has come. */
+void signal_expire_timers(u64 now_ns);
+/* Virtual cpu time of a process: events of its tasks, living and ended, times the step. */
+u64 proc_cpu_ns(u32 proc);
+
+/* ---- frames (signal_frame.c) ---- */
+
+/*
+ * Builds the frame of a handler on the app's stack or alternate stack, as the kernel does, and
+ * points f at the handler.  `mask` is what sigreturn restores.  -EFAULT if the stack is not there.
+ */
+long signal_frame_build(struct task *t, struct frame *f, const struct k_sigaction *action,
+			const struct k_siginfo *info, u64 mask);
+/* rt_sigreturn: restores everything from the frame at f->rsp - 8.  -EFAULT if it is not a frame. */
+long signal_frame_restore(struct task *t, struct frame *f);
+/* Changes the alternate stack as sigaltstack does; `sp` is the app's stack pointer. */
+long signal_altstack_set(struct task *t, u64 ss_sp, u32 ss_flags, u64 ss_size, u64 sp);
+/* ss_flags as sigaltstack reports them. */
+u32 signal_altstack_flags(struct task *t, u64 sp);
+
+#endif

@@ -1,0 +1,127 @@
+/*
+ * Performs what src/scheduler decides: parks the task that gives the turn away on its own futex
+ * word and wakes the next one.  If none is runnable the container is quiescent: it waits for
+ * outside input if a task waits on an outside channel, else virtual time jumps to the next
+ * deadline.
+ *
+ * Invariant: exactly one task has turn == 1 or is between taking it and giving it away.
+ */
+#include "event.h"
+#include "process.h"
+#include "signal.h"
+#include "syscall_nr.h"
+#include "../syscall-table/files.h"
+
+#define FUTEX_WAIT 0
+#define FUTEX_WAKE 1
+#define EINTR	   4
+
+/* --perturb: a random delay, so that real time differs from run to run while nothing else may. */
+static void perturb(void)
+{
+	struct region_head *h = HEAD;
+
+	if (!h->config.perturb)
+		return;
+	h->perturb_state = h->perturb_state * 6364136223846793005ull + 1442695040888963407ull;
+	u64 r = h->perturb_state >> 33;
+	if (r % 4 != 0)
+		return;
+	u64 delay[2] = {0, r % 300000};
+	SYS2(NR_nanosleep, delay, 0);
+}
+
+static void turn_wait(struct task *t)
+{
+	while (__atomic_load_n(&t->turn, __ATOMIC_ACQUIRE) == 0)
+		SYS4(NR_futex, &t->turn, FUTEX_WAIT, 0, 0);
+}
+
+static void turn_give(struct task *next)
+{
+	perturb();
+	__atomic_store_n(&next->turn, 1, __ATOMIC_RELEASE);
+	SYS3(NR_futex, &next->turn, FUTEX_WAKE, 1);
+}
+
+static void quiescent(void)
+{
+	struct region_head *h = HEAD;
+
+	turn_timer_changed();
+	if (channel_waited()) {
+		epoch_take(EPOCH_QUIESCENT);
+	} else if (h->next_timer_ns == SCHED_NEVER) {
+		upcall(UPCALL_DEADLOCK, 0, 0, 0);
+		epoch_take(EPOCH_QUIESCENT);
+	} else if (h->now_ns < h->next_timer_ns) {
+		h->now_ns = h->next_timer_ns;
+	}
+	sched_expire(SCHED, h->now_ns);
+	signal_expire_timers(h->now_ns);
+	turn_timer_changed();
+}
+
+/* The next holder of the turn; the container is quiescent as often as it takes. */
+static struct task *turn_next(void)
+{
+	u32 next;
+
+	while (sched_pick(SCHED, &next) < 0)
+		quiescent();
+	return task_at(next);
+}
+
+static void turn_pass(struct task *t)
+{
+	struct task *next = turn_next();
+
+	if (next != t) {
+		__atomic_store_n(&t->turn, 0, __ATOMIC_RELAXED);
+		turn_give(next);
+		turn_wait(t);
+	}
+	if (proc_of(t)->exiting)
+		turn_exit(t, true);
+}
+
+void turn_yield(struct task *t)
+{
+	sched_yield(SCHED, t->index);
+	turn_pass(t);
+}
+
+long turn_park(struct task *t, u64 deadline_ns)
+{
+	if (signal_pending(t)) {
+		sched_wait_cancel(SCHED, t->index);
+		return -EINTR;
+	}
+	t->parked = 1;
+	sched_park(SCHED, t->index, deadline_ns);
+	turn_pass(t);
+	if (signal_pending(t) && sched_reason(SCHED, t->index) == SCHED_SIGNAL)
+		return -EINTR;
+	return (long)sched_reason(SCHED, t->index);
+}
+
+void turn_wait_first(struct task *t)
+{
+	turn_wait(t);
+	if (proc_of(t)->exiting)
+		turn_exit(t, true);
+}
+
+void turn_exit(struct task *t, bool group)
+{
+	bool last_of_proc = task_end(t, group);
+
+	if (PROCT->nlive_tasks == 0) {
+		HEAD->ended = 1;
+		upcall(UPCALL_END, 0, 0, 0);
+	} else {
+		turn_give(turn_next());
+	}
+	for (;;)
+		SYS1(last_of_proc ? NR_exit_group : NR_exit, 0);
+}

@@ -1,0 +1,229 @@
+/*
+ * Descriptors, open file descriptions, working directories: what every family that implements a
+ * kind of file needs.
+ *
+ * Descriptor numbers are the kernel's: each number the app holds is really open, objects of the
+ * shim as duplicates of SHIM_FD_HOLDER.  The books here say what a number means: fdtable[fd] names
+ * an ofd (open file description), whose kind chooses a `struct file_ops`.
+ *
+ * Everything is reached under the turn: no locks.  Pointers returned stay valid until the handler
+ * parks (another task may close the descriptor meanwhile: take a reference with ofd_hold, or look
+ * it up again after the park).
+ */
+#ifndef SHADOW_FILES_H
+#define SHADOW_FILES_H
+
+#include <asm/errno.h>
+#include <asm/poll.h>
+#include <asm/signal.h>
+#include <linux/fcntl.h>
+#include <linux/stat.h>
+#include "../shim/shim.h"
+#include "vnode.h"
+
+#define FILE_PATH_MAX 4096 /* PATH_MAX: a path handed in, with its NUL */
+#define FILE_ABS_MAX  8192 /* working directory, slash and such a path */
+
+enum ofd_kind {
+	OFD_FREE,
+	OFD_HOST_FILE, /* a regular file of the host; the kernel keeps the offset */
+	OFD_HOST_DIR,
+	OFD_PATH,	/* O_PATH on anything */
+	OFD_SYNTH_FILE, /* synthesised text in a memfd: read-only, the kernel keeps the offset */
+	OFD_SYNTH_DIR,	/* a directory below /proc, /sys or /dev: `path` says which */
+	OFD_NULL,
+	OFD_ZERO,
+	OFD_FULL,
+	OFD_RANDOM,
+	OFD_STREAM_OUT, /* stdout (object 1) or stderr (object 2) */
+	OFD_CHANNEL_IN, /* stdin, when it is not a regular file */
+	OFD_PIPE_READ,
+	OFD_PIPE_WRITE,
+	OFD_FIFO, /* a FIFO opened for both */
+	OFD_EVENTFD,
+	OFD_EPOLL,
+	OFD_KIND_COUNT
+};
+
+/*
+ * An open file description.  Its index is its name; index 0 is never used.  `refs` counts the
+ * descriptors (of all tables) that name it and ofd_hold calls.
+ */
+struct ofd {
+	u32 kind;
+	u32 flags; /* O_ACCMODE and the status flags as F_GETFL shows them */
+	u32 refs;
+	u32 vnode;  /* index of its vnode; 0 for none; counted in the vnode's `opens` */
+	u32 object; /* of the kind's own: pipe index and so on */
+	u32 next_free;
+	u64 path_hash;	/* base of the keys of paths relative to it */
+	char *path;	/* heap string, absolute, or NULL */
+	void *state;	/* of the kind's own, heap: directory snapshot */
+	u64 private[2]; /* of the kind's own */
+};
+
+/* Bytes of the app an operation fills or takes: one entry for read, several for readv. */
+struct user_iov {
+	u64 base;
+	u64 len;
+};
+
+#define FILE_IOV_MAX 1024
+
+struct file_io {
+	const struct user_iov *iov;
+	u32 count;
+	u32 fd;	     /* the number the app used: what the kernel is called with */
+	u64 total;   /* sum of the lengths, at most FILE_IO_MAX */
+	s64 offset;  /* of pread and pwrite; -1: the description's position */
+	bool nowait; /* O_NONBLOCK, or RWF_NOWAIT */
+};
+#define FILE_IO_MAX 0x7ffff000u
+
+/*
+ * What a kind of file does.  A NULL member means: read and write EINVAL, poll always readable and
+ * writable, seek ESPIPE, ioctl ENOTTY, fcntl EINVAL, stat: an anonymous inode.
+ */
+struct file_ops {
+	/* Bytes moved, or a negative errno.  May park; folds what it moved (digest_user). */
+	long (*read)(struct task *t, struct ofd *o, const struct file_io *io);
+	long (*write)(struct task *t, struct ofd *o, const struct file_io *io);
+	/* POLLIN, POLLOUT... that hold now. */
+	u32 (*poll)(struct task *t, struct ofd *o);
+	/* The key that is woken when the answer of `poll` may have changed. */
+	struct sched_key (*poll_key)(struct ofd *o);
+	long (*seek)(struct task *t, struct ofd *o, u32 fd, s64 offset, u32 whence);
+	long (*ioctl)(struct task *t, struct ofd *o, u32 fd, u32 request, u64 arg);
+	/* Requests that fd.c does not know (F_GETPIPE_SZ and the like). */
+	long (*fcntl)(struct task *t, struct ofd *o, u32 fd, u32 request, u64 arg);
+	long (*stat)(struct task *t, struct ofd *o, u32 fd, struct vstat *ret);
+	/* The last reference went: wake the other side, free the object. */
+	void (*release)(struct ofd *o);
+};
+
+/* The operations of a kind; never NULL. */
+const struct file_ops *file_ops_of(u32 kind);
+
+/* Defined by the families that own the kinds. */
+extern const struct file_ops pipe_read_ops, pipe_write_ops, fifo_ops, eventfd_ops, epoll_ops;
+
+/* Kinds of wait keys of this family: struct sched_key {kind, object}. */
+enum file_key_kind {
+	KEY_OFD = 0x4f460001, /* object: ofd index; woken at any change of readiness */
+	KEY_LOCK,	      /* object: vnode index */
+	KEY_STDIN,	      /* object: 0 */
+};
+
+/* ---- open file descriptions and descriptors (fd.c) ---- */
+
+/* A fresh description with one reference (for fd_install or ofd_put); `flags` as ofd.flags.
+ * -ENFILE when all are in use. */
+long ofd_create(u32 kind, u32 flags);
+struct ofd *ofd_at(u32 index);
+u32 ofd_index(const struct ofd *o);
+void ofd_hold(struct ofd *o);
+/* Drops a reference; the last one calls release and frees path, state and locks. */
+void ofd_put(struct ofd *o);
+/* Gives the description its absolute path (copied) and the hash of it. */
+void ofd_set_path(struct ofd *o, const char *abs);
+/* Gives the description its vnode and counts it there. */
+void ofd_set_vnode(struct ofd *o, u32 vnode);
+
+/* What the task's descriptor names; NULL: EBADF. */
+struct ofd *fd_get(struct task *t, u32 fd);
+/* The same, for calls that do not take O_PATH descriptors. */
+struct ofd *fd_get_io(struct task *t, u32 fd);
+
+/* Gives description `ofd` (whose reference it takes over, also on failure) the lowest free number
+ * by duplicating SHIM_FD_HOLDER.  flags: O_CLOEXEC or 0.  The number, or -EMFILE. */
+long fd_install(struct task *t, u32 ofd, u32 flags);
+/* The same for a number that the kernel has already opened; closes it on failure. */
+long fd_install_host(struct task *t, long fd, u32 ofd, u32 flags);
+/* Another number, at least `from`, for the description of an open descriptor. */
+long fd_duplicate(struct task *t, u32 fd, u32 from, u32 flags);
+/* Closes a number, in the kernel too.  0 or -EBADF. */
+long fd_close(struct task *t, u32 fd);
+
+/* ---- life of processes (fd.c, fs.c) ----
+ * clone.c copies (fork) or shares (CLONE_FILES, CLONE_FS) the index of the parent's process;
+ * the value goes to proc->files and proc->fs of the child. */
+u32 files_clone(u32 files);
+u32 files_share(u32 files);
+/* execve: an own table if it was shared, and without the close-on-exec descriptors; the kernel
+ * closes the real ones itself. */
+void files_exec(struct task *t);
+/* The process ends: every descriptor is put (pipes see their ends close), cwd is dropped. */
+void files_release(struct task *t);
+
+u32 fs_clone(u32 fs);
+u32 fs_share(u32 fs);
+void fs_release(u32 fs);
+
+/* Once, for the first process: tables, descriptors 0 to 2 as config.stdio_kind says, cwd, umask. */
+void files_init_first(struct task *t);
+
+/* The working directory, absolute. */
+const char *fs_cwd(struct task *t);
+
+/* ---- for execve and mmap (open.c, capture.c) ---- */
+
+/* A program or interpreter opened for execve. */
+struct exec_file {
+	int fd; /* above the app's numbers, without close-on-exec; the caller closes it */
+	u32 vnode;
+	u32 mode, uid, gid; /* virtual: set-uid bits and the like */
+	u64 size;
+	char path[FILE_PATH_MAX]; /* absolute; "" plus description for a descriptor without path */
+};
+
+/* Opens what execve would run: path is in the shim's memory and already folded into the digest.
+ * at_flags: AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW.  -EACCES when it is no regular file or the process
+ * may not execute it; -ENOENT, -ENOTDIR, -ELOOP, -ENAMETOOLONG, -EBADF as execve(2). */
+long file_open_exec(struct task *t, int dirfd, const char *path, int at_flags,
+		    struct exec_file *ret);
+
+/* To be called before the contents of a description's file can change in a way that we do not see
+ * (a writable shared mapping): saves the old contents in a recording.  0. */
+long file_before_write(struct task *t, u32 ofd);
+
+/* ---- FIFOs (implemented with the pipes) ---- */
+
+/* Opens the in-container FIFO of a vnode: flags as open(2); returns the index of a new ofd with one
+ * reference (kind PIPE_READ, PIPE_WRITE or FIFO) or a negative errno; may park until the other side
+ * is there. */
+long fifo_open(struct task *t, u32 vnode, u32 flags);
+
+/* ---- names below /proc, /sys and /dev (implemented in synth*.c) ----
+ * `abs` is absolute and lexically normal (no ".", "..", "//"). */
+
+/* The new descriptor (installed), or a negative errno. */
+long synth_open(struct task *t, const char *abs, u32 flags, u32 mode);
+long synth_stat(struct task *t, const char *abs, bool follow, struct vstat *ret);
+/* Writes at most `size` bytes, no NUL; the length, -EINVAL when it is no link. */
+long synth_readlink(struct task *t, const char *abs, char *to, u32 size);
+/* Adds the entries of the directory (without "." and "..") with dir_add. */
+struct dir_list;
+long synth_list(struct task *t, const char *abs, struct dir_list *list);
+
+/* directory.c: one entry more; copies the name. type: DT_*. */
+void dir_add(struct dir_list *list, const char *name, u64 ino, u32 type);
+
+/* For synth_open: a description over text, read as a regular file; its number or an error. */
+long file_install_text(struct task *t, const char *abs, const char *text, u64 len, u32 flags);
+/* For /proc/self/fd/N and /dev/fd/N: opens again what a descriptor names. */
+long file_reopen(struct task *t, u32 fd, u32 flags);
+/* For synth_open of a directory. */
+long file_install_synth_dir(struct task *t, const char *abs, u32 flags);
+
+/* ---- streams and channels (stream.c): called when an epoch is delivered ---- */
+
+/* The reader of stdout (1) or stderr (2) has gone: writes give EPIPE and SIGPIPE from now on. */
+void stream_close_input(u32 stream);
+/* The bytes of the epoch for stdin are in the ring; wakes whoever waits for them. */
+void channel_wake(void);
+
+/* ---- locks (lock.c) ---- */
+void locks_drop_ofd(struct ofd *o);
+void locks_drop_process(u32 proc, u32 vnode);
+
+#endif

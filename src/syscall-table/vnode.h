@@ -1,0 +1,114 @@
+/*
+ * What the container believes of a file, keyed by the host's (device, inode).
+ *
+ * The host's numbers, owners and times are never shown: inode numbers count up by first sight,
+ * mode, owner and times are taken over at first sight (from the host, or in a replay from the
+ * table the tracer filled) and from then on are the container's own.  Only the type, the size and
+ * the contents are asked of the host each time.
+ *
+ * The tracer reads this table too (capture: which files were born inside): it checks every index.
+ */
+#ifndef SHADOW_VNODE_H
+#define SHADOW_VNODE_H
+
+#include "../shim/shim_abi.h"
+#include "../shim/task.h"
+
+#define VNODES_MAX	(1u << 20)
+#define VNODE_HEADS_MIN 4096u
+#define VNODE_FIRST_INO 1000
+#define VNODE_PRELOADS	(1u << 20) /* power of two */
+#define VNODE_DEV	0x801	   /* st_dev of every host file */
+
+enum vnode_flag {
+	VNODE_BORN_INSIDE = 1, /* made by the container: never part of the image */
+	VNODE_ANNOUNCED = 2,   /* its contents were announced to the capture thread */
+	VNODE_CAPTURED = 4,    /* its contents, if they matter, are safe: it may be destroyed */
+	VNODE_LISTED = 8,      /* a directory whose listing is captured */
+	VNODE_WRITTEN = 16,    /* the container changed its contents */
+	VNODE_GONE = 32,       /* no name left; freed with the last description */
+};
+
+struct vnode {
+	u64 dev, host_ino; /* the host's: key only */
+	u64 ino;	   /* virtual */
+	u32 mode, uid, gid, nlink;
+	s64 mtime_ns, ctime_ns, atime_ns, btime_ns;
+	u32 flags;
+	u32 opens;   /* descriptions and working directories that name it */
+	u32 next;    /* in its hash chain, or in the free list; 0 ends */
+	u32 fifo;    /* of the pipe family: index of its pipe plus 1 */
+	void *locks; /* of lock.c */
+};
+
+/* What the tracer knows of a file it unpacked for a replay. ino 0: empty entry. */
+struct vnode_preload {
+	u64 dev, host_ino;
+	s64 mtime_ns;
+	u32 mode, uid, gid, nlink;
+};
+
+struct vnode_table {
+	u64 next_ino;
+	u32 count; /* slots ever used; slot 0 is never used */
+	u32 free_list;
+	u32 head_mask;
+	u32 hashed;
+	u32 *heads;	   /* heap array of head_mask + 1 chain heads */
+	u64 preload_count; /* written by the tracer before the first instruction */
+	struct vnode slots[VNODES_MAX];
+	struct vnode_preload preload[VNODE_PRELOADS];
+};
+
+/* One answer for stat, lstat, fstat and statx. */
+struct vstat {
+	u64 dev, ino, rdev, size, blocks;
+	u32 mode, uid, gid, nlink, blksize;
+	s64 mtime_ns, ctime_ns, atime_ns, btime_ns;
+};
+
+static inline u64 vnode_hash(u64 dev, u64 ino)
+{
+	u64 h = (ino + dev * 0x9e3779b97f4a7c15u) * 0xff51afd7ed558ccdu;
+	return h ^ h >> 32;
+}
+
+/* Both sides: where the entry of a file in the preload table is, or would be put. */
+static inline struct vnode_preload *vnode_preload_slot(struct vnode_table *table, u64 dev, u64 ino)
+{
+	u32 i = vnode_hash(dev, ino) & (VNODE_PRELOADS - 1);
+
+	for (u32 probes = 0; probes < VNODE_PRELOADS; probes++) {
+		struct vnode_preload *p = &table->preload[i];
+		if (!p->host_ino || (p->host_ino == ino && p->dev == dev))
+			return p;
+		i = (i + 1) & (VNODE_PRELOADS - 1);
+	}
+	return NULL;
+}
+
+struct stat; /* the kernel's, <asm/stat.h> */
+
+void vnode_init(void);
+struct vnode *vnode_at(u32 index);
+/* The vnode of a host file, made at its first sight from `st`. */
+u32 vnode_of(const struct stat *st);
+/* The same if it was seen before, else 0. */
+u32 vnode_find(u64 dev, u64 host_ino);
+/* A file the container has just created: a fresh vnode even if the host reuses the number. */
+u32 vnode_born(const struct stat *st, u32 mode, u32 uid, u32 gid);
+/* A description or cwd starts or stops naming it. */
+void vnode_open(u32 index);
+void vnode_close(u32 index);
+/* It lost a name; without a name and without users it is forgotten. */
+void vnode_unlinked(u32 index);
+/* Its contents (mtime, ctime) or its metadata (ctime) changed now. */
+void vnode_touch(struct vnode *v);
+void vnode_touch_meta(struct vnode *v);
+/* Fills ret from the vnode and, for type, size and device number, from the host's answer. */
+void vnode_stat(u32 index, const struct stat *st, struct vstat *ret);
+/* want: bits 4 read, 2 write, 1 execute or search, by the effective (or real) ids of the task's
+ * process. 0 or -EACCES. */
+long vnode_permission(struct task *t, const struct vnode *v, u32 want, bool real_ids);
+
+#endif

@@ -1,0 +1,49 @@
+/*
+ * What the tracer needs of an ELF64 file: executable segments, and where functions start.
+ * The file is hostile: everything is checked against its size.
+ */
+#ifndef SHADOW_TRACER_ELF_IMAGE_H
+#define SHADOW_TRACER_ELF_IMAGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define ELF_IMAGE_SEGMENTS_MAX 16
+
+/* An executable PT_LOAD segment. file_offset + file_size lies within the file. */
+struct elf_segment {
+	uint64_t file_offset;
+	uint64_t file_size;
+	uint64_t address; /* as linked */
+};
+
+/* A parsed file; a plain value that borrows the bytes. */
+struct elf_image {
+	const uint8_t *bytes;
+	size_t size;
+	struct elf_segment segments[ELF_IMAGE_SEGMENTS_MAX]; /* the executable ones */
+	size_t segment_count;
+	uint64_t unwind_offset; /* of .eh_frame_hdr in the file */
+	uint64_t unwind_size;	/* 0 if there is none */
+	uint64_t unwind_address;
+};
+
+/*
+ * Parse an ELF file of `size` bytes, which must stay mapped while *ret_image is used.
+ * Returns 0, -ENOEXEC if it is no ELF64 x86-64 program or shared object, -EBADMSG if its headers
+ * are out of bounds or contradict each other, -E2BIG for too many executable segments or one of
+ * 4 GiB.
+ */
+int elf_image_parse(const void *bytes, size_t size, struct elf_image *ret_image);
+
+/*
+ * Function starts within executable segment `index`, ascending, without duplicates, as offsets
+ * from the beginning of the segment: from the table in .eh_frame_hdr, else from function symbols.
+ * The table is only believed where it is in bounds; a file without either gives none.
+ * Returns 0 with *ret_starts (to be freed by the caller; NULL if none) and *ret_count, -EINVAL for
+ * a bad index, or -ENOMEM.
+ */
+int elf_image_function_starts(const struct elf_image *image, size_t index, uint32_t **ret_starts,
+			      size_t *ret_count);
+
+#endif

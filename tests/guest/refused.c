@@ -1,0 +1,78 @@
+/*
+ * Calls the container refuses, each with an error its manual page allows, and 32-bit entry, which
+ * must end the program rather than reach the kernel. Not run on bare Linux, where they work.
+ */
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "check.h"
+
+#ifndef SYS_io_uring_setup
+#define SYS_io_uring_setup 425
+#endif
+
+static void check_refused(void)
+{
+	static const struct {
+		const char *name;
+		long number;
+	} calls[] = {{"io_uring_setup", SYS_io_uring_setup},
+		     {"ptrace", SYS_ptrace},
+		     {"perf_event_open", SYS_perf_event_open},
+		     {"bpf", SYS_bpf},
+		     {"userfaultfd", SYS_userfaultfd},
+		     {"kexec_load", SYS_kexec_load},
+		     {"reboot", SYS_reboot},
+		     {"mount", SYS_mount},
+		     {"unshare", SYS_unshare},
+		     {"unknown", 400},
+		     {"far beyond", 100000}};
+
+	for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++) {
+		CHECK(syscall(calls[i].number, 1L << 28, 0, 0, 0, 0, 0) == -1);
+		printf("%s: %s\n", calls[i].name, strerror(errno));
+	}
+}
+
+static int status_of(void (*body)(void))
+{
+	pid_t child = fork();
+	int status;
+
+	CHECK(child >= 0);
+	if (child == 0) {
+		body();
+		_exit(99);
+	}
+	CHECK(waitpid(child, &status, 0) == child);
+	return status;
+}
+
+/* getpid by the 32-bit door; a real pid in eax would be 1 at least. */
+static void enter_32bit(void)
+{
+	long result = 20;
+
+	__asm__ volatile("int $0x80" : "+a"(result) : : "memory");
+	_exit(result > 0 ? 98 : 97);
+}
+
+static void enter_x32(void)
+{
+	_exit(syscall(0x40000000 + SYS_getpid) > 0 ? 98 : 97);
+}
+
+int main(void)
+{
+	int status;
+
+	check_refused();
+	fflush(stdout);
+	status = status_of(enter_32bit);
+	CHECK(WIFSIGNALED(status) || WEXITSTATUS(status) == 97);
+	status = status_of(enter_x32);
+	CHECK(WIFSIGNALED(status) || WEXITSTATUS(status) == 97);
+	printf("refused ok\n");
+	return 0;
+}
