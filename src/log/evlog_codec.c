@@ -250,8 +250,8 @@ static void get_output(struct evlog_cursor *cursor, struct evlog_output *ret_out
 		cursor->failed = true;
 }
 
-const char *evlog_outputs_decode(const void *payload, size_t size, struct evlog_output **ret_outputs,
-				 size_t *ret_count)
+const char *evlog_outputs_decode(const void *payload, size_t size,
+				 struct evlog_output **ret_outputs, size_t *ret_count)
 {
 	struct evlog_cursor cursor = evlog_cursor_make(payload, size);
 	struct evlog_output *outputs = calloc(size / OUTPUT_MIN + 1, sizeof(*outputs));

@@ -28,8 +28,8 @@ void evlog_epoch_free_inputs(struct evlog_epoch *epoch);
 void evlog_output_encode(struct evlog_buf *buf, const struct evlog_output *output);
 
 /* Decodes all outputs of a payload into an array the caller frees with free(3). */
-const char *evlog_outputs_decode(const void *payload, size_t size, struct evlog_output **ret_outputs,
-				 size_t *ret_count);
+const char *evlog_outputs_decode(const void *payload, size_t size,
+				 struct evlog_output **ret_outputs, size_t *ret_count);
 
 void evlog_end_encode(struct evlog_buf *buf, const struct evlog_end *end, uint64_t index_offset);
 const char *evlog_end_decode(const void *payload, size_t size, struct evlog_end *ret_end,

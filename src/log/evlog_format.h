@@ -15,7 +15,7 @@
 
 #define EVLOG_HASH_SIZE 32
 #define EVLOG_SEED_SIZE 32
-#define EVLOG_PATH_MAX  4095
+#define EVLOG_PATH_MAX	4095
 
 enum evlog_section_type {
 	EVLOG_SECTION_HEADER = 1,

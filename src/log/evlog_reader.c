@@ -340,8 +340,8 @@ static int part_copy(struct evlog_reader *reader, const struct scan_part *part, 
 	return write_all(fd, reader->loaded.raw.data + part->offset, part->size);
 }
 
-static int blob_copy(struct evlog_reader *reader, const struct scan_blob *blob,
-		     const uint8_t *hash, int fd, EVP_MD_CTX *sha)
+static int blob_copy(struct evlog_reader *reader, const struct scan_blob *blob, const uint8_t *hash,
+		     int fd, EVP_MD_CTX *sha)
 {
 	const struct scan_section *section =
 		&reader->sections[reader->parts[blob->first_part].section];

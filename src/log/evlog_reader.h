@@ -15,9 +15,9 @@
 struct evlog_reader;
 
 enum evlog_state {
-	EVLOG_WHOLE,     /* finished, and every byte checked */
+	EVLOG_WHOLE,	 /* finished, and every byte checked */
 	EVLOG_TRUNCATED, /* right as far as it goes, but it stops: its recorder was killed */
-	EVLOG_DAMAGED,   /* a section is not what its checksum or the format says */
+	EVLOG_DAMAGED,	 /* a section is not what its checksum or the format says */
 };
 
 /*

@@ -126,12 +126,12 @@ static void *array_grow(void *array, size_t count, size_t element_size)
 	return grown;
 }
 
-#define ARRAY_ADD(array, count)                                                                    \
-	({                                                                                         \
-		void *grown_ = array_grow((array), (count), sizeof(*(array)));                     \
-		if (grown_)                                                                        \
-			(array) = grown_;                                                          \
-		grown_ ? &(array)[(count)++] : NULL;                                               \
+#define ARRAY_ADD(array, count)                                                \
+	({                                                                     \
+		void *grown_ = array_grow((array), (count), sizeof(*(array))); \
+		if (grown_)                                                    \
+			(array) = grown_;                                      \
+		grown_ ? &(array)[(count)++] : NULL;                           \
 	})
 
 /* Keeps the payload beyond the next load, for values that point into it. */
@@ -381,11 +381,11 @@ static const struct {
 	int stage;
 	const char *(*scan)(struct evlog_reader *reader);
 } section_scans[EVLOG_SECTION_TYPES] = {
-	[EVLOG_SECTION_HEADER] = {0, scan_header},   [EVLOG_SECTION_HOST] = {1, scan_host},
-	[EVLOG_SECTION_IMAGE] = {2, scan_image},     [EVLOG_SECTION_BLOBS] = {2, scan_blobs},
-	[EVLOG_SECTION_EPOCH] = {2, scan_epoch},     [EVLOG_SECTION_CHAIN] = {2, scan_chain},
-	[EVLOG_SECTION_EVENTS] = {2, scan_events},   [EVLOG_SECTION_OUTPUTS] = {3, scan_outputs},
-	[EVLOG_SECTION_INDEX] = {4, scan_index},     [EVLOG_SECTION_END] = {5, scan_end},
+	[EVLOG_SECTION_HEADER] = {0, scan_header}, [EVLOG_SECTION_HOST] = {1, scan_host},
+	[EVLOG_SECTION_IMAGE] = {2, scan_image},   [EVLOG_SECTION_BLOBS] = {2, scan_blobs},
+	[EVLOG_SECTION_EPOCH] = {2, scan_epoch},   [EVLOG_SECTION_CHAIN] = {2, scan_chain},
+	[EVLOG_SECTION_EVENTS] = {2, scan_events}, [EVLOG_SECTION_OUTPUTS] = {3, scan_outputs},
+	[EVLOG_SECTION_INDEX] = {4, scan_index},   [EVLOG_SECTION_END] = {5, scan_end},
 };
 
 static const char *order_check(const struct evlog_reader *reader,

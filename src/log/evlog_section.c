@@ -93,8 +93,8 @@ static const char *section_check(const struct evlog_section *section, uint32_t f
 	if (section->inline_size > section_types[section->type].limit ||
 	    section->raw_size > section_types[section->type].limit)
 		return "larger than its type allows";
-	if (frame_size != EVLOG_SECTION_HEADER_SIZE - EVLOG_SKIPPABLE_FRAME_SIZE +
-				  section->inline_size)
+	if (frame_size !=
+	    EVLOG_SECTION_HEADER_SIZE - EVLOG_SKIPPABLE_FRAME_SIZE + section->inline_size)
 		return "sizes do not agree";
 	/* A packed section may not grow by more than zstd's own worst case. */
 	if (section->packed_size > ZSTD_COMPRESSBOUND((size_t)section->raw_size))

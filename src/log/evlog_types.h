@@ -60,8 +60,8 @@ struct evlog_epoch {
 
 enum evlog_output_kind {
 	EVLOG_OUTPUT_STREAM = 1, /* name: "stdout", "stderr", a channel's name */
-	EVLOG_OUTPUT_FILE,       /* name: the absolute path of a written file */
-	EVLOG_OUTPUT_REMOVED,    /* name: the absolute path of an image file that is gone */
+	EVLOG_OUTPUT_FILE,	 /* name: the absolute path of a written file */
+	EVLOG_OUTPUT_REMOVED,	 /* name: the absolute path of an image file that is gone */
 	EVLOG_OUTPUT_KINDS
 };
 

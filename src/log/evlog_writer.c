@@ -287,8 +287,8 @@ int evlog_writer_output_append(struct evlog_writer *writer, const struct evlog_o
 }
 
 int evlog_writer_section_append(struct evlog_writer *writer, enum evlog_section_type type,
-				const struct evlog_buf *inline_bytes, const struct evlog_buf *packed,
-				size_t raw_size)
+				const struct evlog_buf *inline_bytes,
+				const struct evlog_buf *packed, size_t raw_size)
 {
 	pthread_mutex_lock(&writer->lock);
 	section_put(writer, type, inline_bytes, packed, raw_size);

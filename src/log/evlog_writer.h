@@ -57,8 +57,8 @@ int evlog_writer_output_append(struct evlog_writer *writer, const struct evlog_o
  * from a reader). `packed` is one zstd frame of `raw_size` bytes, or NULL and both sizes 0.
  */
 int evlog_writer_section_append(struct evlog_writer *writer, enum evlog_section_type type,
-				const struct evlog_buf *inline_bytes, const struct evlog_buf *packed,
-				size_t raw_size);
+				const struct evlog_buf *inline_bytes,
+				const struct evlog_buf *packed, size_t raw_size);
 
 /* The same from bytes that are not packed yet. */
 int evlog_writer_payload_append(struct evlog_writer *writer, enum evlog_section_type type,
@@ -68,8 +68,8 @@ int evlog_writer_payload_append(struct evlog_writer *writer, enum evlog_section_
 uint64_t evlog_writer_size_bytes(struct evlog_writer *writer);
 
 /*
- * Ends the log: outputs, index, end record; after that it is whole. `end->epochs` is filled in here.
- * The writer stays to be destroyed. Errors as above, of this call or any before.
+ * Ends the log: outputs, index, end record; after that it is whole. `end->epochs` is filled in
+ * here. The writer stays to be destroyed. Errors as above, of this call or any before.
  */
 int evlog_writer_finish(struct evlog_writer *writer, const struct evlog_end *end);
 

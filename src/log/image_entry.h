@@ -11,14 +11,15 @@
 #include "evlog_format.h"
 #include "evlog_wire.h"
 
+/* In the order of what they say: of two that can be of one object, the greater says more. */
 enum image_kind {
 	IMAGE_ABSENT = 1,  /* nothing was there */
-	IMAGE_SYMLINK,     /* with its target */
-	IMAGE_DIR,         /* a directory, its names not asked for */
-	IMAGE_LISTING,     /* a directory and all its names */
+	IMAGE_SYMLINK,	   /* with its target */
+	IMAGE_DIR,	   /* a directory, its names not asked for */
 	IMAGE_PLACEHOLDER, /* stat only; the mode tells fifo, socket, device or file */
-	IMAGE_DENIED,      /* stat worked, opening failed with `error` */
-	IMAGE_FILE,        /* a regular file with its contents */
+	IMAGE_DENIED,	   /* opening failed with `error`; mode 0: stat failed, too */
+	IMAGE_LISTING,	   /* a directory and all its names */
+	IMAGE_FILE,	   /* a regular file with its contents */
 	IMAGE_KINDS
 };
 
@@ -29,7 +30,7 @@ struct image_entry {
 	enum image_kind kind;
 	uint8_t flags;
 	const char *path; /* absolute, no ".", "..", empty or symlink components */
-	uint32_t mode;    /* as st_mode, with the type */
+	uint32_t mode;	  /* as st_mode, with the type */
 	uint32_t uid;
 	uint32_t gid;
 	uint32_t nlink;
@@ -37,12 +38,12 @@ struct image_entry {
 	int64_t mtime_sec;
 	uint32_t mtime_nsec;
 	uint64_t rdev;
-	uint64_t dev; /* of the host: equal (dev, ino) are hard links of each other */
-	uint64_t ino; /* 0: not known */
-	int32_t error;                /* DENIED: the errno, positive */
+	uint64_t dev;  /* of the host: equal (dev, ino) are hard links of each other */
+	uint64_t ino;  /* 0: not known */
+	int32_t error; /* DENIED: the errno, positive */
 	uint8_t hash[EVLOG_HASH_SIZE]; /* FILE: SHA-256 of the contents */
-	const char *target;           /* SYMLINK */
-	const uint8_t *names;         /* LISTING: see image_names_next() */
+	const char *target;	       /* SYMLINK */
+	const uint8_t *names;	       /* LISTING: see image_names_next() */
 	size_t names_size;
 };
 

@@ -21,7 +21,7 @@
  * is the task concerned or SCHED_NONE, `what` a constant text.
  */
 #ifndef SCHED_BUG
-_Noreturn void sched_bug(uint32_t task, const char *what);
+void sched_bug(uint32_t task, const char *what) __attribute__((noreturn));
 #define SCHED_BUG(task, what) sched_bug((task), (what))
 #endif
 

@@ -54,18 +54,18 @@ struct sched_task {
 };
 
 struct sched {
-	uint64_t slice_left; /* events the holder may still do */
+	struct sched_task tasks[SCHED_TASKS_MAX]; /* first, as it wants the alignment */
+	uint64_t slice_left;			  /* events the holder may still do */
 	uint64_t slice_events;
 	uint64_t last_clock; /* clock of the last holder, for wakes while nobody holds the turn */
+	struct sched_heap runnable;  /* by (logical clock, task number); without the holder */
+	struct sched_heap deadlines; /* of parked tasks, by (deadline, task number) */
+	struct sched_waits waits;
 	uint32_t policy;
 	uint32_t holder;  /* SCHED_NONE while the turn is free */
 	uint32_t newborn; /* runs before all others; SCHED_NONE */
 	uint32_t task_count, parked_count;
 	uint8_t state[SCHED_TASKS_MAX];
-	struct sched_task tasks[SCHED_TASKS_MAX];
-	struct sched_heap runnable;  /* by (logical clock, task number); without the holder */
-	struct sched_heap deadlines; /* of parked tasks, by (deadline, task number) */
-	struct sched_waits waits;
 };
 
 /*

@@ -11,7 +11,7 @@
 #include "syscall_handlers.h"
 #include "syscall_nr.h"
 #include "../syscall-table/syscall_row.h"
-#include "event_record.h"
+#include "../syscall-table/event_record.h"
 
 static const struct syscall_row rows[SYSCALL_NR_END] = {
 #include "syscall_dispatch.inc"
@@ -55,17 +55,27 @@ static u64 fold_args(const struct frame *f, unsigned nargs)
 	}
 }
 
+static void take_signals(struct task *t, struct frame *f, long result)
+{
+	signal_deliver(t, f, result);
+	if (proc_of(t)->exiting)
+		turn_exit(t, true);
+}
+
 static void event_finish(struct task *t, struct frame *f, s64 nr, long result, u64 word)
 {
 	word = digest_merge(word, (u64)result) ^ (u64)nr * DIGEST_P1;
-	bool rare = event_fold(t, word);
+	bool slice_over;
+	bool rare = event_fold(t, word, &slice_over);
 
 	if (__builtin_expect(HEAD->config.trace_events, 0))
 		event_trace(t, f, nr, result);
 	if (__builtin_expect(rare, 0))
-		event_slow(t);
-	if (__builtin_expect(signal_pending(t) || (u64)(result + ERESTART_RESTARTBLOCK) <= 4, 0))
-		signal_deliver(t, f, result);
+		event_slow(t, slice_over);
+	if (__builtin_expect(signal_pending(t), 0))
+		take_signals(t, f, result);
+	else if (__builtin_expect((u64)(result + ERESTART_RESTARTBLOCK) <= 4, 0))
+		f->rax = (u64)signal_finish_result(t, f, result);
 }
 
 void shim_dispatch(struct frame *f);

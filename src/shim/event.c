@@ -24,7 +24,7 @@ static void chain_append(void)
 
 static u64 next_deadline(void)
 {
-	u64 parked = sched_next_deadline(SCHED), timer = signal_next_timer();
+	u64 parked = sched_deadline_next_ns(SCHED), timer = signal_next_check();
 
 	return parked < timer ? parked : timer;
 }
@@ -48,7 +48,7 @@ void turn_timer_changed(void)
 	h->next_check = check;
 }
 
-void event_slow(struct task *t)
+void event_slow(struct task *t, bool slice_over)
 {
 	struct region_head *h = HEAD;
 
@@ -57,10 +57,10 @@ void event_slow(struct task *t)
 	if (h->events >= h->epoch_end_event)
 		epoch_take(EPOCH_EVENTS);
 	if (h->now_ns >= h->next_timer_ns) {
-		sched_expire(SCHED, h->now_ns);
+		sched_deadline_expire(SCHED, h->now_ns);
 		signal_expire_timers(h->now_ns);
 	}
 	turn_timer_changed();
-	if (sched_slice_over(SCHED))
-		turn_yield(t);
+	if (slice_over)
+		turn_release(t);
 }

@@ -5,12 +5,6 @@
 #include "digest.h"
 #include "shim.h"
 
-/* Restart codes of Linux (include/linux/errno.h), which never reach the app. */
-#define ERESTARTSYS	      512
-#define ERESTARTNOINTR	      513
-#define ERESTARTNOHAND	      514
-#define ERESTART_RESTARTBLOCK 516
-
 static inline void event_begin(struct task *t, struct frame *f)
 {
 	HEAD->now_ns += HEAD->config.time_step_ns;
@@ -22,18 +16,21 @@ static inline void event_begin(struct task *t, struct frame *f)
  * Counts the event and folds it: word is the hash of number, arguments and result.  True if there
  * is rare work (event_slow): a chain value, an epoch, a timer, the end of the slice, tracing.
  */
-static inline bool event_fold(struct task *t, u64 word)
+static inline bool event_fold(struct task *t, u64 word, bool *ret_slice_over)
 {
 	struct region_head *h = HEAD;
 
 	h->digest = digest_merge(h->digest, word ^ digest_rotl(t->digest_out, 17) ^ (u64)t->tid << 40);
 	t->events++;
-	bool slice_over = sched_event(SCHED, t->index);
-	return (++h->events >= h->next_check) | slice_over;
+	*ret_slice_over = sched_event(SCHED, t->index);
+	return (++h->events >= h->next_check) | *ret_slice_over;
 }
 
 /* The rare work.  May pass the turn on and wait for it. */
-void event_slow(struct task *t);
+void event_slow(struct task *t, bool slice_over);
+
+/* turn.c: the slice is used up: gives the turn away and waits for it. */
+void turn_release(struct task *t);
 
 /* Recomputes when dispatch must leave the fast path; after a deadline or epoch end changed. */
 void turn_timer_changed(void);

@@ -8,7 +8,7 @@
  */
 #include "insn.h"
 #include "digest.h"
-#include "event_record.h"
+#include "../syscall-table/event_record.h"
 #include "../tracer/insn_kind.h"
 
 struct cpuid_answer {

@@ -26,11 +26,6 @@ void proc_kill_other_threads(struct task *t);
 /* A vfork child has got its own memory or is gone: its parent goes on. */
 void proc_release_vfork(struct task *t);
 
-/* Index of the live or zombie process of that pid, or NONE. */
-u32 proc_find(u32 pid);
-/* Slot of the live task of that tid, or NONE. */
-u32 task_find(u32 tid);
-
 /* turn.c: a new task waits for its first turn. */
 void turn_wait_first(struct task *t);
 

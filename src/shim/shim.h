@@ -12,7 +12,7 @@
 
 #include "shim_abi.h"
 #include "task.h"
-#include "../scheduler/sched.h"
+#include "../scheduler/scheduler.h"
 
 #define SCHED REGION_AT(struct sched, REGION_SCHED_OFF)
 
@@ -104,6 +104,12 @@ void shim_bug(const char *what, u64 detail) __attribute__((noreturn));
 		if (!(cond))                     \
 			shim_bug(#cond, __LINE__); \
 	} while (0)
+
+/* Virtual time of the container's boot: what CLOCK_MONOTONIC counts from. */
+static inline u64 clock_monotonic_base(void)
+{
+	return HEAD->config.start_time_ns - 1000000000000ull;
+}
 
 static inline u64 now_ns(void)
 {

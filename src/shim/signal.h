@@ -17,15 +17,18 @@
 #ifndef SHADOW_SIGNAL_H
 #define SHADOW_SIGNAL_H
 
+#include <linux/errno.h>
+
 #include "shim_abi.h"
 #include "task.h"
 
 /* Kernel-internal results of an interrupted call (include/linux/errno.h). */
-#define ERESTARTSYS	      512 /* restarted under SA_RESTART: read, write, wait, futex */
-#define ERESTARTNOINTR	      513 /* always restarted: clone, fork */
-#define ERESTARTNOHAND	      514 /* EINTR if a handler ran: poll, select, pause, sigsuspend */
-#define ERESTART_RESTARTBLOCK 516 /* the same, but goes on through signal_set_restart: nanosleep \
-				   */
+#define ERESTARTSYS    512 /* restarted under SA_RESTART: read, write, wait, futex */
+#define ERESTARTNOINTR 513 /* always restarted: clone, fork */
+#define ERESTARTNOHAND 514 /* EINTR if a handler ran: poll, select, pause, sigsuspend */
+#define ERESTART_RESTARTBLOCK                                              \
+	516 /* the same, but goes on through signal_set_restart: nanosleep \
+	     */
 
 enum signal_number {
 	SIG_HUP = 1,
@@ -67,6 +70,10 @@ enum signal_number {
 #define SIG_UNBLOCKABLE (SIG_BIT(SIG_KILL) | SIG_BIT(SIG_STOP))
 #define SIG_HANDLER_DFL 0ull
 #define SIG_HANDLER_IGN 1ull
+
+#define SIG_SS_ONSTACK	  1u
+#define SIG_SS_DISABLE	  2u
+#define SIG_SS_AUTODISARM 0x80000000u
 
 #define SIG_SA_NOCLDSTOP 0x00000001ull
 #define SIG_SA_NOCLDWAIT 0x00000002ull
@@ -126,7 +133,7 @@ struct signal_node {
 
 struct signal_queue {
 	u64 pending; /* SIG_BIT of what the list holds */
-	struct signal_node *first;
+	struct signal_node *first, *last;
 };
 
 /* Continues a call that was interrupted and is resumed by restart_syscall; see signal_set_restart.
@@ -136,7 +143,6 @@ typedef long signal_restart_fn(struct task *t, struct frame *f, const u64 *args)
 enum signal_task_flag {
 	SIGNAL_HAS_SAVED = 1, /* saved_mask is to be restored at the end of the call */
 	SIGNAL_DEAF = 2,      /* parked where only death may wake it: stop, vfork */
-	SIGNAL_RELEASED = 4,  /* the task has ended */
 	SIGNAL_STOPPING = 8,  /* its process stops and this task has yet to park */
 	SIGNAL_STOPPED = 16,  /* parked in a stop */
 };
@@ -183,8 +189,10 @@ struct signal_proc {
 };
 
 struct signal_state {
-	u32 timers;  /* first process with an armed timer, 0: none (init has none) */
-	u32 nqueued; /* signal nodes alive */
+	u32 timers;    /* first process with an armed timer, 0: none (init has none) */
+	u32 nqueued;   /* signal nodes alive */
+	u32 root_pgid; /* process group of the container's first process */
+	u32 pad;
 	u64 next_timer,
 		next_check; /* see signal_next_timer, signal_next_check; 0: to be computed */
 	struct signal_proc procs[PROCS_MAX];
@@ -235,10 +243,13 @@ void signal_fault(struct task *t, struct frame *f);
 
 /* ---- sending (signal_queue.c) ---- */
 
+#define SIGNAL_QUEUE_MAX 15000 /* what RLIMIT_SIGPENDING gives a user of a machine of 4 GiB */
+
 /*
- * Sends to a process, or to one task.  `info` is copied; NULL means "from the current task, as by
- * kill".  Ignored signals vanish, pending standard ones coalesce.  Init and zombies swallow
- * everything.  -EAGAIN if a realtime signal finds the queue full (RLIMIT_SIGPENDING), else 0.
+ * Sends to a process, or to one task.  `info` is copied (its signo is set); NULL means "from the
+ * current task, as by kill".  Signal 0 sends nothing.  Ignored signals vanish, pending standard
+ * ones coalesce.  Init, zombies and exiting processes swallow everything.  -EAGAIN if a realtime
+ * signal finds SIGNAL_QUEUE_MAX queued in the container, else 0.
  */
 long signal_send_proc(u32 proc, int sig, const struct k_siginfo *info);
 long signal_send_task(u32 task, int sig, const struct k_siginfo *info);
@@ -246,8 +257,8 @@ long signal_send_task(u32 task, int sig, const struct k_siginfo *info);
 /* As signal_send_proc with si_code SI_KERNEL: for timers, hang-ups, the terminal. */
 void signal_send_kernel(u32 proc, int sig);
 
-/* Sends to all members of process group `pgid`, in order of birth; number of members. */
-u32 signal_send_group(u32 pgid, int sig, const struct k_siginfo *info);
+/* The same for all members of process group `pgid`, in order of birth. */
+void signal_send_group(u32 pgid, int sig);
 
 /*
  * A signal the current task caused itself and cannot refuse: if blocked or ignored it becomes the
@@ -294,6 +305,12 @@ void signal_recalc_proc(u32 proc);
  */
 long signal_set_restart(struct task *t, signal_restart_fn *fn, u64 a, u64 b, u64 c, u64 d);
 
+/* Whether the disposition of the process makes the signal vanish (ignored, or so by default). */
+bool signal_is_ignored(u32 proc, int sig);
+
+/* Drops the pending signals of `set`, of the process and all its threads. */
+void signal_flush(u32 proc, u64 set);
+
 /* Takes a pending signal out of `set` (own queue first, lowest number first); 0 if none. */
 int signal_take(struct task *t, u64 set, struct k_siginfo *ret_info);
 
@@ -314,7 +331,7 @@ void signal_exec(struct task *t);
 void signal_clear_handlers(u32 proc);
 /* The task ends: its own queue is dropped, and what it was to take goes to another thread. */
 void signal_release(struct task *t);
-/* The process was reaped: shared queue and timers go.  Called by proc_reap. */
+/* The process became a zombie: shared queue and timers go. */
 void signal_release_proc(u32 proc);
 
 /* Whether the parent of a zombie wants no SIGCHLD zombies: ignored, or SA_NOCLDWAIT. */
@@ -322,7 +339,9 @@ bool signal_child_ignored(u32 proc);
 
 /* ---- stops (signal_deliver.c) ---- */
 
-/* Leaves a stop (SIGCONT, death): wakes the tasks parked in it. */
+/* t no longer keeps the stop of its process from being complete: it has parked, or ended. */
+void signal_leave_stop(struct task *t);
+/* SIGCONT: ends a stop that is complete or under way; its tasks go on. */
 void signal_end_stop(u32 proc);
 
 /* ---- timers (itimer.c) ---- */
@@ -333,6 +352,8 @@ u64 signal_next_timer(void);
 u64 signal_next_check(void);
 /* Fires every timer whose time has come. */
 void signal_expire_timers(u64 now_ns);
+/* Disarms all timers of a process. */
+void signal_drop_timers(u32 proc);
 /* Virtual cpu time of a process: events of its tasks, living and ended, times the step. */
 u64 proc_cpu_ns(u32 proc);
 

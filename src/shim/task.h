@@ -48,6 +48,7 @@ struct task {
 	char comm[16];
 	u64 private_area[64]; /* of the signal part, see signal.h */
 	struct frame *frame; /* the frame of the current event */
+	u64 child_set_tid;   /* app address where a new task writes its tid itself, or 0 */
 };
 _Static_assert(offsetof(struct task, self) == TASK_SELF, "entry.S");
 _Static_assert(offsetof(struct task, user_rsp) == TASK_USER_RSP, "entry.S");
@@ -88,6 +89,7 @@ struct proc {
 	u64 cmdline;  /* heap blob: NUL-separated */
 	u32 cmdline_len;
 	u32 dumpable, no_new_privs, pdeathsig, subreaper;
+	u64 events_ended;	 /* events of its ended tasks */
 	u64 utime_ns, cutime_ns; /* virtual cpu time: own events, waited-for children's */
 	u64 environ_blob;
 	u32 environ_len;
@@ -99,7 +101,7 @@ struct proc_table {
 	u32 next_id; /* next pid or tid to try; ids grow, then wrap at PID_MAX */
 	u32 nlive_tasks;
 	u32 nlive_procs;
-	u32 pad;
+	u32 wrapped; /* ids have started again: some may be in use */
 	struct proc procs[PROCS_MAX];
 };
 #define PROCT	  REGION_AT(struct proc_table, REGION_PROC_OFF)

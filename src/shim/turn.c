@@ -44,6 +44,14 @@ static void turn_give(struct task *next)
 	SYS3(NR_futex, &next->turn, FUTEX_WAKE, 1);
 }
 
+/* The deadline time may jump to: parked tasks' and real-time timers', not those of cpu time. */
+static u64 idle_until(void)
+{
+	u64 parked = sched_deadline_next_ns(SCHED), timer = signal_next_timer();
+
+	return parked < timer ? parked : timer;
+}
+
 static void quiescent(void)
 {
 	struct region_head *h = HEAD;
@@ -51,13 +59,13 @@ static void quiescent(void)
 	turn_timer_changed();
 	if (channel_waited()) {
 		epoch_take(EPOCH_QUIESCENT);
-	} else if (h->next_timer_ns == SCHED_NEVER) {
+	} else if (idle_until() == SCHED_NEVER) {
 		upcall(UPCALL_DEADLOCK, 0, 0, 0);
 		epoch_take(EPOCH_QUIESCENT);
-	} else if (h->now_ns < h->next_timer_ns) {
-		h->now_ns = h->next_timer_ns;
+	} else if (h->now_ns < idle_until()) {
+		h->now_ns = idle_until();
 	}
-	sched_expire(SCHED, h->now_ns);
+	sched_deadline_expire(SCHED, h->now_ns);
 	signal_expire_timers(h->now_ns);
 	turn_timer_changed();
 }
@@ -67,7 +75,7 @@ static struct task *turn_next(void)
 {
 	u32 next;
 
-	while (sched_pick(SCHED, &next) < 0)
+	while (sched_turn_pick(SCHED, &next) < 0)
 		quiescent();
 	return task_at(next);
 }
@@ -87,22 +95,27 @@ static void turn_pass(struct task *t)
 
 void turn_yield(struct task *t)
 {
-	sched_yield(SCHED, t->index);
+	sched_turn_yield(SCHED, t->index);
+	turn_pass(t);
+}
+
+void turn_release(struct task *t)
+{
+	sched_turn_release(SCHED, t->index);
 	turn_pass(t);
 }
 
 long turn_park(struct task *t, u64 deadline_ns)
 {
 	if (signal_pending(t)) {
-		sched_wait_cancel(SCHED, t->index);
+		sched_wait_clear(SCHED, t->index);
 		return -EINTR;
 	}
 	t->parked = 1;
-	sched_park(SCHED, t->index, deadline_ns);
+	sched_task_park(SCHED, t->index, deadline_ns);
 	turn_pass(t);
-	if (signal_pending(t) && sched_reason(SCHED, t->index) == SCHED_SIGNAL)
-		return -EINTR;
-	return (long)sched_reason(SCHED, t->index);
+	u32 reason = sched_task_wake_reason(SCHED, t->index);
+	return reason == SCHED_WOKEN_SIGNAL ? -EINTR : (long)reason;
 }
 
 void turn_wait_first(struct task *t)

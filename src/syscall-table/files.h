@@ -15,10 +15,11 @@
 
 #include <asm/errno.h>
 #include <asm/poll.h>
-#include <asm/signal.h>
 #include <linux/fcntl.h>
 #include <linux/stat.h>
 #include "../shim/shim.h"
+#include "syscall_handlers.h"
+#include "syscall_nr.h"
 #include "vnode.h"
 
 #define FILE_PATH_MAX 4096 /* PATH_MAX: a path handed in, with its NUL */
@@ -62,6 +63,58 @@ struct ofd {
 	u64 private[2]; /* of the kind's own */
 };
 
+#define OFDS_MAX      65536u
+#define FDTABLES_MAX  (PROCS_MAX + 1) /* index 0 is never used */
+#define FD_CLOEXEC_BIT 0x80000000u
+#define FD_OFD	      0x7fffffffu
+
+/* Per number: the ofd's index (0: closed) and FD_CLOEXEC_BIT. */
+struct fdtable {
+	u32 fd[APP_FD_MAX];
+};
+
+/* refs: processes that share it, 0: free.  top: no number from here on is in use. */
+struct fdtable_head {
+	u32 refs, top;
+};
+
+/* Working directory and umask, shared by CLONE_FS. */
+struct fs_info {
+	u32 refs;
+	u32 umask;
+	u32 vnode;
+	u32 pad;
+	char *cwd; /* heap string, absolute */
+	u64 cwd_hash;
+};
+
+/* What stdin has got so far and nobody has read. */
+struct channel {
+	u8 *bytes; /* heap */
+	u64 start, end, capacity;
+	bool eof;
+	u32 waiters; /* tasks parked on it, with the bytes they want */
+};
+
+/* Paths announced to the capture thread: open-addressed set of keys; see capture.c. */
+struct capture_set {
+	u64 *entries; /* heap; 0: empty */
+	u32 mask, count;
+};
+
+struct files_state {
+	u32 ofd_used, ofd_free;
+	bool stream_closed[4];
+	struct channel stdin_channel;
+	struct capture_set captured;
+	struct fdtable_head heads[FDTABLES_MAX];
+	struct fs_info fs[FDTABLES_MAX];
+	struct ofd ofds[OFDS_MAX];
+	_Alignas(4096) struct fdtable tables[FDTABLES_MAX];
+};
+#define FILES REGION_AT(struct files_state, REGION_FILES_OFF)
+_Static_assert(sizeof(struct files_state) <= VNODES_OFF - REGION_FILES_OFF, "room before vnodes");
+
 /* Bytes of the app an operation fills or takes: one entry for read, several for readv. */
 struct user_iov {
 	u64 base;
@@ -77,7 +130,13 @@ struct file_io {
 	u64 total;   /* sum of the lengths, at most FILE_IO_MAX */
 	s64 offset;  /* of pread and pwrite; -1: the description's position */
 	bool nowait; /* O_NONBLOCK, or RWF_NOWAIT */
+	bool inside; /* iov is memory of the shim (sendfile), not of the app */
 };
+
+/* Copies `size` bytes between the operation's memory, from its byte `at` on, and the shim, and
+ * folds them into the digest.  0 or -EFAULT. */
+long io_take(struct task *t, const struct file_io *io, u64 at, void *to, u64 size);
+long io_give(struct task *t, const struct file_io *io, u64 at, const void *from, u64 size);
 #define FILE_IO_MAX 0x7ffff000u
 
 /*
@@ -104,14 +163,19 @@ struct file_ops {
 /* The operations of a kind; never NULL. */
 const struct file_ops *file_ops_of(u32 kind);
 
-/* Defined by the families that own the kinds. */
-extern const struct file_ops pipe_read_ops, pipe_write_ops, fifo_ops, eventfd_ops, epoll_ops;
+/* Defined by the families that own the kinds; weak, so that a shim without one refuses the kind. */
+extern const struct file_ops pipe_read_ops __attribute__((weak));
+extern const struct file_ops pipe_write_ops __attribute__((weak));
+extern const struct file_ops fifo_ops __attribute__((weak));
+extern const struct file_ops eventfd_ops __attribute__((weak));
+extern const struct file_ops epoll_ops __attribute__((weak));
 
 /* Kinds of wait keys of this family: struct sched_key {kind, object}. */
 enum file_key_kind {
 	KEY_OFD = 0x4f460001, /* object: ofd index; woken at any change of readiness */
 	KEY_LOCK,	      /* object: vnode index */
 	KEY_STDIN,	      /* object: 0 */
+	KEY_STREAM,	      /* object: stream; its reader vanished */
 };
 
 /* ---- open file descriptions and descriptors (fd.c) ---- */
@@ -130,9 +194,20 @@ void ofd_set_path(struct ofd *o, const char *abs);
 void ofd_set_vnode(struct ofd *o, u32 vnode);
 
 /* What the task's descriptor names; NULL: EBADF. */
-struct ofd *fd_get(struct task *t, u32 fd);
+static inline struct ofd *fd_get(struct task *t, u32 fd)
+{
+	u32 index = fd < APP_FD_MAX ? FILES->tables[proc_of(t)->files].fd[fd] & FD_OFD : 0;
+
+	return index ? &FILES->ofds[index] : NULL;
+}
+
 /* The same, for calls that do not take O_PATH descriptors. */
-struct ofd *fd_get_io(struct task *t, u32 fd);
+static inline struct ofd *fd_get_io(struct task *t, u32 fd)
+{
+	struct ofd *o = fd_get(t, fd);
+
+	return o && o->kind != OFD_PATH ? o : NULL;
+}
 
 /* Gives description `ofd` (whose reference it takes over, also on failure) the lowest free number
  * by duplicating SHIM_FD_HOLDER.  flags: O_CLOEXEC or 0.  The number, or -EMFILE. */
@@ -191,19 +266,20 @@ long file_before_write(struct task *t, u32 ofd);
 /* Opens the in-container FIFO of a vnode: flags as open(2); returns the index of a new ofd with one
  * reference (kind PIPE_READ, PIPE_WRITE or FIFO) or a negative errno; may park until the other side
  * is there. */
-long fifo_open(struct task *t, u32 vnode, u32 flags);
+long fifo_open(struct task *t, u32 vnode, u32 flags) __attribute__((weak));
 
 /* ---- names below /proc, /sys and /dev (implemented in synth*.c) ----
  * `abs` is absolute and lexically normal (no ".", "..", "//"). */
 
 /* The new descriptor (installed), or a negative errno. */
-long synth_open(struct task *t, const char *abs, u32 flags, u32 mode);
-long synth_stat(struct task *t, const char *abs, bool follow, struct vstat *ret);
+long synth_open(struct task *t, const char *abs, u32 flags, u32 mode) __attribute__((weak));
+long synth_stat(struct task *t, const char *abs, bool follow, struct vstat *ret)
+	__attribute__((weak));
 /* Writes at most `size` bytes, no NUL; the length, -EINVAL when it is no link. */
-long synth_readlink(struct task *t, const char *abs, char *to, u32 size);
+long synth_readlink(struct task *t, const char *abs, char *to, u32 size) __attribute__((weak));
 /* Adds the entries of the directory (without "." and "..") with dir_add. */
 struct dir_list;
-long synth_list(struct task *t, const char *abs, struct dir_list *list);
+long synth_list(struct task *t, const char *abs, struct dir_list *list) __attribute__((weak));
 
 /* directory.c: one entry more; copies the name. type: DT_*. */
 void dir_add(struct dir_list *list, const char *name, u64 ino, u32 type);
@@ -219,8 +295,12 @@ long file_install_synth_dir(struct task *t, const char *abs, u32 flags);
 
 /* The reader of stdout (1) or stderr (2) has gone: writes give EPIPE and SIGPIPE from now on. */
 void stream_close_input(u32 stream);
-/* The bytes of the epoch for stdin are in the ring; wakes whoever waits for them. */
-void channel_wake(void);
+/* Input of the epoch for a channel (0: stdin; others are ignored), and its end. */
+void channel_append(u32 channel, const void *bytes, u64 size);
+void channel_eof(u32 channel);
+/* A task is parked until a channel brings something: the container waits for an epoch in real
+ * time. */
+bool channel_waited(void);
 
 /* ---- locks (lock.c) ---- */
 void locks_drop_ofd(struct ofd *o);

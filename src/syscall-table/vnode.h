@@ -14,6 +14,7 @@
 #include "../shim/shim_abi.h"
 #include "../shim/task.h"
 
+#define VNODES_OFF	(REGION_FILES_OFF + 0x4000000)
 #define VNODES_MAX	(1u << 20)
 #define VNODE_HEADS_MIN 4096u
 #define VNODE_FIRST_INO 1000
@@ -24,10 +25,13 @@ enum vnode_flag {
 	VNODE_BORN_INSIDE = 1, /* made by the container: never part of the image */
 	VNODE_ANNOUNCED = 2,   /* its contents were announced to the capture thread */
 	VNODE_CAPTURED = 4,    /* its contents, if they matter, are safe: it may be destroyed */
-	VNODE_LISTED = 8,      /* a directory whose listing is captured */
+	VNODE_LISTED = 8,      /* a directory whose listing was announced; CAPTURED: is safe */
 	VNODE_WRITTEN = 16,    /* the container changed its contents */
-	VNODE_GONE = 32,       /* no name left; freed with the last description */
+	VNODE_MOVED = 32,      /* got another name by the container, after it was captured */
+	VNODE_GONE = 64,       /* no name left; freed with the last description */
 };
+/* Names that lead to it now say nothing about the image. */
+#define VNODE_NOT_IMAGE (VNODE_BORN_INSIDE | VNODE_MOVED)
 
 struct vnode {
 	u64 dev, host_ino; /* the host's: key only */
@@ -37,8 +41,10 @@ struct vnode {
 	u32 flags;
 	u32 opens;   /* descriptions and working directories that name it */
 	u32 next;    /* in its hash chain, or in the free list; 0 ends */
-	u32 fifo;    /* of the pipe family: index of its pipe plus 1 */
-	void *locks; /* of lock.c */
+	u32 fifo;	/* of the pipe family: index of its pipe plus 1 */
+	u32 open_error; /* opening it fails with this (a replay of a file the host denied) */
+	u32 pad;
+	struct file_lock *locks; /* of lock.c, heap */
 };
 
 /* What the tracer knows of a file it unpacked for a replay. ino 0: empty entry. */
@@ -46,6 +52,8 @@ struct vnode_preload {
 	u64 dev, host_ino;
 	s64 mtime_ns;
 	u32 mode, uid, gid, nlink;
+	u32 open_error; /* errno, or 0 */
+	u32 pad;
 };
 
 struct vnode_table {
@@ -87,14 +95,39 @@ static inline struct vnode_preload *vnode_preload_slot(struct vnode_table *table
 	return NULL;
 }
 
+#define VNODES REGION_AT(struct vnode_table, VNODES_OFF)
+_Static_assert(VNODES_OFF + sizeof(struct vnode_table) <= REGION_PROC_OFF, "fits");
+
+/*
+ * Both sides: the index of the vnode of a host file, or 0.  Follows nothing out of the region and
+ * no chain without end, whatever the table holds: the tracer calls it while the container runs.
+ */
+static inline u32 vnode_find(u64 dev, u64 host_ino)
+{
+	const struct vnode_table *table = VNODES;
+	u64 heads = (u64)table->heads, mask = table->head_mask;
+
+	if (heads < REGION_BASE + REGION_HEAP_OFF || heads % 4 != 0 || mask >= VNODES_MAX ||
+	    heads + 4 * VNODES_MAX > REGION_BASE + REGION_HEAP_OFF + REGION_HEAP_SIZE)
+		return 0;
+	u32 i = ((const u32 *)heads)[vnode_hash(dev, host_ino) & mask];
+	for (u32 steps = 0; i && i < VNODES_MAX && steps < VNODES_MAX; steps++) {
+		const struct vnode *v = &table->slots[i];
+		if (v->host_ino == host_ino && v->dev == dev)
+			return i;
+		i = v->next;
+	}
+	return 0;
+}
+
 struct stat; /* the kernel's, <asm/stat.h> */
 
 void vnode_init(void);
 struct vnode *vnode_at(u32 index);
 /* The vnode of a host file, made at its first sight from `st`. */
 u32 vnode_of(const struct stat *st);
-/* The same if it was seen before, else 0. */
-u32 vnode_find(u64 dev, u64 host_ino);
+/* What it would be, without making it: no inode number is used up. */
+void vnode_peek(const struct stat *st, struct vnode *ret);
 /* A file the container has just created: a fresh vnode even if the host reuses the number. */
 u32 vnode_born(const struct stat *st, u32 mode, u32 uid, u32 gid);
 /* A description or cwd starts or stops naming it. */

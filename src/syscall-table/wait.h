@@ -11,6 +11,10 @@
 #include "../shim/shim_abi.h"
 #include "../shim/task.h"
 
+/* Peak resident memory as rusage shows it, in KiB: a fixed figure, as real use depends on the host.
+ */
+#define RUSAGE_MAXRSS_KB 8192
+
 /* Wait status words (wait(2)). */
 #define WAIT_EXITED(code)      (((code)&0xff) << 8)
 #define WAIT_KILLED(sig, core) ((sig) | ((core) ? 0x80 : 0))

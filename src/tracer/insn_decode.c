@@ -320,7 +320,7 @@ static enum insn_flow flow_one_byte(const struct insn *insn)
 	case 0xeb:
 		return INSN_FLOW_JUMP;
 	case 0xc2 ... 0xc3:
-	case 0xca ... 0xcc:
+	case 0xca ... 0xcb:
 	case 0xcf:
 	case 0xf4:
 		return INSN_FLOW_STOP;
@@ -350,6 +350,7 @@ static enum insn_flow flow_of(const struct insn *insn)
 static bool finish_flow(const uint8_t *bytes, struct insn *insn)
 {
 	bool wide_branch;
+	int8_t narrow;
 
 	insn->flow = (uint8_t)flow_of(insn);
 	if (!insn_has_target(insn))
@@ -358,10 +359,12 @@ static bool finish_flow(const uint8_t *bytes, struct insn *insn)
 		return false;
 	wide_branch = insn->map == INSN_MAP_0F || insn->opcode == 0xe8 || insn->opcode == 0xe9 ||
 		      insn->opcode == 0xc7;
-	if (wide_branch)
+	if (wide_branch) {
 		memcpy(&insn->relative, bytes + insn->length - 4, 4);
-	else
-		insn->relative = (int8_t)bytes[insn->length - 1];
+		return true;
+	}
+	memcpy(&narrow, bytes + insn->length - 1, 1);
+	insn->relative = (int32_t)narrow;
 	return true;
 }
 

@@ -21,7 +21,7 @@ enum insn_flow {
 	INSN_FLOW_CALL_INDIRECT, /* call through register or memory */
 	INSN_FLOW_JUMP,		 /* unconditional, direct */
 	INSN_FLOW_JUMP_INDIRECT, /* unconditional, through register or memory */
-	INSN_FLOW_STOP,		 /* ret, iret, hlt, ud2, int3: the next byte is not reached */
+	INSN_FLOW_STOP,		 /* ret, iret, hlt, ud2: the next byte is not reached */
 };
 
 /* Prefix bits of struct insn. */

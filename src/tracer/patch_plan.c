@@ -17,8 +17,8 @@
  * Padding is nops and int3 directly behind an instruction that never goes on, which nothing in
  * the functions nearby jumps to. A window may replace several instructions only if no jump can
  * reach its inside: no direct one of its function, no computed one in its function, and nowhere
- * in the segment four bytes that would be a relative reference to it (so cold parts, labels
- * taken by lea and data are covered, at the price of a false alarm in a thousand).
+ * in the segment bytes that would be a jump or lea to it (so cold parts and labels whose address
+ * is taken are covered, wherever the code around them begins).
  *
  * Owns nothing. Invariant: all decoding is of unpatched bytes, so a plan depends only on the
  * file, the ranges taken before, and the stub's address.
@@ -319,8 +319,7 @@ static bool plain_operand(const cs_insn *insn, const cs_x86_op *operand)
 	if (operand->type != X86_OP_MEM)
 		return true;
 	return insn->id == X86_INS_NOP ||
-	       (insn->id == X86_INS_LEA && operand->mem.base != X86_REG_RIP &&
-		operand->mem.base != X86_REG_EIP);
+	       (insn->id == X86_INS_LEA && operand->mem.base != X86_REG_EIP);
 }
 
 /* Does the instruction do the same at any address, without touching memory? */
@@ -366,12 +365,23 @@ static bool range_movable(const struct near *near, csh capstone, size_t begin, s
 	return true;
 }
 
+/* Do four bytes at `at` follow what makes them a branch displacement, or lea's? */
+static bool follows_opcode(const uint8_t *bytes, size_t at)
+{
+	uint8_t last = at > 0 ? bytes[at - 1] : 0;
+	uint8_t before = at > 1 ? bytes[at - 2] : 0;
+
+	return (last & 0xfe) == 0xe8 || (before == 0x0f && (last & 0xf0) == 0x80) ||
+	       (before == 0x8d && (last & 0xc7) == 0x05) || (before == 0xc7 && last == 0xf8);
+}
+
 static bool refers_into(const uint8_t *bytes, size_t at, size_t begin, size_t end)
 {
 	uint32_t relative;
 
 	memcpy(&relative, bytes + at, sizeof(relative));
-	return (uint32_t)at + 4 + relative - (uint32_t)begin < end - begin;
+	return (uint32_t)at + 4 + relative - (uint32_t)begin < end - begin &&
+	       follows_opcode(bytes, at);
 }
 
 /* Which of the 16 places from `at` could refer to [begin, begin + 32)? Reads 19 bytes. */
@@ -566,25 +576,57 @@ static void plan_moves(const struct near *near, const struct window *window,
 		plan->resume_address = plan->tail_to;
 }
 
+/* The address a `lea x(%rip), reg` names follows it to its new place. */
+static bool is_relative_lea(const struct insn *insn)
+{
+	return insn->map == INSN_MAP_ONE && insn->opcode == 0x8d && (insn->modrm & 0xc7) == 0x05;
+}
+
+/* Copies of the instructions in [begin, end), which were found movable. */
+static void emit_moved(struct emitter *out, const struct near *near, size_t begin, size_t end)
+{
+	const uint8_t *bytes = near->request->code.bytes;
+
+	while (begin < end) {
+		struct insn insn;
+		int32_t relative;
+
+		if (insn_decode(bytes + begin, end - begin, &insn) < 0) {
+			out->error = -EINVAL;
+			return;
+		}
+		if (is_relative_lea(&insn)) {
+			memcpy(&relative, bytes + begin + insn.length - 4, sizeof(relative));
+			emit(out, bytes + begin, insn.length - 4u);
+			emit_relative(out, address_of(near, begin + insn.length) +
+						   (uint64_t)(int64_t)relative);
+		} else {
+			emit(out, bytes + begin, insn.length);
+		}
+		begin += insn.length;
+	}
+}
+
 /* The stub, with what the window moves. */
 static int plan_stub(const struct near *near, const struct window *window, struct patch_plan *plan)
 {
 	const struct patch_request *request = near->request;
-	const uint8_t *site = request->code.bytes + request->site;
+	size_t site_end = request->site + near->site.length;
 	struct emitter out = {.bytes = plan->stub,
-			      .room = request->stub_room < PATCH_STUB_MAX ? request->stub_room
-									  : PATCH_STUB_MAX,
+			      .room = request->stub_room < PATCH_PLAN_STUB_MAX
+					      ? request->stub_room
+					      : PATCH_PLAN_STUB_MAX,
 			      .address = request->stub_address};
 
 	plan_moves(near, window, plan);
-	emit(&out, site - plan->head_size, plan->head_size);
+	emit_moved(&out, near, window->begin, request->site);
 	if (near->site.kind == INSN_SYSCALL)
 		emit_syscall(&out, plan, &request->target);
 	else if (near->site.kind == INSN_XBEGIN)
 		emit_xbegin(&out, plan);
 	else
 		emit_insn(&out, plan, &request->target);
-	emit(&out, site + near->site.length, plan->tail_size);
+	emit_moved(&out, near, site_end, site_end + plan->tail_size);
 	if (plan->tail_size)
 		emit_jump(&out, address_of(near, window->end));
 	plan->stub_size = out.size;
@@ -595,7 +637,7 @@ static int plan_stub(const struct near *near, const struct window *window, struc
 static struct emitter add_write(const struct near *near, struct patch_plan *plan, size_t begin,
 				size_t end)
 {
-	struct patch_write *write = &plan->writes[plan->write_count];
+	struct patch_store *write = &plan->writes[plan->write_count];
 
 	plan->claimed[plan->write_count] = (struct patch_range){(uint32_t)begin, (uint32_t)end};
 	plan->write_count++;

@@ -12,9 +12,9 @@
 #include "insn_decode.h"
 #include "insn_kind.h"
 
-#define PATCH_WRITE_MAX	 8
-#define PATCH_WRITES_MAX 2
-#define PATCH_STUB_MAX	 128
+#define PATCH_STORE_MAX	    8
+#define PATCH_STORES_MAX    2
+#define PATCH_PLAN_STUB_MAX 128
 
 /* How the instruction is reached from its site. */
 enum patch_kind {
@@ -31,10 +31,10 @@ struct patch_range {
 	uint32_t end;
 };
 
-struct patch_write {
+struct patch_store {
 	uint64_t address;
 	uint8_t size;
-	uint8_t bytes[PATCH_WRITE_MAX];
+	uint8_t bytes[PATCH_STORE_MAX];
 };
 
 /* What the stubs jump to and where they leave things; the same for a whole container. */
@@ -64,17 +64,18 @@ struct patch_request {
 struct patch_plan {
 	enum patch_kind kind;
 	/* To be written after the stub, in this order: the last one is what takes effect. */
-	struct patch_write writes[PATCH_WRITES_MAX];
+	struct patch_store writes[PATCH_STORES_MAX];
 	unsigned write_count;
-	struct patch_range claimed[PATCH_WRITES_MAX]; /* one for each write */
-	uint8_t stub[PATCH_STUB_MAX];
+	struct patch_range claimed[PATCH_STORES_MAX]; /* one for each write */
+	uint8_t stub[PATCH_PLAN_STUB_MAX];
 	size_t stub_size; /* 0 for PATCH_INT3 */
 	unsigned insn;	  /* INSN_CODE of the instruction */
 	/* The address after the original instruction, and where the app goes on after it. */
 	uint64_t return_address;
 	uint64_t resume_address;
 	/*
-	 * Instructions moved unchanged: [tail_address, + tail_size) now runs at tail_to, and the
+	 * Instructions moved, each as long as before (a lea of a code or data address is adjusted,
+	 * nothing else changes): [tail_address, + tail_size) now runs at tail_to, and the
 	 * head likewise; size 0 if there are none. A frame must show the original address for a
 	 * place in the stub, and a return to a tail's original address must go to the stub: the
 	 * original bytes are gone.

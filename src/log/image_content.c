@@ -1,0 +1,303 @@
+/*
+ * Purpose: contents of files into blobs.
+ * Owns: one chunk of memory, the hash state, the sets of files and contents taken, the cache.
+ * Invariants: a blob's hash is that of the very bytes handed to the sink, also when the file
+ * changes under us; each hash is given to the sink as a small blob once. (A large blob is known
+ * only when all of it went out: of two equal ones the reader takes the first.)
+ */
+#include "image_content.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <openssl/evp.h>
+
+#include "blob_cache.h"
+#include "keymap.h"
+
+/* What identifies a state of a file. */
+struct file_key {
+	uint64_t dev, ino, size;
+	int64_t mtime_sec, mtime_nsec, ctime_sec, ctime_nsec;
+};
+
+struct image_content {
+	struct image_sink *sink;
+	struct blob_cache *cache; /* or NULL */
+	EVP_MD *md;		  /* fetched once: looking it up costs more than hashing 1 KB */
+	EVP_MD_CTX *sha;
+	struct keymap *blobs; /* hash to size, of what is in the log */
+	struct keymap *links; /* struct file_key to an offset in `link_hashes` */
+	struct evlog_buf link_hashes;
+	struct evlog_buf cached; /* chunks of the cache entry read or being made */
+	uint64_t files, bytes, cache_hits;
+	uint8_t chunk[IMAGE_CHUNK_MAX];
+};
+
+int image_content_create(struct image_sink *sink, bool no_cache, const char *cache_folder,
+			 struct image_content **ret_content)
+{
+	struct image_content *content = malloc(sizeof(*content));
+
+	if (!content)
+		return -ENOMEM;
+	/* All but the chunk, whose pages shall cost nothing until they are used. */
+	memset(content, 0, offsetof(struct image_content, chunk));
+	content->sink = sink;
+	content->md = EVP_MD_fetch(NULL, "SHA256", NULL);
+	content->sha = EVP_MD_CTX_new();
+	if (!content->md || !content->sha || keymap_create(&content->blobs) ||
+	    keymap_create(&content->links)) {
+		image_content_destroy(content);
+		return -ENOMEM;
+	}
+	if (!no_cache && blob_cache_open(cache_folder, &content->cache))
+		content->cache = NULL;
+	*ret_content = content;
+	return 0;
+}
+
+void image_content_destroy(struct image_content *content)
+{
+	if (!content)
+		return;
+	blob_cache_close(content->cache);
+	EVP_MD_CTX_free(content->sha);
+	EVP_MD_free(content->md);
+	keymap_destroy(content->blobs);
+	keymap_destroy(content->links);
+	evlog_buf_finish(&content->link_hashes);
+	evlog_buf_finish(&content->cached);
+	free(content);
+}
+
+static struct file_key key_make(const struct stat *st)
+{
+	return (struct file_key){
+		.dev = st->st_dev,
+		.ino = st->st_ino,
+		.size = (uint64_t)st->st_size,
+		.mtime_sec = st->st_mtim.tv_sec,
+		.mtime_nsec = st->st_mtim.tv_nsec,
+		.ctime_sec = st->st_ctim.tv_sec,
+		.ctime_nsec = st->st_ctim.tv_nsec,
+	};
+}
+
+/* Reads until `size` bytes or the end of the file. */
+static ssize_t read_full(int fd, uint8_t *bytes, size_t size)
+{
+	size_t have = 0;
+
+	while (have < size) {
+		ssize_t done = read(fd, bytes + have, size - have);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0)
+			return -errno;
+		if (!done)
+			break;
+		have += (size_t)done;
+	}
+	return (ssize_t)have;
+}
+
+static bool known(const struct image_content *content, const uint8_t *hash)
+{
+	uint64_t size;
+
+	return keymap_get(content->blobs, hash, EVLOG_HASH_SIZE, &size);
+}
+
+static int known_add(struct image_content *content, const uint8_t *hash, uint64_t size)
+{
+	return keymap_put(content->blobs, hash, EVLOG_HASH_SIZE, size);
+}
+
+static int take_small(struct image_content *content, int fd, size_t size, uint64_t *ret_size,
+		      uint8_t *ret_hash)
+{
+	ssize_t got = read_full(fd, content->chunk, size);
+	int ret;
+
+	if (got < 0)
+		return (int)got;
+	if (!EVP_DigestInit_ex(content->sha, content->md, NULL) ||
+	    !EVP_DigestUpdate(content->sha, content->chunk, (size_t)got) ||
+	    !EVP_DigestFinal_ex(content->sha, ret_hash, NULL))
+		return -ENOMEM;
+	*ret_size = (uint64_t)got;
+	if (known(content, ret_hash))
+		return 0;
+	ret = image_sink_blob(content->sink, ret_hash, content->chunk, (size_t)got);
+	return ret ? ret : known_add(content, ret_hash, (uint64_t)got);
+}
+
+/* One chunk out; and into the cache entry while that may be kept. */
+static int chunk_out(struct image_content *content, size_t size)
+{
+	const struct evlog_buf *packed;
+	int ret = image_sink_chunk(content->sink, content->chunk, size, &packed);
+
+	if (!ret && content->cache && content->cached.len <= BLOB_CACHE_ENTRY_MAX)
+		blob_cache_chunk_put(&content->cached, packed, size);
+	return ret;
+}
+
+static int take_chunks(struct image_content *content, int fd, uint64_t size, uint64_t *ret_size)
+{
+	uint64_t done = 0;
+	int ret = 0;
+
+	while (!ret && done < size) {
+		size_t want = size - done < IMAGE_CHUNK_MAX ? size - done : IMAGE_CHUNK_MAX;
+		ssize_t got = read_full(fd, content->chunk, want);
+
+		/* Chunks may be out already, so the blob has to be ended with what there is. */
+		if (got <= 0)
+			break;
+		if (!EVP_DigestUpdate(content->sha, content->chunk, (size_t)got))
+			return -ENOMEM;
+		ret = chunk_out(content, (size_t)got);
+		done += (uint64_t)got;
+	}
+	*ret_size = done;
+	return ret;
+}
+
+static int take_large(struct image_content *content, int fd, const struct stat *st,
+		      uint64_t *ret_size, uint8_t *ret_hash)
+{
+	int ret;
+
+	content->cached.len = 0;
+	if (!EVP_DigestInit_ex(content->sha, content->md, NULL))
+		return -ENOMEM;
+	ret = take_chunks(content, fd, (uint64_t)st->st_size, ret_size);
+	if (ret)
+		return ret;
+	if (!EVP_DigestFinal_ex(content->sha, ret_hash, NULL))
+		return -ENOMEM;
+	/* Not one byte could be read: an empty blob, as a small one. */
+	if (!*ret_size)
+		return known(content, ret_hash)
+			       ? 0
+			       : image_sink_blob(content->sink, ret_hash, content->chunk, 0);
+	ret = image_sink_last(content->sink, ret_hash, *ret_size);
+	return ret ? ret : known_add(content, ret_hash, *ret_size);
+}
+
+/* 1: taken from the cache. */
+static int take_cached(struct image_content *content, const struct stat *st, uint8_t *ret_hash)
+{
+	struct evlog_cursor cursor;
+	const uint8_t *packed;
+	uint32_t packed_size, raw_size;
+	int ret = 0;
+
+	if (!content->cache || !blob_cache_lookup(content->cache, st, ret_hash, &content->cached))
+		return 0;
+	content->cache_hits++;
+	if (known(content, ret_hash))
+		return 1;
+	cursor = evlog_cursor_make(content->cached.data, content->cached.len);
+	while (!ret && evlog_cursor_left(&cursor) &&
+	       blob_cache_chunk_next(&cursor, &packed, &packed_size, &raw_size))
+		ret = image_sink_packed_chunk(content->sink, packed, packed_size, raw_size);
+	if (!ret)
+		ret = image_sink_last(content->sink, ret_hash, (uint64_t)st->st_size);
+	if (!ret)
+		ret = known_add(content, ret_hash, (uint64_t)st->st_size);
+	return ret ? ret : 1;
+}
+
+static bool has_moved(int fd, const struct stat *st)
+{
+	struct stat now;
+	struct file_key before = key_make(st), after;
+
+	if (fstat(fd, &now))
+		return true;
+	after = key_make(&now);
+	return memcmp(&before, &after, sizeof(before)) != 0;
+}
+
+static int take_read(struct image_content *content, int fd, const struct stat *st,
+		     uint64_t *ret_size, uint8_t *ret_hash, bool *ret_moved)
+{
+	bool small = (uint64_t)st->st_size < IMAGE_SMALL_MAX;
+	int ret = small ? 0 : take_cached(content, st, ret_hash);
+
+	if (ret) {
+		*ret_size = (uint64_t)st->st_size;
+		return ret < 0 ? ret : 0;
+	}
+	if (small)
+		ret = take_small(content, fd, (size_t)st->st_size, ret_size, ret_hash);
+	else
+		ret = take_large(content, fd, st, ret_size, ret_hash);
+	if (ret)
+		return ret;
+	*ret_moved = *ret_size != (uint64_t)st->st_size || has_moved(fd, st);
+	if (!small && content->cache && !*ret_moved && content->cached.len)
+		blob_cache_store(content->cache, st, ret_hash, &content->cached);
+	return 0;
+}
+
+/* Files with several names are read once. */
+static bool link_find(const struct image_content *content, const struct stat *st, uint8_t *ret_hash)
+{
+	struct file_key key = key_make(st);
+	uint64_t offset;
+
+	if (st->st_nlink < 2 || !keymap_get(content->links, &key, sizeof(key), &offset))
+		return false;
+	memcpy(ret_hash, content->link_hashes.data + offset, EVLOG_HASH_SIZE);
+	return true;
+}
+
+static int link_add(struct image_content *content, const struct stat *st, const uint8_t *hash)
+{
+	struct file_key key = key_make(st);
+	uint64_t offset = content->link_hashes.len;
+
+	if (st->st_nlink < 2)
+		return 0;
+	evlog_put(&content->link_hashes, hash, EVLOG_HASH_SIZE);
+	if (content->link_hashes.error)
+		return -ENOMEM;
+	return keymap_put(content->links, &key, sizeof(key), offset);
+}
+
+int image_content_take(struct image_content *content, int fd, const struct stat *st,
+		       uint64_t *ret_size_bytes, uint8_t ret_hash[EVLOG_HASH_SIZE], bool *ret_moved)
+{
+	uint64_t size = (uint64_t)st->st_size;
+	bool moved = false;
+	int ret = 0;
+
+	if (!link_find(content, st, ret_hash)) {
+		ret = take_read(content, fd, st, &size, ret_hash, &moved);
+		if (!ret && !moved)
+			ret = link_add(content, st, ret_hash);
+	}
+	if (ret)
+		return ret;
+	content->files++;
+	content->bytes += size;
+	*ret_size_bytes = size;
+	*ret_moved = moved;
+	return 0;
+}
+
+void image_content_stats(const struct image_content *content, uint64_t *ret_files,
+			 uint64_t *ret_bytes, uint64_t *ret_blobs, uint64_t *ret_cache_hits)
+{
+	*ret_files = content->files;
+	*ret_bytes = content->bytes;
+	*ret_blobs = keymap_count(content->blobs);
+	*ret_cache_hits = content->cache_hits;
+}

@@ -1,0 +1,88 @@
+/*
+ * Purpose: a directory as sorted names with types.
+ * Owns: nothing beyond a call.
+ */
+#include "image_listing.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "image_entry.h"
+
+static uint8_t type_of(int fd, const struct dirent *entry)
+{
+	struct stat st;
+
+	/* Some file systems leave the type to stat(2). */
+	if (entry->d_type != DT_UNKNOWN || fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW))
+		return entry->d_type;
+	return IFTODT(st.st_mode);
+}
+
+/* Gathers "type, name, NUL" records and where each starts. */
+static int gather(DIR *dir, struct evlog_buf *records, struct evlog_buf *offsets)
+{
+	struct dirent *entry;
+
+	for (errno = 0; (entry = readdir(dir)); errno = 0) {
+		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+			continue;
+		evlog_put(offsets, &records->len, sizeof(records->len));
+		image_names_put(records, entry->d_name, type_of(dirfd(dir), entry));
+	}
+	if (errno)
+		return -errno;
+	return records->error ? records->error : offsets->error;
+}
+
+static int offset_compare(const void *left, const void *right, void *records)
+{
+	const char *base = records;
+
+	return strcmp(base + *(const size_t *)left + 1, base + *(const size_t *)right + 1);
+}
+
+static void put_sorted(struct evlog_buf *names, struct evlog_buf *records,
+		       struct evlog_buf *offsets)
+{
+	size_t *at = (size_t *)(void *)offsets->data;
+	size_t count = offsets->len / sizeof(*at);
+	const char *before = "";
+
+	if (count)
+		qsort_r(at, count, sizeof(*at), offset_compare, records->data);
+	for (size_t i = 0; i < count; i++) {
+		const char *name = (const char *)records->data + at[i] + 1;
+
+		/* A directory that changes while it is read may give a name twice. */
+		if (strcmp(before, name) != 0)
+			image_names_put(names, name, records->data[at[i]]);
+		before = name;
+	}
+}
+
+int image_listing_read(int fd, struct evlog_buf *names)
+{
+	struct evlog_buf records = {0}, offsets = {0};
+	int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	DIR *dir = own < 0 ? NULL : fdopendir(own);
+	int ret = dir ? 0 : -errno;
+
+	if (!dir) {
+		if (own >= 0)
+			close(own);
+		return ret;
+	}
+	ret = gather(dir, &records, &offsets);
+	if (!ret)
+		put_sorted(names, &records, &offsets);
+	closedir(dir);
+	evlog_buf_finish(&records);
+	evlog_buf_finish(&offsets);
+	return ret ? ret : names->error;
+}

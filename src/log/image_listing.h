@@ -1,0 +1,13 @@
+/*
+ * Reads the names of a directory for the image.
+ */
+#ifndef SHADOW_LOG_IMAGE_LISTING_H
+#define SHADOW_LOG_IMAGE_LISTING_H
+
+#include "evlog_wire.h"
+
+/* Appends all names but "." and ".." with their types, sorted by bytes, in the form of
+ * image_names_put(). `fd` is a directory open for reading. -ENOMEM, or what getdents(2) returns. */
+int image_listing_read(int fd, struct evlog_buf *names);
+
+#endif

@@ -1,0 +1,58 @@
+/*
+ * Finds the way to a path as the kernel would, and records once what lies on it: directories,
+ * symbolic links with their targets, what is missing. One thread at a time.
+ */
+#ifndef SHADOW_LOG_IMAGE_WALK_H
+#define SHADOW_LOG_IMAGE_WALK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/stat.h>
+
+#include "image_entry.h"
+#include "image_sink.h"
+
+struct image_walk;
+
+struct image_place {
+	char path[EVLOG_PATH_MAX + 1]; /* no symlinks, ".", ".." before the last component */
+	size_t len;
+	/* Length of the leading part that was absent when the container first looked, so that what
+	 * is there now was born inside and is no part of the image; 0: none. */
+	size_t inside_len;
+};
+
+/* The sink must outlive the walk. -ENOMEM. */
+int image_walk_create(struct image_sink *sink, struct image_walk **ret_walk);
+
+/* NULL is allowed. */
+void image_walk_destroy(struct image_walk *walk);
+
+/*
+ * Resolves an absolute path; its last component, if `follow`, only as far as it is a symbolic link.
+ * -ENOENT, -ENOTDIR, -EACCES, -ELOOP, -ENAMETOOLONG: the way ends before; what ended it has been
+ * recorded. -ENOMEM or the writer's error: nothing can be recorded.
+ */
+int image_walk_resolve(struct image_walk *walk, const char *path, bool follow,
+		       struct image_place *ret_place);
+
+/* Would an entry of this kind (and type of file, for IMAGE_DENIED) say something new of the place?
+ * The first sight of a path decides what it was. */
+bool image_walk_wants(const struct image_walk *walk, const struct image_place *place,
+		      enum image_kind kind, unsigned int mode);
+
+/* Records an entry for the place if it is wanted; its path is filled in here. */
+int image_walk_record(struct image_walk *walk, const struct image_place *place,
+		      struct image_entry *entry);
+
+/* Fills in the metadata of an entry. */
+void image_entry_from_stat(struct image_entry *entry, const struct stat *st);
+
+/* Records the place from an lstat(2): a directory, a placeholder, or a link with its target. */
+int image_walk_record_stat(struct image_walk *walk, const struct image_place *place,
+			   const struct stat *st);
+
+/* True for an error that is about the path and not about recording it. */
+bool image_walk_error_is_of_path(int error);
+
+#endif

@@ -1,0 +1,136 @@
+/*
+ * Rings between the shim and threads of the tracer: output and capture.
+ *
+ * One producer (the holder of the turn), one consumer (a thread of the tracer).  A record is
+ * {u32 size, u32 what} and bytes, padded to 8; it never wraps: RING_SKIP says that the rest of the
+ * buffer is unused.  Positions only grow; position modulo size is the offset.
+ *
+ * The consumer treats everything as hostile: ring_peek checks a record against the buffer and the
+ * published tail; what a record holds is for the reader to check.
+ */
+#ifndef SHADOW_RINGS_H
+#define SHADOW_RINGS_H
+
+#include "shim_abi.h"
+
+#define RING_OUTPUT_OFF	  (REGION_RING_OFF + 0x0000000)
+#define RING_CAPTURE_OFF  (REGION_RING_OFF + 0x1000000)
+#define RING_EVENTS_OFF	  (REGION_RING_OFF + 0x4000000) /* of the event part */
+#define RING_OUTPUT_SIZE  0x100000u
+#define RING_CAPTURE_SIZE 0x400000u
+#define RING_SKIP	  0xffffffffu
+#define RING_RECORD_MAX	  0x10000u /* bytes of one record with its head */
+
+/* Which ring an UPCALL_DRAIN means. */
+enum ring_id { RING_OUTPUT = 1, RING_CAPTURE = 2, RING_EVENTS = 3 };
+
+struct ring {
+	u64 tail; /* written by the producer: bytes ever put */
+	u64 pad0[7];
+	u64 head;    /* written by the consumer: bytes ever taken */
+	u32 waiting; /* futex word: the consumer sleeps until it is 0 */
+	u32 pad1;
+	u64 pad2[6];
+	u8 bytes[];
+};
+
+#define OUTPUT_RING  REGION_AT(struct ring, RING_OUTPUT_OFF)
+#define CAPTURE_RING REGION_AT(struct ring, RING_CAPTURE_OFF)
+
+struct ring_record {
+	u32 size; /* of `bytes`, or RING_SKIP */
+	u32 what; /* output: the stream, 1 or 2; capture: enum capture_kind */
+	u8 bytes[];
+};
+
+static inline u64 ring_need(u64 size)
+{
+	return (sizeof(struct ring_record) + size + 7) & ~7ull;
+}
+
+/* Producer: room for a record of `size` bytes, or NULL when the ring is too full. */
+static inline struct ring_record *ring_reserve(struct ring *r, u64 ring_size, u32 size)
+{
+	u64 head = __atomic_load_n(&r->head, __ATOMIC_ACQUIRE), at = r->tail % ring_size;
+	u64 need = ring_need(size), skip = ring_size - at < need ? ring_size - at : 0;
+
+	if (r->tail - head + skip + need > ring_size)
+		return NULL;
+	if (skip) {
+		((struct ring_record *)(r->bytes + at))->size = RING_SKIP;
+		__atomic_store_n(&r->tail, r->tail + skip, __ATOMIC_RELEASE);
+		at = 0;
+	}
+	struct ring_record *rec = (struct ring_record *)(r->bytes + at);
+	rec->size = size;
+	return rec;
+}
+
+/* Producer: publishes the record that was reserved and filled. */
+static inline void ring_publish(struct ring *r, const struct ring_record *rec)
+{
+	__atomic_store_n(&r->tail, r->tail + ring_need(rec->size), __ATOMIC_RELEASE);
+}
+
+/*
+ * Consumer: the next record, or NULL when there is none (or it is malformed: then *ret_bad).  Its
+ * bytes may be changed by the program at any time: copy what is checked.  ret_next is the new
+ * head, to be stored when the record is done with.
+ */
+static inline const struct ring_record *ring_peek(const struct ring *r, u64 ring_size,
+						  u32 *ret_size, u64 *ret_next, bool *ret_bad)
+{
+	u64 head = r->head;
+
+	for (;;) {
+		u64 tail = __atomic_load_n(&r->tail, __ATOMIC_ACQUIRE), at = head % ring_size;
+
+		if (tail == head)
+			return NULL;
+		const struct ring_record *rec = (const struct ring_record *)(r->bytes + at);
+		u32 size = __atomic_load_n(&rec->size, __ATOMIC_RELAXED);
+		if (size == RING_SKIP && tail - head > ring_size - at) {
+			head += ring_size - at;
+			continue;
+		}
+		if (tail - head > ring_size || (at & 7) || ring_need(size) > ring_size - at ||
+		    ring_need(size) > tail - head) {
+			*ret_bad = true;
+			return NULL;
+		}
+		*ret_size = size;
+		*ret_next = head + ring_need(size);
+		return rec;
+	}
+}
+
+/*
+ * What a capture record announces.  The path is as the program meant it: absolute, with ".." and
+ * symbolic links still in it; the tracer resolves it, and takes links and directories it passes
+ * through into the image too, except below a component whose vnode is not of the image
+ * (VNODE_BORN_INSIDE or VNODE_MOVED).  The first announcement of a path wins: what is said of it
+ * later comes after changes by the container.  The metadata of the record is what counts, not
+ * what a later lstat shows.
+ */
+enum capture_kind {
+	CAPTURE_CONTENT = 1, /* the bytes of a regular file: metadata as below */
+	CAPTURE_METADATA,    /* existence, type, mode, owner, times, size */
+	CAPTURE_LISTING,     /* a directory and the names in it */
+	CAPTURE_ABSENT,	     /* `path` does not exist; its parent does */
+	CAPTURE_LINK,	     /* a symbolic link looked at itself: with its target */
+	CAPTURE_WALK,	     /* looking it up failed otherwise (ENOTDIR, EACCES): what leads there */
+	CAPTURE_DENIED,	     /* exists, but opening it gave `error` */
+	CAPTURE_TREE,	     /* the directory is about to be renamed: everything in it */
+};
+
+/* Bytes of a capture record.  Identity and times are the host's; 0 where not known. */
+struct capture_record {
+	u64 dev, ino, size_bytes, rdev;
+	s64 mtime_ns, ctime_ns;
+	u32 mode, uid, gid, nlink;
+	u32 error;
+	u32 path_bytes; /* with its NUL */
+	char path[];
+};
+
+#endif

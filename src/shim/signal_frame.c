@@ -1,0 +1,358 @@
+/*
+ * The frame of a signal handler, as Linux lays it out on x86-64 (arch/x86/kernel/signal_64.c,
+ * fpu/signal.c), and its way back.
+ *
+ *	sp of the app (or top of the alternate stack)
+ *	  -128		red zone, left alone
+ *	  -836 or -512	FPU image, aligned to 64: xsave of x87, SSE, AVX and a closing magic word
+ *for the v3 baseline, fxsave below it
+ *	  -440		struct rt_frame: return address, ucontext, siginfo; then aligned to 16,
+ *minus 8
+ *
+ * The image has the layout of the container's CPU baseline, whatever the host's CPU: frames have
+ * the same size and bytes everywhere.  Therefore what a CPU leaves unwritten (components in their
+ * initial state) or fills in its own way (x87 pointers, the MXCSR mask) is set to fixed values.
+ *
+ * The shim never touches vector registers, so those of the app are live while this runs.
+ */
+#include "shim.h"
+#include "patch_table.h"
+#include "signal.h"
+
+#define RED_ZONE	    128
+#define XSAVE_SIZE	    832
+#define FP_FEATURES	    7 /* x87, SSE, AVX */
+#define FP_MAGIC1	    0x46505853u
+#define FP_MAGIC2	    0x46505845u
+#define FCW_INITIAL	    0x37f
+#define MXCSR_INITIAL	    0x1f80
+#define MXCSR_VALID	    0xffffu
+#define UC_HAS_XSTATE	    1
+#define UC_SS_FLAGS	    6 /* UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS */
+#define SELECTOR_CS	    0x33
+#define SELECTOR_SS	    0x2b
+#define ALTSTACK_SIZE_LEAST 2048
+
+#define FLAG_TF 0x100
+#define FLAG_DF 0x400
+#define FLAG_RF 0x10000
+/* AC OF DF SF ZF AF PF CF RF.  Unlike Linux without TF: single steps would end in the shim. */
+#define FLAGS_RESTORED 0x50cd5ull
+
+struct fpu_image {
+	u16 fcw, fsw, ftw, fop;
+	u64 fip, fdp;
+	u32 mxcsr, mxcsr_mask;
+	u8 registers[128 + 256 + 48]; /* st, xmm, unused */
+	u32 magic1, extended_size;
+	u64 features;
+	u32 xstate_size, pad[7];
+	/* from here on only with xsave */
+	u64 present, compaction, reserved[6];
+	u8 ymm_high[256];
+	u32 magic2;
+} __attribute__((aligned(64)));
+_Static_assert(offsetof(struct fpu_image, magic1) == 464, "sw_reserved");
+_Static_assert(offsetof(struct fpu_image, present) == 512, "xsave header");
+_Static_assert(offsetof(struct fpu_image, magic2) == XSAVE_SIZE, "xsave area");
+
+struct rt_context {
+	u64 r8, r9, r10, r11, r12, r13, r14, r15, di, si, bp, bx, dx, ax, cx, sp, ip, flags;
+	u16 cs, gs, fs, ss;
+	u64 err, trapno, oldmask, cr2, fpstate, reserved[8];
+};
+
+struct rt_frame {
+	u64 return_address;
+	u64 uc_flags, uc_link;
+	u64 ss_sp;
+	u32 ss_flags, pad;
+	u64 ss_size;
+	struct rt_context context;
+	u64 mask;
+	struct k_siginfo info;
+};
+_Static_assert(sizeof(struct rt_context) == 256, "kernel layout");
+_Static_assert(offsetof(struct rt_frame, info) == 312, "kernel layout");
+_Static_assert(sizeof(struct rt_frame) == 440, "kernel layout");
+
+/* ---- vector state ---- */
+
+static bool has_xsave(void)
+{
+	return HEAD->config.cpu_level >= 3;
+}
+
+/* Bytes of the image that belong to the frame. */
+static u64 fpu_size(void)
+{
+	return has_xsave() ? XSAVE_SIZE + sizeof(u32) : offsetof(struct fpu_image, present);
+}
+
+static void fpu_save(struct fpu_image *i)
+{
+	memset(i, 0, sizeof(*i));
+	if (has_xsave()) {
+		__asm__ volatile("xsave64 %0" : "+m"(*i) : "a"(FP_FEATURES), "d"(0) : "memory");
+		if (!(i->present & 1))
+			i->fcw = FCW_INITIAL;
+		i->present = FP_FEATURES;
+		i->magic1 = FP_MAGIC1;
+		i->extended_size = XSAVE_SIZE + sizeof(i->magic2);
+		i->features = FP_FEATURES;
+		i->xstate_size = XSAVE_SIZE;
+		i->magic2 = FP_MAGIC2;
+	} else {
+		__asm__ volatile("fxsave64 %0" : "+m"(*i) : : "memory");
+	}
+	i->fop = 0;
+	i->fip = i->fdp = 0;
+	i->mxcsr_mask = MXCSR_VALID;
+}
+
+static void fpu_load(const struct fpu_image *i)
+{
+	if (has_xsave())
+		__asm__ volatile("xrstor64 %0" : : "m"(*i), "a"(FP_FEATURES), "d"(0) : "memory");
+	else
+		__asm__ volatile("fxrstor64 %0" : : "m"(*i) : "memory");
+}
+
+/* A handler starts with the state of a new program. */
+static void fpu_reset(void)
+{
+	struct fpu_image i;
+
+	memset(&i, 0, sizeof(i));
+	i.fcw = FCW_INITIAL;
+	i.mxcsr = MXCSR_INITIAL;
+	fpu_load(&i);
+}
+
+/* Whether the app left the extended part in place; else only the fxsave part counts. */
+static bool fpu_is_extended(const struct fpu_image *i, u64 uc_flags)
+{
+	return uc_flags & UC_HAS_XSTATE && i->magic1 == FP_MAGIC1 && i->xstate_size == XSAVE_SIZE &&
+	       i->extended_size == XSAVE_SIZE + sizeof(i->magic2);
+}
+
+static long fpu_restore(u64 addr, u64 uc_flags)
+{
+	u64 basic = offsetof(struct fpu_image, present);
+	struct fpu_image i;
+
+	if (addr == 0) {
+		fpu_reset();
+		return 0;
+	}
+	memset(&i, 0, sizeof(i));
+	if (addr % 64 != 0 || user_copy_in(&i, addr, basic) < 0)
+		return -EFAULT;
+	bool extended = has_xsave() && fpu_is_extended(&i, uc_flags);
+	if (extended && user_copy_in(&i.present, addr + basic, sizeof(i) - basic) < 0)
+		return -EFAULT;
+	if (extended && i.magic2 != FP_MAGIC2)
+		extended = false;
+	/* What xrstor would answer with a fault inside the shim. */
+	if (i.mxcsr & ~MXCSR_VALID)
+		return -EFAULT;
+	if (!extended)
+		i.present = 3;
+	else if (i.present & ~(u64)FP_FEATURES || i.compaction != 0 || i.reserved[0] != 0 ||
+		 i.reserved[1] != 0 || i.reserved[2] != 0 || i.reserved[3] != 0 ||
+		 i.reserved[4] != 0 || i.reserved[5] != 0)
+		return -EFAULT;
+	fpu_load(&i);
+	return 0;
+}
+
+/* ---- alternate stack ---- */
+
+static bool within_altstack(const struct signal_task *s, u64 sp)
+{
+	return sp > s->alt_sp && sp - s->alt_sp <= s->alt_size;
+}
+
+/* With SS_AUTODISARM one is never on it: entering a handler has taken it away. */
+static bool on_altstack(const struct signal_task *s, u64 sp)
+{
+	return !(s->alt_flags & SIG_SS_AUTODISARM) && within_altstack(s, sp);
+}
+
+u32 signal_altstack_flags(struct task *t, u64 sp)
+{
+	const struct signal_task *s = signal_task_of(t);
+	u32 mode;
+
+	if (s->alt_size == 0)
+		mode = SIG_SS_DISABLE;
+	else
+		mode = on_altstack(s, sp) ? SIG_SS_ONSTACK : 0;
+	return mode | (s->alt_flags & SIG_SS_AUTODISARM);
+}
+
+long signal_altstack_set(struct task *t, u64 ss_sp, u32 ss_flags, u64 ss_size, u64 sp)
+{
+	struct signal_task *s = signal_task_of(t);
+	u32 mode = ss_flags & ~SIG_SS_AUTODISARM;
+
+	if (on_altstack(s, sp))
+		return -EPERM;
+	if (mode != 0 && mode != SIG_SS_DISABLE && mode != SIG_SS_ONSTACK)
+		return -EINVAL;
+	if (mode == SIG_SS_DISABLE)
+		ss_sp = ss_size = 0;
+	else if (ss_size < ALTSTACK_SIZE_LEAST)
+		return -ENOMEM;
+	s->alt_sp = ss_sp;
+	s->alt_size = ss_size;
+	s->alt_flags = ss_flags;
+	return 0;
+}
+
+/* ---- building ---- */
+
+/* Where the frame goes; 0 if it would leave the alternate stack or the app's addresses. */
+static u64 frame_place(struct task *t, u64 sp, bool wants_altstack, u64 *ret_fpu)
+{
+	const struct signal_task *s = signal_task_of(t);
+	bool on_alt = on_altstack(s, sp);
+
+	sp -= RED_ZONE;
+	if (wants_altstack && s->alt_size != 0 && !on_altstack(s, sp)) {
+		sp = s->alt_sp + s->alt_size;
+		on_alt = true;
+	}
+	*ret_fpu = (sp - fpu_size()) & ~63ull;
+	u64 frame = ((*ret_fpu - sizeof(struct rt_frame)) & ~15ull) - 8;
+	if ((on_alt && !within_altstack(s, frame)) || sp > APP_ADDR_MAX || frame < APP_MIN_ADDR)
+		return 0;
+	return frame;
+}
+
+static void context_fill(struct rt_context *c, struct task *t, const struct frame *f)
+{
+	const struct signal_task *s = signal_task_of(t);
+
+	*c = (struct rt_context){
+		.r8 = f->arg[4],
+		.r9 = f->arg[5],
+		.r10 = f->arg[3],
+		.r11 = f->r11,
+		.r12 = f->r12,
+		.r13 = f->r13,
+		.r14 = f->r14,
+		.r15 = f->r15,
+		.di = f->arg[0],
+		.si = f->arg[1],
+		.bp = f->rbp,
+		.bx = f->rbx,
+		.dx = f->arg[2],
+		.ax = f->rax,
+		.cx = f->rcx,
+		.sp = f->rsp,
+		.ip = f->rip,
+		.flags = f->rflags,
+		.cs = SELECTOR_CS,
+		.ss = SELECTOR_SS,
+		.err = s->err,
+		.trapno = s->trapno,
+		.cr2 = s->cr2,
+	};
+}
+
+static void enter_handler(struct frame *f, const struct k_sigaction *action, int sig, u64 frame)
+{
+	f->arg[0] = (u64)sig;
+	f->arg[1] = frame + offsetof(struct rt_frame, info);
+	f->arg[2] = frame + offsetof(struct rt_frame, uc_flags);
+	f->rax = 0;
+	f->rsp = frame;
+	f->rip = f->resume = action->handler;
+	f->rflags &= ~(u64)(FLAG_DF | FLAG_RF | FLAG_TF);
+	f->nr = ~0ull;
+}
+
+long signal_frame_build(struct task *t, struct frame *f, const struct k_sigaction *action,
+			const struct k_siginfo *info, u64 mask)
+{
+	struct signal_task *s = signal_task_of(t);
+	struct fpu_image fpu;
+	struct rt_frame r;
+	u64 fpu_addr, addr = frame_place(t, f->rsp, action->flags & SIG_SA_ONSTACK, &fpu_addr);
+	bool told = action->flags & SIG_SA_SIGINFO;
+
+	if (addr == 0 || !(action->flags & SIG_SA_RESTORER))
+		return -EFAULT;
+	memset(&r, 0, sizeof(r));
+	r.return_address = action->restorer;
+	r.uc_flags = UC_SS_FLAGS | (has_xsave() ? UC_HAS_XSTATE : 0);
+	r.ss_sp = s->alt_sp;
+	r.ss_flags = s->alt_flags;
+	r.ss_size = s->alt_size;
+	context_fill(&r.context, t, f);
+	r.context.oldmask = r.mask = mask;
+	r.context.fpstate = fpu_addr;
+	r.info = *info;
+	fpu_save(&fpu);
+	/* As Linux, siginfo is written only for handlers that asked for it. */
+	if (user_copy_out(fpu_addr, &fpu, fpu_size()) < 0 ||
+	    user_copy_out(addr, &r, told ? sizeof(r) : offsetof(struct rt_frame, info)) < 0)
+		return -EFAULT;
+	if (s->alt_flags & SIG_SS_AUTODISARM) {
+		s->alt_sp = s->alt_size = 0;
+		s->alt_flags = SIG_SS_DISABLE;
+	}
+	enter_handler(f, action, info->signo, addr);
+	fpu_reset();
+	return 0;
+}
+
+/* ---- returning ---- */
+
+static bool is_app_address(u64 addr)
+{
+	return addr < APP_ADDR_MAX && !(addr >= SHIM_BASE && addr < SHIM_LIMIT);
+}
+
+static void context_apply(struct frame *f, const struct rt_context *c)
+{
+	f->arg[4] = c->r8;
+	f->arg[5] = c->r9;
+	f->arg[3] = c->r10;
+	f->r11 = c->r11;
+	f->r12 = c->r12;
+	f->r13 = c->r13;
+	f->r14 = c->r14;
+	f->r15 = c->r15;
+	f->arg[0] = c->di;
+	f->arg[1] = c->si;
+	f->rbp = c->bp;
+	f->rbx = c->bx;
+	f->arg[2] = c->dx;
+	f->rax = c->ax;
+	f->rcx = c->cx;
+	f->rsp = c->sp;
+	f->rip = c->ip;
+	f->rflags = (f->rflags & ~FLAGS_RESTORED) | (c->flags & FLAGS_RESTORED);
+}
+
+long signal_frame_restore(struct task *t, struct frame *f)
+{
+	struct signal_task *s = signal_task_of(t);
+	struct rt_frame r;
+
+	/* The app's `ret` to the restorer has taken the return address off. */
+	if (user_copy_in(&r, f->rsp - 8, offsetof(struct rt_frame, info)) < 0)
+		return -EFAULT;
+	s->restart = NULL;
+	signal_set_mask(t, r.mask);
+	if (!is_app_address(r.context.ip) || fpu_restore(r.context.fpstate, r.uc_flags) < 0)
+		return -EFAULT;
+	context_apply(f, &r.context);
+	f->resume = patch_resume(t, f->rip);
+	f->nr = ~0ull;
+	/* As Linux, a stack it does not like is passed over. */
+	signal_altstack_set(t, r.ss_sp, r.ss_flags, r.ss_size, f->rsp);
+	return 0;
+}

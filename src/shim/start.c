@@ -1,0 +1,93 @@
+/*
+ * The C half of the start of a task (clone) and of a freshly executed process.  Both run on the
+ * task's shim stack, with the frame they return through at its top.
+ */
+#include "event.h"
+#include "exec_load.h"
+#include "mm.h"
+#include "process.h"
+#include "signal.h"
+#include "syscall_nr.h"
+#include "../syscall-table/files.h"
+#include "../syscall-table/wait.h"
+
+void shim_child_start(struct task *t, struct frame *f);
+void shim_exec_start(struct task *t, struct frame *f);
+
+/* The parent has filled the frame; the child waits for its first turn. */
+void shim_child_start(struct task *t, struct frame *f)
+{
+	turn_wait_first(t);
+	if (t->child_set_tid != 0) {
+		user_put(t->child_set_tid, t->tid);
+		t->child_set_tid = 0;
+	}
+	if (signal_pending(t)) {
+		signal_deliver(t, f, 0);
+		if (proc_of(t)->exiting)
+			turn_exit(t, true);
+	}
+}
+
+/* The container's first task: makes the first process around slot 0. */
+static void first_process(struct task *t)
+{
+	const struct region_config *c = &HEAD->config;
+	struct task *same;
+	u32 index;
+
+	PROCT->procs[PROC_INIT].state = PROC_LIVE;
+	PROCT->procs[PROC_INIT].pid = PROCT->procs[PROC_INIT].pgid = PROCT->procs[PROC_INIT].sid = 1;
+	PROCT->procs[PROC_INIT].threads = NONE;
+	PROCT->next_id = 2;
+	u64 request = t->exec_request;
+	SHIM_ASSERT(proc_create(&index) == 0 && index == PROC_INIT + 1);
+	t->state = TASK_FREE;
+	SHIM_ASSERT(task_create(index, &same) == 0 && same == t);
+	t->exec_request = request;
+	struct proc *p = proc_at(index);
+	p->pid = p->pgid = p->sid = t->tid = id_next();
+	p->parent = PROC_INIT;
+	p->leader = p->threads = t->index;
+	p->nthreads = 1;
+	p->exit_signal = SIG_CHLD;
+	p->uid = p->suid = c->uid;
+	p->euid = p->fsuid = c->euid;
+	p->gid = p->sgid = c->gid;
+	p->egid = p->fsgid = c->egid;
+	p->ngroups = c->ngroups;
+	memcpy(p->groups, c->groups, sizeof(p->groups));
+	p->dumpable = 1;
+	p->start_time_ns = now_ns();
+	sched_init(SCHED, SCHED_POLICY_EXCLUSIVE, c->slice_events);
+	sched_task_add(SCHED, t->index, t->tid, SCHED_NONE);
+	u32 picked;
+	SHIM_ASSERT(sched_turn_pick(SCHED, &picked) == 0 && picked == t->index);
+	t->turn = 1;
+	signal_first(t);
+	vnode_init();
+	files_init_first(t);
+}
+
+void shim_exec_start(struct task *t, struct frame *f)
+{
+	memset(f, 0, sizeof(*f));
+	f->nr = ~0ull;
+	if (HEAD->epoch_number == 0 && PROCT->next_id == 0) {
+		first_process(t);
+		epoch_take(EPOCH_START);
+		turn_timer_changed();
+		long error = exec_first(t, f);
+		if (error < 0) {
+			HEAD->first_error = (u32)-error;
+			upcall(UPCALL_END, 0, 0, 0);
+		}
+		return;
+	}
+	exec_load(t, f);
+	if (signal_pending(t)) {
+		signal_deliver(t, f, 0);
+		if (proc_of(t)->exiting)
+			turn_exit(t, true);
+	}
+}

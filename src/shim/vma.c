@@ -1,0 +1,248 @@
+/*
+ * The list of mappings of an address space: a sorted array in the heap, split and merged by one
+ * routine.  Books only: makes no system call, so that it is tested outside the shim.
+ *
+ * Invariants: the VMAs are disjoint, sorted, not empty and page-aligned; neighbours that could be
+ * one are one; every VMA holds a reference to its file.  total_bytes counts what is the app's.
+ *
+ * An array rather than a tree: a process has tens to hundreds of mappings, of 40 bytes; moving
+ * all of them is cheaper than the page table work of the change it goes with.
+ */
+#include "mm.h"
+#include "shim.h"
+#include "vnode.h"
+
+#define VMAS_FIRST 48
+
+static struct vma *array_of(const struct mm *mm)
+{
+	return (struct vma *)mm->vmas;
+}
+
+static struct mm_file *file_of(const struct vma *v)
+{
+	return (struct mm_file *)v->file;
+}
+
+void mm_file_hold(struct mm_file *file)
+{
+	if (file != NULL)
+		file->refs++;
+}
+
+void mm_file_put(struct mm_file *file)
+{
+	if (file == NULL || --file->refs != 0)
+		return;
+	if (file->vnode != 0)
+		vnode_close(file->vnode);
+	heap_free((void *)file->path);
+	heap_free(file);
+}
+
+struct vma *vma_at(const struct mm *mm, u32 i)
+{
+	return &array_of(mm)[i];
+}
+
+u32 vma_lower(const struct mm *mm, u64 addr)
+{
+	u32 low = 0, high = mm->count;
+
+	while (low < high) {
+		u32 mid = low + (high - low) / 2;
+		if (vma_at(mm, mid)->end > addr)
+			high = mid;
+		else
+			low = mid + 1;
+	}
+	return low;
+}
+
+struct vma *vma_find(const struct mm *mm, u64 addr)
+{
+	u32 i = vma_lower(mm, addr);
+
+	return i < mm->count && vma_at(mm, i)->start <= addr ? vma_at(mm, i) : NULL;
+}
+
+/* The part [start, end) of a VMA. */
+static struct vma cut(const struct vma *v, u64 start, u64 end)
+{
+	struct vma part = *v;
+
+	if (v->file != 0)
+		part.file_off += start - v->start;
+	part.start = start;
+	part.end = end;
+	return part;
+}
+
+static bool same_file(const struct mm_file *a, const struct mm_file *b)
+{
+	if (a == b)
+		return true;
+	/* the same file by another descriptor; a difference in time is a difference in patches */
+	return a != NULL && b != NULL && a->vnode != 0 && a->vnode == b->vnode && a->dev == b->dev &&
+	       a->ino == b->ino && a->size == b->size && a->mtime_ns == b->mtime_ns &&
+	       a->ctime_ns == b->ctime_ns;
+}
+
+static bool can_merge(const struct vma *a, const struct vma *b)
+{
+	if (a->end != b->start || a->prot != b->prot || a->kind != b->kind || a->flags != b->flags)
+		return false;
+	if (a->kind == VMA_STUB || !same_file(file_of(a), file_of(b)))
+		return false;
+	return a->file == 0 || a->file_off + (a->end - a->start) == b->file_off;
+}
+
+static void reserve(struct mm *mm, u32 count)
+{
+	struct vma *bigger;
+	u32 capacity = mm->capacity != 0 ? mm->capacity : VMAS_FIRST;
+
+	if (count <= mm->capacity)
+		return;
+	while (capacity < count)
+		capacity *= 2;
+	bigger = heap_alloc(capacity * sizeof(struct vma));
+	if (mm->count != 0)
+		memcpy(bigger, array_of(mm), mm->count * sizeof(struct vma));
+	heap_free(array_of(mm));
+	mm->vmas = (u64)bigger;
+	mm->capacity = capacity;
+}
+
+/* Adds (sign 1) or takes off (sign -1) what n VMAs count for. */
+static void account(struct mm *mm, const struct vma *v, u32 n, u64 sign)
+{
+	for (u32 i = 0; i < n; i++) {
+		u64 bytes = (v[i].end - v[i].start) * sign;
+		if (v[i].kind != VMA_STUB)
+			mm->total_bytes += bytes;
+		if (v[i].flags & VMA_LOCKED)
+			mm->locked_bytes += bytes;
+	}
+}
+
+/* Replaces VMAs [first, last) by the n pieces. */
+static void splice(struct mm *mm, u32 first, u32 last, const struct vma *piece, u32 n)
+{
+	u32 count = mm->count - (last - first) + n;
+	struct vma *v;
+
+	for (u32 i = 0; i < n; i++)
+		mm_file_hold(file_of(&piece[i]));
+	for (u32 i = first; i < last; i++)
+		mm_file_put(file_of(vma_at(mm, i)));
+	reserve(mm, count);
+	v = array_of(mm);
+	account(mm, v + first, last - first, (u64)-1);
+	account(mm, piece, n, 1);
+	memmove(v + first + n, v + last, (mm->count - last) * sizeof(*v));
+	memcpy(v + first, piece, n * sizeof(*v));
+	mm->count = count;
+}
+
+/* Merges neighbours among n pieces in place; how many are left. */
+static u32 merge(struct vma *piece, u32 n)
+{
+	u32 out = 0;
+
+	for (u32 i = 0; i < n; i++) {
+		if (out != 0 && can_merge(&piece[out - 1], &piece[i]))
+			piece[out - 1].end = piece[i].end;
+		else
+			piece[out++] = piece[i];
+	}
+	return out;
+}
+
+void vma_set(struct mm *mm, u64 start, u64 end, const struct vma *proto)
+{
+	u32 first = vma_lower(mm, start), last = first, n = 0;
+	const struct vma *v = array_of(mm);
+	struct vma piece[5];
+
+	while (last < mm->count && v[last].start < end)
+		last++;
+	bool head = first < last && v[first].start < start;
+	bool tail = first < last && v[last - 1].end > end;
+	bool before = !head && first > 0 && v[first - 1].end == start;
+	bool behind = !tail && last < mm->count && v[last].start == end;
+
+	if (before)
+		piece[n++] = v[first - 1];
+	if (head)
+		piece[n++] = cut(&v[first], v[first].start, start);
+	if (proto != NULL) {
+		piece[n] = *proto;
+		piece[n].start = start;
+		piece[n++].end = end;
+	}
+	if (tail)
+		piece[n++] = cut(&v[last - 1], end, v[last - 1].end);
+	if (behind)
+		piece[n++] = v[last];
+	splice(mm, first - before, last + behind, piece, merge(piece, n));
+}
+
+bool vma_range_is_free(const struct mm *mm, u64 start, u64 end)
+{
+	u32 i = vma_lower(mm, start);
+
+	return i == mm->count || vma_at(mm, i)->start >= end;
+}
+
+u64 vma_mapped_until(const struct mm *mm, u64 start, u64 end)
+{
+	for (u32 i = vma_lower(mm, start); i < mm->count && start < end; i++) {
+		const struct vma *v = vma_at(mm, i);
+		if (v->start > start || v->kind == VMA_STUB)
+			return start;
+		start = v->end;
+	}
+	return start < end ? start : end;
+}
+
+bool vma_range_is_mapped(const struct mm *mm, u64 start, u64 end)
+{
+	return vma_mapped_until(mm, start, end) == end;
+}
+
+u64 vma_choose(const struct mm *mm, u64 len, u64 align, u64 low, u64 high)
+{
+	u32 i = vma_lower(mm, high - 1);
+	u64 gap_end = high;
+
+	/* The gap below vma i is [end of i-1, gap_end); at first i may lie above `high` or hold it. */
+	if (i < mm->count && vma_at(mm, i)->start < high)
+		gap_end = vma_at(mm, i)->start;
+	for (;;) {
+		u64 gap_start = i > 0 ? vma_at(mm, i - 1)->end : 0;
+		if (gap_start < low)
+			gap_start = low;
+		if (gap_end > gap_start && gap_end - gap_start >= len) {
+			u64 addr = (gap_end - len) & ~(align - 1);
+			if (addr >= gap_start)
+				return addr;
+		}
+		if (i == 0 || gap_start == low)
+			return 0;
+		gap_end = vma_at(mm, --i)->start;
+	}
+}
+
+u64 vma_choose_low(const struct mm *mm, u64 len, u64 low, u64 high)
+{
+	u64 addr = low;
+
+	for (u32 i = vma_lower(mm, low); addr < high && high - addr >= len; i++) {
+		if (i == mm->count || (vma_at(mm, i)->start >= addr &&
+				       vma_at(mm, i)->start - addr >= len))
+			return addr;
+		addr = vma_at(mm, i)->end;
+	}
+	return 0;
+}

@@ -1,0 +1,831 @@
+/*
+ * The printers behind arg_kinds.def.
+ *
+ * Owns nothing. Every printer gets a struct place: where to write, which argument of which event,
+ * and which recorded bytes to use. Invariant: a printer reads recorded bytes only through fetch or
+ * an item that event_item_find gave it, so never beyond what the record holds; what is missing
+ * falls back to the plain address.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/futex.h>
+#include <linux/openat2.h>
+#include <linux/sched.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/time.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "arg_print.h"
+#include "flag_names.h"
+
+/* Structures of more elements than this are shortened. */
+#define ELEMENTS_MAX 32
+
+/* Where the meaning of an argument lies, see arg_kinds.def. */
+enum flow {
+	FLOW_SCALAR,
+	FLOW_PATH,
+	FLOW_STR,
+	FLOW_IN,
+	FLOW_OUT,
+	FLOW_INOUT,
+	FLOW_BUF_IN,
+	FLOW_BUF_OUT,
+};
+
+struct place {
+	FILE *out;
+	const struct event_view *event;
+	const struct flag_set *flags;
+	uint64_t value;		   /* the register */
+	unsigned int arg;	   /* its number */
+	enum event_item_kind kind; /* the recorded bytes that belong to it */
+	size_t string_max;
+};
+
+/* The kernel's struct sigaction; libc's has another order. */
+struct kernel_sigaction {
+	uint64_t handler;
+	uint64_t flags;
+	uint64_t restorer;
+	uint64_t mask;
+};
+
+static void print_hex(const struct place *at)
+{
+	fprintf(at->out, at->value ? "%#" PRIx64 : "%" PRIx64, at->value);
+}
+
+static void print_ptr(const struct place *at)
+{
+	if (at->value)
+		fprintf(at->out, "%#" PRIx64, at->value);
+	else
+		fputs("NULL", at->out);
+}
+
+/* The recorded bytes of the argument; without any, prints the address instead: false. */
+static bool fetch_item(const struct place *at, struct event_item_view *ret_item)
+{
+	if (event_item_find(at->event, at->arg, at->kind, ret_item))
+		return true;
+	print_ptr(at);
+	return false;
+}
+
+/* Copies a recorded structure; without all of it, prints the address instead: false. */
+static bool fetch(const struct place *at, void *ret_bytes, size_t size_bytes)
+{
+	struct event_item_view item;
+
+	if (!fetch_item(at, &item))
+		return false;
+	if (item.head.stored_bytes < size_bytes) {
+		print_ptr(at);
+		return false;
+	}
+	memcpy(ret_bytes, item.bytes, size_bytes);
+	return true;
+}
+
+/* Element `index` of a recorded array, false past its stored or its shown end. */
+static bool fetch_element(const struct event_item_view *item, size_t index, void *ret_bytes,
+			  size_t size_bytes)
+{
+	if (index >= ELEMENTS_MAX || (index + 1) * size_bytes > item->head.stored_bytes)
+		return false;
+	memcpy(ret_bytes, item->bytes + index * size_bytes, size_bytes);
+	return true;
+}
+
+/* Closes an array of which `shown` elements were printed. */
+static void close_array(const struct place *at, const struct event_item_view *item, size_t shown,
+			size_t size_bytes)
+{
+	if (item->head.full_bytes >= (shown + 1) * size_bytes)
+		fputs(shown ? ", ..." : "...", at->out);
+	fputc(']', at->out);
+}
+
+/* Numbers. */
+
+static void print_int(const struct place *at)
+{
+	fprintf(at->out, "%d", (int)at->value);
+}
+
+static void print_uint(const struct place *at)
+{
+	fprintf(at->out, "%u", (unsigned int)at->value);
+}
+
+static void print_long(const struct place *at)
+{
+	fprintf(at->out, "%" PRId64, (int64_t)at->value);
+}
+
+static void print_size(const struct place *at)
+{
+	fprintf(at->out, "%" PRIu64, at->value);
+}
+
+static void print_octal(const struct place *at)
+{
+	fprintf(at->out, "%#03o", (unsigned int)at->value);
+}
+
+static void print_dirfd(const struct place *at)
+{
+	if ((int)at->value == AT_FDCWD)
+		fputs("AT_FDCWD", at->out);
+	else
+		print_int(at);
+}
+
+/* Names. */
+
+static void print_set32(const struct place *at)
+{
+	flag_set_print(at->out, at->flags, (uint32_t)at->value);
+}
+
+static void print_set64(const struct place *at)
+{
+	flag_set_print(at->out, at->flags, at->value);
+}
+
+void arg_print_signal(FILE *out, int signal)
+{
+	const char *name = sigabbrev_np(signal);
+
+	if (name)
+		fprintf(out, "SIG%s", name);
+	else if (signal >= 32 && signal <= 64)
+		fprintf(out, "SIGRT_%d", signal - 32);
+	else
+		fprintf(out, "%d", signal);
+}
+
+static void print_signal(const struct place *at)
+{
+	arg_print_signal(at->out, (int)at->value);
+}
+
+/* The low byte of clone's flags is the signal the parent gets. */
+static void print_clone_flags(const struct place *at)
+{
+	int signal = at->value & 0xff;
+
+	if (at->value & ~(uint64_t)0xff || !signal)
+		flag_set_print(at->out, at->flags, at->value & ~(uint64_t)0xff);
+	if (!signal)
+		return;
+	if (at->value & ~(uint64_t)0xff)
+		fputc('|', at->out);
+	arg_print_signal(at->out, signal);
+}
+
+static void put_mode(FILE *out, unsigned int mode)
+{
+	if (mode & S_IFMT) {
+		flag_set_print(out, &flags_file_type, mode & S_IFMT);
+		fputc('|', out);
+	}
+	fprintf(out, "%#03o", mode & ~S_IFMT);
+}
+
+static void print_mknod_mode(const struct place *at)
+{
+	put_mode(at->out, (unsigned int)at->value);
+}
+
+/* Strings and bytes. */
+
+static void put_byte(FILE *out, unsigned char byte)
+{
+	static const char plain[] = "\n\t\r\v\f\\\"";
+	static const char letter[] = "ntrvf\\\"";
+	const char *found = byte ? strchr(plain, byte) : NULL;
+
+	if (found)
+		fprintf(out, "\\%c", letter[found - plain]);
+	else if (byte < 0x20 || byte > 0x7e)
+		fprintf(out, "\\%03o", byte);
+	else
+		fputc(byte, out);
+}
+
+/* Quotes `stored` bytes out of `full`, at most `max` of them. */
+static void put_quoted(FILE *out, const uint8_t *bytes, size_t stored, size_t full, size_t max)
+{
+	size_t shown = stored < max ? stored : max;
+	size_t i;
+
+	fputc('"', out);
+	for (i = 0; i < shown; i++)
+		put_byte(out, bytes[i]);
+	fputs(shown < full ? "\"..." : "\"", out);
+}
+
+static void print_bytes(const struct place *at)
+{
+	struct event_item_view item;
+
+	if (fetch_item(at, &item))
+		put_quoted(at->out, item.bytes, item.head.stored_bytes, item.head.full_bytes,
+			   at->string_max);
+}
+
+/* Paths are short and the point of the call: they are shown whole. */
+static void print_string(const struct place *at)
+{
+	struct event_item_view item;
+
+	if (fetch_item(at, &item))
+		put_quoted(at->out, item.bytes, item.head.stored_bytes, item.head.full_bytes,
+			   SIZE_MAX);
+}
+
+/* The bytes of all the pieces, one after the other. */
+static void print_iovec(const struct place *at)
+{
+	struct event_item_view item;
+
+	if (!fetch_item(at, &item))
+		return;
+	fputc('[', at->out);
+	put_quoted(at->out, item.bytes, item.head.stored_bytes, item.head.full_bytes,
+		   at->string_max);
+	fputc(']', at->out);
+}
+
+/* The length of the string at `bytes`, without the NUL that may be missing at the end. */
+static size_t string_length(const uint8_t *bytes, size_t left)
+{
+	const uint8_t *end = memchr(bytes, 0, left);
+
+	return end ? (size_t)(end - bytes) : left;
+}
+
+static void print_strings(const struct place *at)
+{
+	struct event_item_view item;
+	size_t offset = 0;
+	size_t count = 0;
+
+	if (!event_item_find(at->event, at->arg, EVENT_ITEM_STRINGS, &item)) {
+		print_ptr(at);
+		return;
+	}
+	fputc('[', at->out);
+	while (offset < item.head.stored_bytes && count < ELEMENTS_MAX) {
+		size_t length = string_length(item.bytes + offset, item.head.stored_bytes - offset);
+
+		fputs(count++ ? ", " : "", at->out);
+		put_quoted(at->out, item.bytes + offset, length, length, at->string_max);
+		offset += length + 1;
+	}
+	fputs(offset < item.head.full_bytes ? ", ...]" : "]", at->out);
+}
+
+static void print_string_count(const struct place *at)
+{
+	struct event_item_view item;
+	size_t count = 0;
+	size_t i;
+
+	print_ptr(at);
+	if (!event_item_find(at->event, at->arg, EVENT_ITEM_STRINGS, &item))
+		return;
+	for (i = 0; i < item.head.stored_bytes; i++)
+		count += !item.bytes[i];
+	fprintf(at->out, " /* %zu%s vars */", count,
+		item.head.stored_bytes < item.head.full_bytes ? " or more" : "");
+}
+
+/* Single numbers in memory. */
+
+static void print_int_at(const struct place *at)
+{
+	int32_t value;
+
+	if (fetch(at, &value, sizeof(value)))
+		fprintf(at->out, "[%" PRId32 "]", value);
+}
+
+static void print_uint_at(const struct place *at)
+{
+	uint32_t value;
+
+	if (fetch(at, &value, sizeof(value)))
+		fprintf(at->out, "[%" PRIu32 "]", value);
+}
+
+static void print_long_at(const struct place *at)
+{
+	int64_t value;
+
+	if (fetch(at, &value, sizeof(value)))
+		fprintf(at->out, "[%" PRId64 "]", value);
+}
+
+static void print_pipefds(const struct place *at)
+{
+	int32_t fds[2];
+
+	if (fetch(at, fds, sizeof(fds)))
+		fprintf(at->out, "[%" PRId32 ", %" PRId32 "]", fds[0], fds[1]);
+}
+
+static void print_groups(const struct place *at)
+{
+	struct event_item_view item;
+	uint32_t group;
+	size_t i;
+
+	if (!fetch_item(at, &item))
+		return;
+	fputc('[', at->out);
+	for (i = 0; fetch_element(&item, i, &group, sizeof(group)); i++)
+		fprintf(at->out, "%s%" PRIu32, i ? ", " : "", group);
+	close_array(at, &item, i, sizeof(group));
+}
+
+/* Time. */
+
+static void put_timespec(FILE *out, const struct timespec *time)
+{
+	if (time->tv_nsec == UTIME_NOW || time->tv_nsec == UTIME_OMIT)
+		fputs(time->tv_nsec == UTIME_NOW ? "UTIME_NOW" : "UTIME_OMIT", out);
+	else
+		fprintf(out, "{tv_sec=%jd, tv_nsec=%ld}", (intmax_t)time->tv_sec, time->tv_nsec);
+}
+
+static void put_timeval(FILE *out, const struct timeval *time)
+{
+	fprintf(out, "{tv_sec=%jd, tv_usec=%jd}", (intmax_t)time->tv_sec, (intmax_t)time->tv_usec);
+}
+
+static void print_timespec(const struct place *at)
+{
+	struct timespec time;
+
+	if (fetch(at, &time, sizeof(time)))
+		put_timespec(at->out, &time);
+}
+
+static void print_timeval(const struct place *at)
+{
+	struct timeval time;
+
+	if (fetch(at, &time, sizeof(time)))
+		put_timeval(at->out, &time);
+}
+
+static void print_timespecs(const struct place *at)
+{
+	struct timespec times[2];
+
+	if (!fetch(at, times, sizeof(times)))
+		return;
+	fputc('[', at->out);
+	put_timespec(at->out, &times[0]);
+	fputs(", ", at->out);
+	put_timespec(at->out, &times[1]);
+	fputc(']', at->out);
+}
+
+static void print_timevals(const struct place *at)
+{
+	struct timeval times[2];
+
+	if (!fetch(at, times, sizeof(times)))
+		return;
+	fputc('[', at->out);
+	put_timeval(at->out, &times[0]);
+	fputs(", ", at->out);
+	put_timeval(at->out, &times[1]);
+	fputc(']', at->out);
+}
+
+static void print_itimerval(const struct place *at)
+{
+	struct itimerval timer;
+
+	if (!fetch(at, &timer, sizeof(timer)))
+		return;
+	fputs("{it_interval=", at->out);
+	put_timeval(at->out, &timer.it_interval);
+	fputs(", it_value=", at->out);
+	put_timeval(at->out, &timer.it_value);
+	fputc('}', at->out);
+}
+
+/* Signals. */
+
+static void put_sigset(FILE *out, uint64_t set)
+{
+	const char *separator = "";
+	bool inverted = __builtin_popcountll(set) > 32;
+	int signal;
+
+	fputs(inverted ? "~[" : "[", out);
+	for (signal = 1; signal <= 64; signal++) {
+		if ((set >> (signal - 1) & 1) == inverted)
+			continue;
+		fputs(separator, out);
+		arg_print_signal(out, signal);
+		separator = " ";
+	}
+	fputc(']', out);
+}
+
+static void print_sigset(const struct place *at)
+{
+	uint64_t set;
+
+	if (fetch(at, &set, sizeof(set)))
+		put_sigset(at->out, set);
+}
+
+static void put_handler(FILE *out, uint64_t handler)
+{
+	if (handler == (uint64_t)SIG_DFL)
+		fputs("SIG_DFL", out);
+	else if (handler == (uint64_t)SIG_IGN)
+		fputs("SIG_IGN", out);
+	else
+		fprintf(out, "%#" PRIx64, handler);
+}
+
+static void print_sigaction(const struct place *at)
+{
+	struct kernel_sigaction action;
+
+	if (!fetch(at, &action, sizeof(action)))
+		return;
+	fputs("{sa_handler=", at->out);
+	put_handler(at->out, action.handler);
+	fputs(", sa_mask=", at->out);
+	put_sigset(at->out, action.mask);
+	fputs(", sa_flags=", at->out);
+	flag_set_print(at->out, &flags_sa_flags, (uint32_t)action.flags);
+	fputc('}', at->out);
+}
+
+static void print_siginfo(const struct place *at)
+{
+	siginfo_t info;
+
+	if (!fetch(at, &info, sizeof(info)))
+		return;
+	fputs("{si_signo=", at->out);
+	arg_print_signal(at->out, info.si_signo);
+	fprintf(at->out, ", si_code=%d, si_pid=%d, si_uid=%u", info.si_code, info.si_pid,
+		info.si_uid);
+	if (info.si_signo == SIGCHLD)
+		fprintf(at->out, ", si_status=%d", info.si_status);
+	fputc('}', at->out);
+}
+
+static void print_stack(const struct place *at)
+{
+	stack_t stack;
+
+	if (!fetch(at, &stack, sizeof(stack)))
+		return;
+	fprintf(at->out, "{ss_sp=%#" PRIx64 ", ss_flags=", (uint64_t)stack.ss_sp);
+	flag_set_print(at->out, &flags_ss_flags, (uint32_t)stack.ss_flags);
+	fprintf(at->out, ", ss_size=%zu}", stack.ss_size);
+}
+
+/* Processes. */
+
+static void put_wstatus(FILE *out, int status)
+{
+	if (WIFEXITED(status))
+		fprintf(out, "exited %d", WEXITSTATUS(status));
+	else if (WIFCONTINUED(status))
+		fputs("continued", out);
+	else if (WIFSTOPPED(status))
+		fputs("stopped by ", out);
+	else
+		fputs("killed by ", out);
+	if (WIFSTOPPED(status) && !WIFCONTINUED(status))
+		arg_print_signal(out, WSTOPSIG(status));
+	else if (WIFSIGNALED(status))
+		arg_print_signal(out, WTERMSIG(status));
+	if (WIFSIGNALED(status) && WCOREDUMP(status))
+		fputs(", core dumped", out);
+}
+
+static void print_wstatus(const struct place *at)
+{
+	int status;
+
+	if (!fetch(at, &status, sizeof(status)))
+		return;
+	fputc('[', at->out);
+	put_wstatus(at->out, status);
+	fputc(']', at->out);
+}
+
+static void put_limit(FILE *out, const char *name, uint64_t limit)
+{
+	if (limit == RLIM_INFINITY)
+		fprintf(out, "%s=RLIM_INFINITY", name);
+	else
+		fprintf(out, "%s=%" PRIu64, name, limit);
+}
+
+static void print_rlimit(const struct place *at)
+{
+	struct rlimit limit;
+
+	if (!fetch(at, &limit, sizeof(limit)))
+		return;
+	put_limit(at->out, "{rlim_cur", limit.rlim_cur);
+	put_limit(at->out, ", rlim_max", limit.rlim_max);
+	fputc('}', at->out);
+}
+
+static void print_rusage(const struct place *at)
+{
+	struct rusage usage;
+
+	if (!fetch(at, &usage, sizeof(usage)))
+		return;
+	fputs("{ru_utime=", at->out);
+	put_timeval(at->out, &usage.ru_utime);
+	fputs(", ru_stime=", at->out);
+	put_timeval(at->out, &usage.ru_stime);
+	fprintf(at->out, ", ru_maxrss=%ld, ...}", usage.ru_maxrss);
+}
+
+static void print_clone_args(const struct place *at)
+{
+	struct clone_args args;
+
+	if (!fetch(at, &args, CLONE_ARGS_SIZE_VER0))
+		return;
+	fputs("{flags=", at->out);
+	flag_set_print(at->out, &flags_clone_flags, args.flags);
+	fputs(", exit_signal=", at->out);
+	arg_print_signal(at->out, (int)args.exit_signal);
+	fprintf(at->out, ", stack=%#" PRIx64 ", stack_size=%#" PRIx64 ", tls=%#" PRIx64 "}",
+		(uint64_t)args.stack, (uint64_t)args.stack_size, (uint64_t)args.tls);
+}
+
+static void print_uname(const struct place *at)
+{
+	struct utsname name;
+
+	if (!fetch(at, &name, sizeof(name)))
+		return;
+	fputs("{sysname=", at->out);
+	put_quoted(at->out, (const uint8_t *)name.sysname, strnlen(name.sysname, 65), 0, SIZE_MAX);
+	fputs(", nodename=", at->out);
+	put_quoted(at->out, (const uint8_t *)name.nodename, strnlen(name.nodename, 65), 0,
+		   SIZE_MAX);
+	fputs(", release=", at->out);
+	put_quoted(at->out, (const uint8_t *)name.release, strnlen(name.release, 65), 0, SIZE_MAX);
+	fputs(", ...}", at->out);
+}
+
+/* Files. */
+
+static void print_stat(const struct place *at)
+{
+	struct stat stat;
+
+	if (!fetch(at, &stat, sizeof(stat)))
+		return;
+	fprintf(at->out, "{st_ino=%ju, st_mode=", (uintmax_t)stat.st_ino);
+	put_mode(at->out, stat.st_mode);
+	fprintf(at->out,
+		", st_nlink=%ju, st_uid=%u, st_gid=%u, st_size=%jd, st_mtime=%jd.%09ld, ...}",
+		(uintmax_t)stat.st_nlink, stat.st_uid, stat.st_gid, (intmax_t)stat.st_size,
+		(intmax_t)stat.st_mtim.tv_sec, stat.st_mtim.tv_nsec);
+}
+
+static void print_statx(const struct place *at)
+{
+	struct statx stat;
+
+	if (!fetch(at, &stat, sizeof(stat)))
+		return;
+	fputs("{stx_mask=", at->out);
+	flag_set_print(at->out, &flags_statx_mask, stat.stx_mask);
+	fprintf(at->out, ", stx_ino=%" PRIu64 ", stx_mode=", (uint64_t)stat.stx_ino);
+	put_mode(at->out, stat.stx_mode);
+	fprintf(at->out, ", stx_nlink=%u, stx_uid=%u, stx_gid=%u, stx_size=%" PRIu64,
+		stat.stx_nlink, stat.stx_uid, stat.stx_gid, (uint64_t)stat.stx_size);
+	fprintf(at->out, ", stx_mtime=%" PRId64 ".%09u, ...}", (int64_t)stat.stx_mtime.tv_sec,
+		stat.stx_mtime.tv_nsec);
+}
+
+static void print_statfs(const struct place *at)
+{
+	struct statfs stat;
+
+	if (!fetch(at, &stat, sizeof(stat)))
+		return;
+	fprintf(at->out, "{f_type=%#lx, f_bsize=%ld, f_blocks=%ju, f_bfree=%ju, f_bavail=%ju, ...}",
+		(unsigned long)stat.f_type, (long)stat.f_bsize, (uintmax_t)stat.f_blocks,
+		(uintmax_t)stat.f_bfree, (uintmax_t)stat.f_bavail);
+}
+
+static void print_open_how(const struct place *at)
+{
+	struct open_how how;
+
+	if (!fetch(at, &how, sizeof(how)))
+		return;
+	fputs("{flags=", at->out);
+	flag_set_print(at->out, &flags_open_flags, how.flags);
+	fprintf(at->out, ", mode=%#03" PRIo64 ", resolve=", (uint64_t)how.mode);
+	flag_set_print(at->out, &flags_resolve, how.resolve);
+	fputc('}', at->out);
+}
+
+static void print_flock(const struct place *at)
+{
+	struct flock lock;
+
+	if (!fetch(at, &lock, sizeof(lock)))
+		return;
+	fputs("{l_type=", at->out);
+	flag_set_print(at->out, &flags_lock_type, (uint64_t)lock.l_type);
+	fputs(", l_whence=", at->out);
+	flag_set_print(at->out, &flags_whence, (uint64_t)lock.l_whence);
+	fprintf(at->out, ", l_start=%jd, l_len=%jd}", (intmax_t)lock.l_start, (intmax_t)lock.l_len);
+}
+
+/* The third argument of fcntl, by the command in the second. */
+static void print_fcntl_arg(const struct place *at)
+{
+	switch ((int)at->event->head.args[1]) {
+	case F_SETFD:
+		flag_set_print(at->out, &flags_fd_flags, (uint32_t)at->value);
+		break;
+	case F_SETFL:
+		flag_set_print(at->out, &flags_open_flags, (uint32_t)at->value);
+		break;
+	case F_GETLK:
+	case F_SETLK:
+	case F_SETLKW:
+	case F_OFD_GETLK:
+	case F_OFD_SETLK:
+	case F_OFD_SETLKW:
+		print_flock(at);
+		break;
+	default:
+		print_int(at);
+	}
+}
+
+/* The fourth argument of futex: a time for the calls that wait, a second count for the others. */
+static void print_futex_timeout(const struct place *at)
+{
+	switch (at->event->head.args[1] & FUTEX_CMD_MASK) {
+	case FUTEX_REQUEUE:
+	case FUTEX_CMP_REQUEUE:
+	case FUTEX_CMP_REQUEUE_PI:
+	case FUTEX_WAKE_OP:
+		print_uint(at);
+		break;
+	default:
+		print_timespec(at);
+	}
+}
+
+/* Waiting. */
+
+static void print_pollfds(const struct place *at)
+{
+	struct event_item_view item;
+	struct pollfd entry;
+	size_t i;
+
+	if (!fetch_item(at, &item))
+		return;
+	fputc('[', at->out);
+	for (i = 0; fetch_element(&item, i, &entry, sizeof(entry)); i++) {
+		fprintf(at->out, "%s{fd=%d, events=", i ? ", " : "", entry.fd);
+		flag_set_print(at->out, &flags_poll_events, (uint16_t)entry.events);
+		if (at->kind == EVENT_ITEM_OUT) {
+			fputs(", revents=", at->out);
+			flag_set_print(at->out, &flags_poll_events, (uint16_t)entry.revents);
+		}
+		fputc('}', at->out);
+	}
+	close_array(at, &item, i, sizeof(entry));
+}
+
+static void print_fdset(const struct place *at)
+{
+	struct event_item_view item;
+	const char *separator = "";
+	size_t fd;
+
+	if (!fetch_item(at, &item))
+		return;
+	fputc('[', at->out);
+	for (fd = 0; fd < (size_t)item.head.stored_bytes * 8; fd++) {
+		if (!(item.bytes[fd / 8] >> (fd % 8) & 1))
+			continue;
+		fprintf(at->out, "%s%zu", separator, fd);
+		separator = " ";
+	}
+	fputs(item.head.stored_bytes < item.head.full_bytes ? " ...]" : "]", at->out);
+}
+
+static void put_epoll_event(FILE *out, const struct epoll_event *event)
+{
+	fputs("{events=", out);
+	flag_set_print(out, &flags_epoll_events, event->events);
+	fprintf(out, ", data=%#" PRIx64 "}", (uint64_t)event->data.u64);
+}
+
+static void print_epoll_event(const struct place *at)
+{
+	struct epoll_event event;
+
+	if (fetch(at, &event, sizeof(event)))
+		put_epoll_event(at->out, &event);
+}
+
+static void print_epoll_events(const struct place *at)
+{
+	struct event_item_view item;
+	struct epoll_event event;
+	size_t i;
+
+	if (!fetch_item(at, &item))
+		return;
+	fputc('[', at->out);
+	for (i = 0; fetch_element(&item, i, &event, sizeof(event)); i++) {
+		fputs(i ? ", " : "", at->out);
+		put_epoll_event(at->out, &event);
+	}
+	close_array(at, &item, i, sizeof(event));
+}
+
+static const struct {
+	enum flow flow;
+	void (*print)(const struct place *at);
+	const struct flag_set *flags;
+} kinds[] = {
+#define ARG_KIND(kind, flow, printer, flags) \
+	[ARG_##kind] = {FLOW_##flow, print_##printer, &flags_##flags},
+#include "arg_kinds.def"
+#undef ARG_KIND
+};
+
+static enum event_item_kind item_kind(enum flow flow)
+{
+	switch (flow) {
+	case FLOW_PATH:
+	case FLOW_STR:
+		return EVENT_ITEM_STRING;
+	case FLOW_OUT:
+	case FLOW_BUF_OUT:
+		return EVENT_ITEM_OUT;
+	default:
+		return EVENT_ITEM_IN;
+	}
+}
+
+void arg_print(FILE *out, const struct event_view *event, unsigned int arg, enum arg_kind kind,
+	       size_t string_max)
+{
+	struct event_item_view item;
+	struct place at = {
+		.out = out,
+		.event = event,
+		.flags = kinds[kind].flags,
+		.value = event->head.args[arg],
+		.arg = arg,
+		.kind = item_kind(kinds[kind].flow),
+		.string_max = string_max,
+	};
+
+	kinds[kind].print(&at);
+	if (kinds[kind].flow != FLOW_INOUT)
+		return;
+	at.kind = EVENT_ITEM_OUT;
+	if (!event_item_find(event, arg, at.kind, &item))
+		return;
+	fputs(" => ", out);
+	kinds[kind].print(&at);
+}

@@ -1,0 +1,31 @@
+/*
+ * Writes one argument of a recorded system call as text: a number, names of flags, a quoted
+ * string, a structure. The kinds and their printers are listed in arg_kinds.def.
+ */
+#ifndef SHADOW_ARG_PRINT_H
+#define SHADOW_ARG_PRINT_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "event_decode.h"
+
+enum arg_kind {
+#define ARG_KIND(kind, flow, printer, flags) ARG_##kind,
+#include "arg_kinds.def"
+#undef ARG_KIND
+};
+
+/*
+ * Prints argument `arg` (0..5) of the event as `kind`. Memory that was not recorded, or too little
+ * of it, leaves the address. At most string_max bytes of a string or buffer are shown; "..." says
+ * that there was more.
+ */
+void arg_print(FILE *out, const struct event_view *event, unsigned int arg, enum arg_kind kind,
+	       size_t string_max);
+
+/* Prints a signal's name, or the number if it has none. */
+void arg_print_signal(FILE *out, int signal);
+
+#endif

@@ -1,0 +1,252 @@
+/*
+ * Announcements to the capture thread: which files, directories and absences a recorded run
+ * depends on, in the order of their first use.  See capture.h and rings.h.
+ *
+ * Owns the set of announced paths (a hash set of 64-bit keys in the heap: a collision would leave
+ * a file out of the image, at odds of n^2 / 2^61).  The low bits of an entry say what was announced.
+ */
+#include "capture.h"
+
+#define SET_MIN	    8192u
+#define DONE_BASIC  1u /* metadata, absence, link, failed lookup */
+#define DONE_BYTES  2u
+#define DONE_NAMES  4u
+#define DONE_MASK   7ull
+
+#define SET (&FILES->captured)
+
+static u64 *set_slot(u64 *entries, u32 mask, u64 key)
+{
+	u32 i = (u32)(key >> 16) & mask;
+
+	while (entries[i] && (entries[i] & ~DONE_MASK) != key)
+		i = (i + 1) & mask;
+	return &entries[i];
+}
+
+static void set_grow(void)
+{
+	u32 mask = SET->entries ? SET->mask * 2 + 1 : SET_MIN - 1;
+	u64 *entries = heap_alloc((mask + 1ull) * sizeof(u64));
+
+	for (u32 i = 0; SET->entries && i <= SET->mask; i++) {
+		u64 e = SET->entries[i];
+		if (e)
+			*set_slot(entries, mask, e & ~DONE_MASK) = e;
+	}
+	heap_free(SET->entries);
+	SET->entries = entries;
+	SET->mask = mask;
+}
+
+/* Marks the key as announced; false if it was already. */
+static bool set_add(u64 key, u32 done)
+{
+	if (!SET->entries || SET->count > SET->mask / 2)
+		set_grow();
+	key = (key | 1ull << 63) & ~DONE_MASK;
+	u64 *slot = set_slot(SET->entries, SET->mask, key);
+	if (*slot & done)
+		return false;
+	if (!*slot)
+		SET->count++;
+	*slot = *slot | key | done | DONE_BASIC;
+	return true;
+}
+
+static void fill(struct capture_record *r, const struct stat *st)
+{
+	memset(r, 0, sizeof(*r));
+	if (!st)
+		return;
+	r->dev = st->st_dev;
+	r->ino = st->st_ino;
+	r->size_bytes = (u64)st->st_size;
+	r->rdev = st->st_rdev;
+	r->mtime_ns = (s64)(st->st_mtime * 1000000000ull + st->st_mtime_nsec);
+	r->ctime_ns = (s64)(st->st_ctime * 1000000000ull + st->st_ctime_nsec);
+	r->mode = st->st_mode;
+	r->uid = st->st_uid;
+	r->gid = st->st_gid;
+	r->nlink = (u32)st->st_nlink;
+}
+
+static void announce(u32 kind, const char *abs, u32 len, const struct stat *st, u32 error)
+{
+	u32 size = (u32)sizeof(struct capture_record) + len + 1;
+	struct ring_record *rec;
+
+	while (!(rec = ring_reserve(CAPTURE_RING, RING_CAPTURE_SIZE, size)))
+		upcall(UPCALL_DRAIN, RING_CAPTURE, 0, 0);
+	struct capture_record *r = (struct capture_record *)rec->bytes;
+	rec->what = kind;
+	fill(r, st);
+	r->error = error;
+	r->path_bytes = len + 1;
+	memcpy(r->path, abs, len + 1);
+	ring_publish(CAPTURE_RING, rec);
+}
+
+static void announce_path(u32 kind, const struct path *p, const struct stat *st, u32 error)
+{
+	char abs[FILE_ABS_MAX];
+
+	announce(kind, abs, path_absolute(p, abs), st, error);
+}
+
+static bool not_image(u32 vnode)
+{
+	return vnode && vnode_at(vnode)->flags & VNODE_NOT_IMAGE;
+}
+
+void capture_path(const struct path *p, u32 kind, const struct stat *st, u32 vnode)
+{
+	if (!HEAD->config.capture || not_image(vnode))
+		return;
+	bool bytes = kind == CAPTURE_CONTENT;
+	if (set_add(path_key(p), bytes ? DONE_BYTES : DONE_BASIC))
+		announce_path(kind, p, st, 0);
+	if (bytes && vnode)
+		vnode_at(vnode)->flags |= VNODE_ANNOUNCED;
+}
+
+/*
+ * What does not exist is announced by its first missing component, so that the tracer need not
+ * find out how far the path led at this moment: by then the container may have made some of it.
+ */
+static void announce_absent(const struct path *p)
+{
+	char abs[FILE_ABS_MAX];
+	struct stat st;
+	u32 len = path_absolute(p, abs), cut = len;
+
+	for (;;) {
+		u32 end = cut;
+		while (end > 1 && abs[end - 1] != '/')
+			end--;
+		if (end <= 1)
+			break;
+		abs[end - 1] = '\0';
+		long r = SYS4(NR_newfstatat, AT_FDCWD, abs, &st, 0);
+		abs[end - 1] = '/';
+		if (r >= 0)
+			break;
+		cut = end - 1;
+		abs[cut] = '\0';
+	}
+	/* abs[0..cut) is the first missing component's path; st is its parent unless that is "/". */
+	u32 end = cut;
+	while (end > 1 && abs[end - 1] != '/')
+		end--;
+	if (end > 1 && not_image(vnode_find(st.st_dev, st.st_ino)))
+		return;
+	abs[cut] = '\0';
+	/* A dangling link is not absent: the tracer finds it, and announces its target, itself. */
+	announce(CAPTURE_ABSENT, abs, cut, NULL, 0);
+}
+
+void capture_failure(const struct path *p, long error)
+{
+	if (!HEAD->config.capture || p->special || p->is_empty)
+		return;
+	if (!set_add(path_key(p), DONE_BASIC))
+		return;
+	if (error == -ENOENT)
+		announce_absent(p);
+	else
+		announce_path(CAPTURE_WALK, p, NULL, (u32)-error);
+}
+
+void capture_denied(const struct path *p, const struct stat *st, u32 vnode, long error)
+{
+	if (HEAD->config.capture && !not_image(vnode) && set_add(path_key(p), DONE_BYTES))
+		announce_path(CAPTURE_DENIED, p, st, (u32)-error);
+}
+
+static void sync(void)
+{
+	upcall(UPCALL_CAPTURE_SYNC, 0, 0, 0);
+}
+
+static void announce_listing(struct vnode *v, const char *abs)
+{
+	if (v->flags & (VNODE_NOT_IMAGE | VNODE_LISTED))
+		return;
+	v->flags |= VNODE_LISTED;
+	announce(CAPTURE_LISTING, abs, (u32)strlen(abs), NULL, 0);
+}
+
+void capture_list(struct ofd *o)
+{
+	if (HEAD->config.capture && o->vnode && o->path)
+		announce_listing(vnode_at(o->vnode), o->path);
+}
+
+void capture_before_entry(const struct path *p, u32 parent)
+{
+	struct vnode *v = vnode_at(parent);
+	char abs[FILE_ABS_MAX];
+
+	if (!HEAD->config.capture || v->flags & (VNODE_NOT_IMAGE | VNODE_CAPTURED))
+		return;
+	u32 len = path_absolute(p, abs);
+	while (len > 1 && abs[len - 1] != '/')
+		len--;
+	abs[len > 1 ? len - 1 : 1] = '\0';
+	announce_listing(v, abs);
+	v->flags |= VNODE_CAPTURED;
+	sync();
+}
+
+void capture_before_change(const struct path *p, const struct stat *st, u32 vnode, bool content)
+{
+	struct vnode *v = vnode_at(vnode);
+
+	if (!HEAD->config.capture || v->flags & (VNODE_NOT_IMAGE | VNODE_CAPTURED))
+		return;
+	if ((v->mode & S_IFMT) == S_IFDIR) {
+		capture_path(p, CAPTURE_METADATA, st, vnode);
+		return;
+	}
+	if ((v->mode & S_IFMT) != S_IFREG) {
+		capture_path(p, CAPTURE_LINK, st, vnode);
+		sync();
+	} else if (content || v->flags & VNODE_ANNOUNCED) {
+		capture_path(p, CAPTURE_CONTENT, st, vnode);
+		sync();
+	} else {
+		capture_path(p, CAPTURE_METADATA, st, vnode);
+	}
+	v->flags |= VNODE_CAPTURED;
+}
+
+void capture_before_move(const struct path *p, const struct stat *st, u32 vnode)
+{
+	if (!HEAD->config.capture || not_image(vnode))
+		return;
+	announce_path(CAPTURE_TREE, p, st, 0);
+	sync();
+}
+
+void capture_before_write(struct ofd *o)
+{
+	struct vnode *v = vnode_at(o->vnode);
+	struct stat st;
+
+	if (!HEAD->config.capture || !o->vnode || v->flags & (VNODE_NOT_IMAGE | VNODE_CAPTURED))
+		return;
+	/* Not opened for reading, so its bytes were not announced; its path has not changed since
+	 * (a rename would have captured it). */
+	if (!(v->flags & VNODE_ANNOUNCED) && o->path &&
+	    SYS4(NR_newfstatat, AT_FDCWD, o->path, &st, 0) == 0)
+		announce(CAPTURE_CONTENT, o->path, (u32)strlen(o->path), &st, 0);
+	v->flags |= VNODE_ANNOUNCED | VNODE_CAPTURED;
+	sync();
+}
+
+long file_before_write(struct task *t, u32 ofd)
+{
+	(void)t;
+	capture_before_write(ofd_at(ofd));
+	return 0;
+}

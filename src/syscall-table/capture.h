@@ -1,0 +1,40 @@
+/*
+ * Announcing the files a recorded run depends on to the tracer's capture thread.
+ *
+ * Nothing here changes what the app sees: all functions do nothing unless config.capture.
+ */
+#ifndef SHADOW_CAPTURE_H
+#define SHADOW_CAPTURE_H
+
+#include <asm/stat.h>
+#include "../shim/rings.h"
+#include "path.h"
+
+/* The path was looked up and is the file `st` (NULL: see enum capture_kind) of that vnode (0: none):
+ * announced once per path and kind of use, unless it is not of the image. */
+void capture_path(const struct path *p, u32 kind, const struct stat *st, u32 vnode);
+
+/* The path could not be looked up. */
+void capture_failure(const struct path *p, long error);
+
+/* The path is there, but opening it fails on the host. */
+void capture_denied(const struct path *p, const struct stat *st, u32 vnode, long error);
+
+/* A directory (description) is about to be listed. */
+void capture_list(struct ofd *o);
+
+/*
+ * The container is about to change the file: what the image needs of it is announced and safe when
+ * this returns.  content: its old bytes can be seen later (false when they are cut or unlinked
+ * without having been read).  One load when there is nothing to do.
+ */
+void capture_before_change(const struct path *p, const struct stat *st, u32 vnode, bool content);
+void capture_before_write(struct ofd *o);
+
+/* The container is about to change the names in the directory that holds the path. */
+void capture_before_entry(const struct path *p, u32 parent);
+
+/* The directory is about to be renamed: everything below it is captured. */
+void capture_before_move(const struct path *p, const struct stat *st, u32 vnode);
+
+#endif

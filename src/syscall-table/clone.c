@@ -1,0 +1,238 @@
+/*
+ * clone, clone3, fork, vfork: the child is a raw clone onto a fresh slot's shim stack.
+ *
+ * The kernel is given only what it must do itself (memory, descriptor table, TLS).  Ids, the
+ * words CHILD_SETTID and CHILD_CLEARTID name, and the parent's wait for a vfork child are ours.
+ * Every process is made with CLONE_PARENT, so all are kernel children of our init, which reaps
+ * them; the app's wait() is answered from the process table.
+ */
+#include <linux/sched.h>
+#include "../shim/event.h"
+#include "../shim/mm.h"
+#include "../shim/process.h"
+#include "../shim/signal.h"
+#include "files.h"
+#include "syscall_handlers.h"
+#include "wait.h"
+
+#define KEY_VFORK 0x70010001
+
+long shim_clone(u64 flags, void *child_stack, u64 tls);
+void shim_child(void);
+
+struct clone_request {
+	u64 flags; /* without the exit signal */
+	u64 stack; /* the child's stack pointer; 0: the parent's */
+	u64 tls;
+	u64 parent_tid, child_tid;
+	u32 exit_signal;
+};
+
+#define CLONE_REFUSED                                                                          \
+	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |         \
+	 CLONE_NEWPID | CLONE_NEWNET | CLONE_PTRACE | CLONE_PIDFD)
+
+/* The rules of kernel/fork.c, copy_process. */
+static long check_flags(const struct clone_request *r)
+{
+	u64 f = r->flags;
+
+	if (f & CLONE_THREAD && !(f & CLONE_SIGHAND))
+		return -EINVAL;
+	if (f & CLONE_SIGHAND && !(f & CLONE_VM))
+		return -EINVAL;
+	if (f & CLONE_REFUSED)
+		return f & CLONE_PIDFD ? -EINVAL : -EPERM;
+	return 0;
+}
+
+static long new_process(struct task *t, const struct clone_request *r, struct task **ret_child)
+{
+	struct proc *parent = proc_of(t), *p;
+	u32 index;
+
+	if (proc_create(&index) < 0)
+		return -EAGAIN;
+	if (task_create(index, ret_child) < 0) {
+		proc_at(index)->state = PROC_FREE;
+		PROCT->nlive_procs--;
+		return -EAGAIN;
+	}
+	struct task *child = *ret_child;
+	p = proc_at(index);
+	*p = *parent;
+	p->pid = child->tid = id_next();
+	p->parent = r->flags & CLONE_PARENT ? parent->parent : t->proc;
+	p->leader = p->threads = child->index;
+	p->nthreads = 1;
+	p->exiting = 0;
+	p->exec_count = 0;
+	p->exit_signal = r->exit_signal;
+	p->vfork_parent = r->flags & CLONE_VFORK ? t->index : NONE;
+	p->pdeathsig = p->subreaper = 0;
+	p->utime_ns = p->cutime_ns = p->events_ended = 0;
+	p->start_time_ns = now_ns();
+	p->exe_path = p->exe_path ? (u64)heap_strdup((char *)p->exe_path) : 0;
+	if (p->cmdline != 0) {
+		p->cmdline = (u64)heap_alloc(p->cmdline_len);
+		memcpy((void *)p->cmdline, (void *)parent->cmdline, p->cmdline_len);
+	}
+	p->environ_blob = 0;
+	p->environ_len = 0;
+	if (r->flags & CLONE_VM)
+		mm_get(p->mm);
+	else
+		p->mm = mm_clone(parent->mm);
+	p->files = r->flags & CLONE_FILES ? files_share(parent->files) : files_clone(parent->files);
+	p->fs = r->flags & CLONE_FS ? fs_share(parent->fs) : fs_clone(parent->fs);
+	signal_fork(t, child);
+	if (r->flags & CLONE_CLEAR_SIGHAND)
+		signal_clear_handlers(index);
+	return 0;
+}
+
+static long new_thread(struct task *t, struct task **ret_child)
+{
+	struct proc *p = proc_of(t);
+
+	if (task_create(t->proc, ret_child) < 0)
+		return -EAGAIN;
+	struct task *child = *ret_child;
+	child->tid = id_next();
+	u32 *link = &p->threads;
+	while (*link != NONE)
+		link = &task_at(*link)->next_thread;
+	*link = child->index;
+	p->nthreads++;
+	signal_thread(t, child);
+	return 0;
+}
+
+static void child_frame(const struct task *t, struct task *child, const struct clone_request *r)
+{
+	struct frame *f = (struct frame *)(child->stack - sizeof(struct frame));
+
+	*f = *t->frame;
+	f->rax = 0;
+	if (r->stack != 0)
+		f->rsp = r->stack;
+	*(u64 *)((u64)f - 16) = (u64)shim_child;
+}
+
+static u64 kernel_flags(const struct clone_request *r)
+{
+	u64 shared = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SETTLS;
+
+	if (r->flags & CLONE_THREAD)
+		return (r->flags & shared) | CLONE_THREAD | CLONE_SIGHAND | CLONE_VM;
+	return (r->flags & shared) | CLONE_PARENT;
+}
+
+/* Undoes the books of a child the kernel refused to make. */
+static void clone_undo(struct task *child, const struct clone_request *r)
+{
+	proc_of(child)->vfork_parent = NONE;
+	child->clear_child_tid = 0;
+	task_end(child, false);
+	__atomic_store_n(&child->host_gone, 1, __ATOMIC_RELEASE);
+	if (!(r->flags & CLONE_THREAD) && proc_of(child)->state == PROC_ZOMBIE)
+		proc_reap(child->proc);
+}
+
+static long vfork_wait(struct task *t, u32 tid)
+{
+	signal_set_deaf(t, true);
+	while (t->vfork_child != NONE) {
+		sched_wait_add(SCHED, t->index, (struct sched_key){KEY_VFORK, t->index}, ~0u, 0);
+		turn_park(t, SCHED_NEVER);
+	}
+	signal_set_deaf(t, false);
+	return tid;
+}
+
+static long do_clone(struct task *t, struct clone_request *r)
+{
+	struct task *child;
+	long error = check_flags(r);
+
+	if (error == 0)
+		error = r->flags & CLONE_THREAD ? new_thread(t, &child) : new_process(t, r, &child);
+	if (error < 0)
+		return error;
+	memcpy(child->comm, t->comm, sizeof(child->comm));
+	child->gs_app = t->gs_app;
+	child->clear_child_tid = r->flags & CLONE_CHILD_CLEARTID ? r->child_tid : 0;
+	child->child_set_tid = r->flags & CLONE_CHILD_SETTID ? r->child_tid : 0;
+	child_frame(t, child, r);
+	sched_task_add(SCHED, child->index, child->tid, t->index);
+	u32 tid = child->tid;
+	t->clone_child = child->index;
+	if (r->flags & CLONE_PARENT_SETTID)
+		user_put(r->parent_tid, tid);
+	if (r->flags & CLONE_VFORK)
+		t->vfork_child = child->proc;
+	void *stack = (void *)(child->stack - sizeof(struct frame) - 16);
+	long made = shim_clone(kernel_flags(r), stack, r->tls);
+	if (made < 0) {
+		t->vfork_child = NONE;
+		clone_undo(child, r);
+		return made;
+	}
+	if (r->flags & CLONE_VFORK)
+		return vfork_wait(t, tid);
+	turn_yield(t);
+	return tid;
+}
+
+long sys_clone(struct task *t, struct frame *f)
+{
+	struct clone_request r = {
+		.flags = f->arg[0] & 0xffffff00,
+		.stack = f->arg[1],
+		.tls = f->arg[4],
+		.parent_tid = f->arg[2],
+		.child_tid = f->arg[3],
+		.exit_signal = (u32)(f->arg[0] & 0xff),
+	};
+
+	return do_clone(t, &r);
+}
+
+long sys_clone3(struct task *t, struct frame *f)
+{
+	struct clone_args args = {0};
+	u64 size = f->arg[1];
+
+	if (size < CLONE_ARGS_SIZE_VER0 || size > sizeof(args))
+		return size > 4096 || size > sizeof(args) ? -E2BIG : -EINVAL;
+	if (user_copy_in(&args, f->arg[0], size) < 0)
+		return -EFAULT;
+	digest_bytes(t, &args, size);
+	if (args.set_tid_size != 0 || args.flags & CLONE_INTO_CGROUP || args.exit_signal > 64)
+		return -EINVAL;
+	struct clone_request r = {
+		.flags = args.flags,
+		.stack = args.stack != 0 ? args.stack + args.stack_size : 0,
+		.tls = args.tls,
+		.parent_tid = args.parent_tid,
+		.child_tid = args.child_tid,
+		.exit_signal = (u32)args.exit_signal,
+	};
+	return do_clone(t, &r);
+}
+
+long sys_fork(struct task *t, struct frame *f)
+{
+	struct clone_request r = {.exit_signal = SIG_CHLD};
+
+	(void)f;
+	return do_clone(t, &r);
+}
+
+long sys_vfork(struct task *t, struct frame *f)
+{
+	struct clone_request r = {.flags = CLONE_VM | CLONE_VFORK, .exit_signal = SIG_CHLD};
+
+	(void)f;
+	return do_clone(t, &r);
+}

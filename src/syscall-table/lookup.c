@@ -1,0 +1,61 @@
+/*
+ * Looking paths up.  See lookup.h.
+ */
+#include "lookup.h"
+
+long lookup_failed(struct task *t, const struct path *p, long error)
+{
+	capture_failure(p, error);
+	return path_search_error(t, p, error);
+}
+
+long lookup(struct task *t, struct path *p, u32 at_flags, struct stat *ret_st, u32 *ret_vnode)
+{
+	if (p->special)
+		return LOOKUP_SPECIAL;
+	long r = path_host_stat(p, at_flags, ret_st);
+	if (r == -ENOENT && !(at_flags & AT_SYMLINK_NOFOLLOW) && path_follow_special(p)) {
+		capture_failure(p, r);
+		return LOOKUP_SPECIAL;
+	}
+	if (r < 0)
+		return lookup_failed(t, p, r);
+	u32 v = vnode_of(ret_st);
+	bool link = (ret_st->st_mode & S_IFMT) == S_IFLNK;
+	if (!p->is_empty)
+		capture_path(p, link ? CAPTURE_LINK : CAPTURE_METADATA, ret_st, v);
+	*ret_vnode = v;
+	return 0;
+}
+
+long fd_stat(struct task *t, struct ofd *o, u32 fd, struct vstat *ret)
+{
+	const struct file_ops *ops = file_ops_of(o->kind);
+
+	memset(ret, 0, sizeof(*ret));
+	if (ops->stat)
+		return ops->stat(t, o, fd, ret);
+	/* As the kernel's anonymous inodes: eventfd, epoll. */
+	ret->dev = 14;
+	ret->ino = 9;
+	ret->mode = 0600;
+	ret->blksize = 4096;
+	ret->nlink = 1;
+	return 0;
+}
+
+long path_stat(struct task *t, struct path *p, u32 at_flags, struct vstat *ret)
+{
+	struct stat st;
+	u32 vnode;
+
+	if (p->is_empty && p->dirfd != AT_FDCWD)
+		return fd_stat(t, fd_get(t, (u32)p->dirfd), (u32)p->dirfd, ret);
+	long r = lookup(t, p, at_flags, &st, &vnode);
+	if (r == LOOKUP_SPECIAL)
+		return special_stat(t, p->abs, !(at_flags & AT_SYMLINK_NOFOLLOW), ret);
+	if (r < 0)
+		return r;
+	vnode_stat(vnode, &st, ret);
+	return 0;
+}

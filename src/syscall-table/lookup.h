@@ -1,0 +1,39 @@
+/* Looking a path up: the common first step of stat, access, chmod, open and their like. */
+#ifndef SHADOW_LOOKUP_H
+#define SHADOW_LOOKUP_H
+
+#include "capture.h"
+
+/* The path is special: p->abs says what; nothing else was set. */
+#define LOOKUP_SPECIAL 1
+
+/*
+ * Finds the file: its host stat and its vnode, announced to the capture.  at_flags:
+ * AT_SYMLINK_NOFOLLOW.  0, LOOKUP_SPECIAL, or a negative errno (announced as well).
+ */
+long lookup(struct task *t, struct path *p, u32 at_flags, struct stat *ret_st, u32 *ret_vnode);
+
+/* What a failed call on the path means to the app: announces it, returns the errno. */
+long lookup_failed(struct task *t, const struct path *p, long error);
+
+/* ---- names below /proc, /sys, /dev: devices here, the rest by synth_* (device.c) ---- */
+long special_open(struct task *t, const char *abs, u32 flags, u32 mode);
+long special_stat(struct task *t, const char *abs, bool follow, struct vstat *ret);
+long special_readlink(struct task *t, const char *abs, char *to, u32 size);
+
+/* stat of any descriptor. */
+long fd_stat(struct task *t, struct ofd *o, u32 fd, struct vstat *ret);
+
+/* stat of any path. at_flags as lookup. */
+long path_stat(struct task *t, struct path *p, u32 at_flags, struct vstat *ret);
+
+/* ---- open.c ---- */
+long open_path(struct task *t, struct path *p, u32 flags, u32 mode);
+/* The mode and owner of a file that is created now in directory `parent` (0: unknown). */
+u32 born_vnode(struct task *t, const struct stat *st, u32 mode, u32 parent);
+/* The mode to give the host for a file the container believes to have `mode`. */
+u32 host_mode(u32 mode);
+/* Checks that names in the directory may be changed, and captures its listing first. */
+long entry_change_begin(struct task *t, const struct path *p, u32 *ret_parent);
+
+#endif

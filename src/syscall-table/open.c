@@ -1,0 +1,347 @@
+/*
+ * open and its relatives: which file, whether it was created, who may, and what the descriptor is.
+ *
+ * The host opens every regular file and directory for us, always O_NONBLOCK (a FIFO or device must
+ * not hang us) and never with O_TRUNC (old contents may have to be captured first).  Whether a call
+ * created a file must be known: so creation is always O_EXCL.
+ */
+#include <linux/memfd.h>
+#include <linux/openat2.h>
+#include "lookup.h"
+
+#define HOST_OPEN_FLAGS                                                                           \
+	(O_ACCMODE | O_APPEND | O_DIRECTORY | O_NOFOLLOW | O_PATH | O_CLOEXEC | O_LARGEFILE)
+#define FLAG_TMPFILE (__O_TMPFILE)
+/* What F_GETFL shows of the flags of open. */
+#define SHOWN_FLAGS                                                                               \
+	(O_ACCMODE | O_APPEND | O_NONBLOCK | O_DSYNC | __O_SYNC | O_DIRECT | O_DIRECTORY |         \
+	 O_NOFOLLOW | O_NOATIME | O_PATH)
+
+struct opening {
+	struct path *p;
+	u32 flags, mode;
+	bool created;
+	u32 parent; /* vnode of the directory, if the file was created in it and it is known */
+};
+
+u32 host_mode(u32 mode)
+{
+	/* In a replay everything belongs to whoever replays, who must get at it again. */
+	return HEAD->config.replay ? mode | 0600 : mode;
+}
+
+u32 born_vnode(struct task *t, const struct stat *st, u32 mode, u32 parent)
+{
+	const struct proc *p = proc_of(t);
+	u32 gid = p->fsgid;
+
+	if (parent) {
+		struct vnode *dir = vnode_at(parent);
+		if (dir->mode & S_ISGID) {
+			gid = dir->gid;
+			if ((st->st_mode & S_IFMT) == S_IFDIR)
+				mode |= S_ISGID;
+		}
+		vnode_touch(dir);
+	}
+	return vnode_born(st, mode, p->fsuid, gid);
+}
+
+long entry_change_begin(struct task *t, const struct path *p, u32 *ret_parent)
+{
+	u32 parent;
+	long r = path_parent(p, &parent);
+
+	if (r < 0)
+		return lookup_failed(t, p, r);
+	r = vnode_permission(t, vnode_at(parent), 3, false);
+	if (r < 0)
+		return r;
+	capture_before_entry(p, parent);
+	*ret_parent = parent;
+	return 0;
+}
+
+static long host_open(const struct opening *o, u32 extra, u32 mode)
+{
+	u32 flags = (o->flags & HOST_OPEN_FLAGS) | extra;
+
+	if (!(flags & O_PATH))
+		flags |= O_NONBLOCK;
+	return SYS4(NR_openat, o->p->dirfd, o->p->name, flags, mode);
+}
+
+static u32 masked_mode(struct task *t, u32 mode)
+{
+	return mode & 07777 & ~FILES->fs[proc_of(t)->fs].umask;
+}
+
+/* With O_CREAT.  The host descriptor or an error. */
+static long open_create(struct task *t, struct opening *o)
+{
+	u32 parent, excl = o->flags & O_EXCL;
+	long fd;
+
+	long r = path_parent(o->p, &parent);
+	if (r < 0)
+		return r;
+	bool denied = vnode_permission(t, vnode_at(parent), 3, false) < 0;
+	u32 kept = VNODE_NOT_IMAGE | VNODE_CAPTURED;
+	bool first_look = HEAD->config.capture && !(vnode_at(parent)->flags & kept);
+	if (excl && (first_look || denied)) {
+		struct stat st;
+		u32 vnode;
+		if (lookup(t, o->p, AT_SYMLINK_NOFOLLOW, &st, &vnode) == 0)
+			return -EEXIST;
+	} else if (first_look || denied) {
+		fd = host_open(o, 0, 0);
+		if (fd != -ENOENT)
+			return fd;
+	}
+	if (denied)
+		return -EACCES;
+	capture_before_entry(o->p, parent);
+	o->parent = parent;
+	o->created = true;
+	u32 mode = host_mode(masked_mode(t, o->mode));
+	fd = host_open(o, O_CREAT | O_EXCL, mode);
+	if (fd != -EEXIST || excl)
+		return fd;
+	o->created = false;
+	fd = host_open(o, 0, 0);
+	if (fd != -ENOENT)
+		return fd;
+	/* A dangling symbolic link: the file is made where it points. */
+	o->created = true;
+	o->parent = 0;
+	return host_open(o, O_CREAT, mode);
+}
+
+static u32 want_of(u32 flags)
+{
+	static const u32 want[4] = {4, 2, 6, 6};
+
+	return want[flags & O_ACCMODE] | (flags & O_TRUNC ? 2 : 0);
+}
+
+static long truncate_opened(struct task *t, struct opening *o, long fd, u32 vnode,
+			    const struct stat *st)
+{
+	(void)t;
+	capture_before_change(o->p, st, vnode, false);
+	if (st->st_size) {
+		long writable = fd;
+		if ((o->flags & O_ACCMODE) == O_RDONLY)
+			writable = SYS4(NR_openat, o->p->dirfd, o->p->name, O_WRONLY | O_CLOEXEC, 0);
+		long r = writable < 0 ? writable : SYS2(NR_ftruncate, writable, 0);
+		if (writable >= 0 && writable != fd)
+			SYS1(NR_close, writable);
+		if (r < 0)
+			return r;
+	}
+	vnode_touch(vnode_at(vnode));
+	return 0;
+}
+
+/* An existing file was opened: may the process, and what does the recording need of it. */
+static long admit(struct task *t, struct opening *o, long fd, u32 vnode, const struct stat *st)
+{
+	const struct vnode *v = vnode_at(vnode);
+	u32 type = v->mode & S_IFMT;
+
+	if (o->flags & O_PATH) {
+		capture_path(o->p, type == S_IFLNK ? CAPTURE_LINK : CAPTURE_METADATA, st, vnode);
+		return 0;
+	}
+	if (type != S_IFREG && type != S_IFDIR && type != S_IFIFO)
+		return -ENXIO;
+	if (v->open_error)
+		return -(long)v->open_error;
+	long r = vnode_permission(t, v, want_of(o->flags), false);
+	if (r < 0) {
+		capture_path(o->p, CAPTURE_METADATA, st, vnode);
+		return r;
+	}
+	bool reads = (o->flags & O_ACCMODE) != O_WRONLY && !(o->flags & O_TRUNC);
+	capture_path(o->p, type == S_IFREG && reads ? CAPTURE_CONTENT : CAPTURE_METADATA, st,
+		     vnode);
+	if (o->flags & O_TRUNC && type == S_IFREG)
+		return truncate_opened(t, o, fd, vnode, st);
+	return 0;
+}
+
+/* A FIFO: inside it is a pipe of ours, and nobody outside can be on its other end. */
+static long install_fifo(struct task *t, struct opening *o, long fd, u32 vnode)
+{
+	char abs[FILE_ABS_MAX];
+
+	if (fd >= 0)
+		SYS1(NR_close, fd);
+	if (!(vnode_at(vnode)->flags & VNODE_BORN_INSIDE) || !fifo_open)
+		return -ENXIO;
+	path_absolute(o->p, abs);
+	long r = fifo_open(t, vnode, o->flags);
+	if (r < 0)
+		return r;
+	ofd_set_path(ofd_at((u32)r), abs);
+	return fd_install(t, (u32)r, o->flags);
+}
+
+static u32 kind_of(u32 flags, u32 type)
+{
+	if (flags & O_PATH)
+		return OFD_PATH;
+	return type == S_IFDIR ? OFD_HOST_DIR : OFD_HOST_FILE;
+}
+
+/* The host has opened it: books, checks, number. */
+static long install(struct task *t, struct opening *o, long fd)
+{
+	char abs[FILE_ABS_MAX];
+	struct stat st;
+	u32 vnode;
+
+	long r = SYS2(NR_fstat, fd, &st);
+	SHIM_ASSERT(r == 0);
+	if (o->created) {
+		vnode = born_vnode(t, &st, masked_mode(t, o->mode), o->parent);
+	} else {
+		vnode = vnode_of(&st);
+		r = admit(t, o, fd, vnode, &st);
+	}
+	if (r < 0) {
+		SYS1(NR_close, fd);
+		return r;
+	}
+	if ((st.st_mode & S_IFMT) == S_IFIFO && !(o->flags & O_PATH))
+		return install_fifo(t, o, fd, vnode);
+	r = ofd_create(kind_of(o->flags, st.st_mode & S_IFMT),
+		       (o->flags & SHOWN_FLAGS) | (o->flags & O_PATH ? 0 : O_LARGEFILE));
+	if (r < 0) {
+		SYS1(NR_close, fd);
+		return r;
+	}
+	path_absolute(o->p, abs);
+	ofd_set_path(ofd_at((u32)r), abs);
+	ofd_set_vnode(ofd_at((u32)r), vnode);
+	return fd_install_host(t, fd, (u32)r, o->flags);
+}
+
+static long open_failed(struct task *t, struct opening *o, long error)
+{
+	struct path *p = o->p;
+	struct stat st;
+	u32 vnode;
+
+	if (error == -ENOENT && !(o->flags & O_NOFOLLOW) && path_follow_special(p)) {
+		capture_failure(p, error);
+		return special_open(t, p->abs, o->flags, o->mode);
+	}
+	if (error != -EACCES && error != -ENXIO && error != -ELOOP && error != -EPERM)
+		return lookup_failed(t, p, error);
+	/* It is there, perhaps: what it is decides. */
+	long r = lookup(t, p, o->flags & O_NOFOLLOW ? AT_SYMLINK_NOFOLLOW : 0, &st, &vnode);
+	if (r < 0)
+		return error == -ELOOP ? error : r;
+	if (r == 0 && error == -ENXIO && (st.st_mode & S_IFMT) == S_IFIFO)
+		return install_fifo(t, o, -1, vnode);
+	if (r == 0 && error == -EACCES)
+		capture_denied(p, &st, vnode, error);
+	return error;
+}
+
+long open_path(struct task *t, struct path *p, u32 flags, u32 mode)
+{
+	struct opening o = {.p = p, .flags = flags, .mode = mode};
+	long fd;
+
+	if (p->special)
+		return special_open(t, p->abs, flags, mode);
+	if (flags & O_PATH)
+		o.flags = flags & (O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if ((flags & (O_CREAT | O_DIRECTORY)) == (O_CREAT | O_DIRECTORY) &&
+	    !(flags & (O_PATH | FLAG_TMPFILE)))
+		return -EINVAL;
+	if (o.flags & FLAG_TMPFILE) {
+		o.created = true;
+		fd = host_open(&o, O_TMPFILE, host_mode(masked_mode(t, mode)));
+	} else if (o.flags & O_CREAT) {
+		fd = open_create(t, &o);
+	} else {
+		fd = host_open(&o, 0, 0);
+	}
+	return fd < 0 ? open_failed(t, &o, fd) : install(t, &o, fd);
+}
+
+static long open_user(struct task *t, s32 dirfd, u64 user, u32 flags, u32 mode)
+{
+	struct path p;
+
+	long r = path_in(t, dirfd, user, 0, &p);
+	return r < 0 ? r : open_path(t, &p, flags, mode);
+}
+
+long sys_open(struct task *t, struct frame *f)
+{
+	return open_user(t, AT_FDCWD, f->arg[0], (u32)f->arg[1], (u32)f->arg[2]);
+}
+
+long sys_openat(struct task *t, struct frame *f)
+{
+	return open_user(t, (s32)f->arg[0], f->arg[1], (u32)f->arg[2], (u32)f->arg[3]);
+}
+
+long sys_creat(struct task *t, struct frame *f)
+{
+	return open_user(t, AT_FDCWD, f->arg[0], O_CREAT | O_WRONLY | O_TRUNC, (u32)f->arg[1]);
+}
+
+long sys_openat2(struct task *t, struct frame *f)
+{
+	struct open_how how;
+
+	if (f->arg[3] < sizeof(how))
+		return -EINVAL;
+	if (f->arg[3] > sizeof(how))
+		return -E2BIG;
+	if (user_get(how, f->arg[2]))
+		return -EFAULT;
+	digest_bytes(t, &how, sizeof(how));
+	/* Restricted resolution is the kernel's own walk, which our special names are no part of. */
+	if (how.resolve) {
+		HEAD->refused_count[NR_openat2]++;
+		return -ENOSYS;
+	}
+	if (how.flags >> 32 || how.mode & ~07777ull || (how.mode && !(how.flags & (O_CREAT | FLAG_TMPFILE))))
+		return -EINVAL;
+	return open_user(t, (s32)f->arg[0], f->arg[1], (u32)how.flags, (u32)how.mode);
+}
+
+long sys_memfd_create(struct task *t, struct frame *f)
+{
+	char name[256], abs[300];
+	u64 len = 0;
+	struct stat st;
+	u32 flags = (u32)f->arg[1];
+
+	long n = user_string_in(name, f->arg[0], 250);
+	if (n < 0)
+		return n == -ENAMETOOLONG ? -EINVAL : n;
+	digest_bytes(t, name, (u64)n);
+	if (flags & MFD_HUGETLB)
+		return -ENOSYS;
+	long fd = SYS2(NR_memfd_create, name, flags);
+	if (fd < 0)
+		return fd;
+	SHIM_ASSERT(SYS2(NR_fstat, fd, &st) == 0);
+	long o = ofd_create(OFD_HOST_FILE, O_RDWR | O_LARGEFILE);
+	if (o < 0) {
+		SYS1(NR_close, fd);
+		return o;
+	}
+	str_format(abs, sizeof(abs), &len, "/memfd:%s (deleted)", name);
+	ofd_set_path(ofd_at((u32)o), abs);
+	ofd_set_vnode(ofd_at((u32)o), vnode_born(&st, st.st_mode, proc_of(t)->fsuid, proc_of(t)->fsgid));
+	vnode_at(ofd_at((u32)o)->vnode)->flags |= VNODE_GONE;
+	return fd_install_host(t, fd, (u32)o, flags & MFD_CLOEXEC ? O_CLOEXEC : 0);
+}

@@ -1,0 +1,277 @@
+/*
+ * Path arguments.  See path.h.
+ *
+ * The kernel gets our copy, never the app's pointer: another process that shares the memory must
+ * not be able to change a path between the check and the use.
+ */
+#include <asm/stat.h>
+#include "path.h"
+
+/* Ends of a directory prefix while a path is being built or walked. */
+static bool is_end(char c)
+{
+	return c == '\0' || c == '/';
+}
+
+static bool starts_below(const char *abs, const char *dir, u32 len)
+{
+	return !strncmp(abs, dir, len) && is_end(abs[len]);
+}
+
+bool path_is_special(const char *abs)
+{
+	if (starts_below(abs, "/proc", 5) || starts_below(abs, "/sys", 4))
+		return true;
+	return starts_below(abs, "/dev", 4) && !starts_below(abs, "/dev/shm", 8);
+}
+
+/* Appends the components of `name` to the normal path to[0..len). */
+static u32 append_normal(char *to, u32 len, const char *name)
+{
+	while (*name) {
+		u32 n = 0;
+
+		while (*name == '/')
+			name++;
+		while (!is_end(name[n]))
+			n++;
+		if (n == 2 && name[0] == '.' && name[1] == '.') {
+			while (len && to[--len] != '/')
+				;
+		} else if (n && !(n == 1 && name[0] == '.') && len + n + 2 < FILE_ABS_MAX) {
+			to[len++] = '/';
+			memcpy(to + len, name, n);
+			len += n;
+		}
+		name += n;
+	}
+	return len;
+}
+
+u32 path_normalise(const char *base, const char *name, char *to)
+{
+	u32 len = name[0] == '/' ? 0 : append_normal(to, 0, base);
+
+	len = append_normal(to, len, name);
+	if (!len)
+		to[len++] = '/';
+	to[len] = '\0';
+	return len;
+}
+
+static bool special_initial(const char *abs)
+{
+	return abs[0] == '/' && (abs[1] == 'p' || abs[1] == 's' || abs[1] == 'd');
+}
+
+/* Cheap: false only if no lexical reading of the path can be special. */
+static bool may_be_special(const struct path *p)
+{
+	const char *n = p->name;
+
+	if (p->base[0] && special_initial(p->base))
+		return true;
+	if (n[0] == '/' && (special_initial(n) || n[1] == '/' || n[1] == '.'))
+		return true;
+	for (const char *dots = strchr(n, '.'); dots; dots = strchr(dots + 1, '.')) {
+		if (dots[1] == '.')
+			return true;
+	}
+	return p->base[0] == '/' && !p->base[1];
+}
+
+static long set_base(struct task *t, s32 dirfd, struct path *p)
+{
+	const struct fs_info *fs = &FILES->fs[proc_of(t)->fs];
+	const struct ofd *o;
+
+	if (dirfd == AT_FDCWD) {
+		p->base = fs->cwd;
+		p->base_hash = fs->cwd_hash;
+		p->base_vnode = fs->vnode;
+		return 0;
+	}
+	o = fd_get(t, (u32)dirfd);
+	if (!o)
+		return -EBADF;
+	/* The kernel would take the holder of one of our objects for a directory. */
+	if (!p->is_empty && o->kind != OFD_HOST_DIR && o->kind != OFD_PATH &&
+	    o->kind != OFD_SYNTH_DIR)
+		return -ENOTDIR;
+	p->base = o->path ? o->path : "";
+	p->base_hash = o->path_hash;
+	p->base_vnode = o->vnode;
+	return 0;
+}
+
+static long finish(struct task *t, s32 dirfd, u32 flags, struct path *p)
+{
+	p->dirfd = dirfd;
+	p->special = false;
+	p->base = "";
+	p->base_hash = 0;
+	p->base_vnode = 0;
+	p->is_empty = !p->len;
+	if (p->is_empty && !(flags & PATH_EMPTY_OK))
+		return -ENOENT;
+	if (p->name[0] != '/') {
+		long r = set_base(t, dirfd, p);
+		if (r < 0)
+			return r;
+	}
+	if (!p->is_empty && may_be_special(p)) {
+		path_normalise(p->base, p->name, p->abs);
+		p->special = path_is_special(p->abs);
+	}
+	return 0;
+}
+
+long path_in(struct task *t, s32 dirfd, u64 user, u32 flags, struct path *ret)
+{
+	long n = user_string_in(ret->name, user, FILE_PATH_MAX);
+
+	if (n < 0)
+		return n;
+	ret->len = (u32)n;
+	digest_bytes(t, ret->name, (u64)n + 1);
+	return finish(t, dirfd, flags, ret);
+}
+
+long path_set(struct task *t, s32 dirfd, const char *name, u32 flags, struct path *ret)
+{
+	u64 n = strlen(name);
+
+	if (n >= FILE_PATH_MAX)
+		return -ENAMETOOLONG;
+	memcpy(ret->name, name, n + 1);
+	ret->len = (u32)n;
+	return finish(t, dirfd, flags, ret);
+}
+
+/* Appends components as they are, ".." included. */
+static u32 append_plain(char *to, u32 len, const char *name)
+{
+	while (*name) {
+		u32 n = 0;
+
+		while (*name == '/')
+			name++;
+		while (!is_end(name[n]))
+			n++;
+		if (n && !(n == 1 && name[0] == '.') && len + n + 2 < FILE_ABS_MAX) {
+			to[len++] = '/';
+			memcpy(to + len, name, n);
+			len += n;
+		}
+		name += n;
+	}
+	return len;
+}
+
+u32 path_absolute(const struct path *p, char *to)
+{
+	u32 len = 0;
+
+	if (p->name[0] != '/') {
+		len = (u32)strlen(p->base);
+		memcpy(to, p->base, len);
+		if (len == 1)
+			len = 0;
+	}
+	len = append_plain(to, len, p->name);
+	if (!len)
+		to[len++] = '/';
+	to[len] = '\0';
+	return len;
+}
+
+u64 path_key(const struct path *p)
+{
+	return hash_bytes(p->base_hash, p->name, p->len);
+}
+
+long path_host_stat(const struct path *p, u32 at_flags, struct stat *ret)
+{
+	if (p->is_empty)
+		at_flags |= AT_EMPTY_PATH;
+	return SYS4(NR_newfstatat, p->dirfd, p->name, ret, at_flags);
+}
+
+/* Length of the part of the name before its last component. */
+static u32 parent_length(const struct path *p)
+{
+	u32 n = p->len;
+
+	while (n > 1 && p->name[n - 1] == '/')
+		n--;
+	while (n && p->name[n - 1] != '/')
+		n--;
+	return n;
+}
+
+long path_parent(const struct path *p, u32 *ret_vnode)
+{
+	char prefix[FILE_PATH_MAX];
+	struct stat st;
+	u32 n = parent_length(p);
+
+	if (!n && p->base_vnode) {
+		*ret_vnode = p->base_vnode;
+		return 0;
+	}
+	memcpy(prefix, p->name, n);
+	prefix[n] = '\0';
+	long r = SYS4(NR_newfstatat, p->dirfd, n ? prefix : ".", &st, 0);
+	if (r < 0)
+		return r;
+	*ret_vnode = vnode_of(&st);
+	return 0;
+}
+
+bool path_follow_special(struct path *p)
+{
+	char target[FILE_PATH_MAX], dir[FILE_ABS_MAX];
+	long n = SYS4(NR_readlinkat, p->dirfd, p->name, target, sizeof(target) - 1);
+
+	if (n <= 0)
+		return false;
+	target[n] = '\0';
+	u32 len = path_normalise(p->base, p->name, dir);
+	while (len > 1 && dir[len - 1] != '/')
+		len--;
+	dir[len] = '\0';
+	path_normalise(dir, target, p->abs);
+	p->special = path_is_special(p->abs);
+	return p->special;
+}
+
+/* The host judges for us as long as we act under the ids it knows. */
+static bool host_judges(const struct task *t)
+{
+	const struct proc *p = proc_of(t);
+
+	return !p->fsuid || (!HEAD->config.replay && p->fsuid == HEAD->config.euid);
+}
+
+long path_search_error(struct task *t, const struct path *p, long error)
+{
+	char abs[FILE_ABS_MAX];
+	struct stat st;
+	struct vnode v;
+
+	if (error != -ENOENT || host_judges(t))
+		return error;
+	u32 len = path_absolute(p, abs);
+	for (u32 i = 1; i < len; i++) {
+		if (abs[i] != '/')
+			continue;
+		abs[i] = '\0';
+		if (SYS4(NR_newfstatat, AT_FDCWD, abs, &st, 0) < 0)
+			return error;
+		vnode_peek(&st, &v);
+		if ((v.mode & S_IFMT) == S_IFDIR && vnode_permission(t, &v, 1, false) < 0)
+			return -EACCES;
+		abs[i] = '/';
+	}
+	return error;
+}

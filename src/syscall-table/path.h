@@ -1,0 +1,62 @@
+/*
+ * Path arguments: taken in once, digested, and classed as host path or as a name below /proc, /sys
+ * or /dev that the shim answers itself.
+ */
+#ifndef SHADOW_PATH_H
+#define SHADOW_PATH_H
+
+#include "files.h"
+
+#define PATH_EMPTY_OK 1 /* AT_EMPTY_PATH was given */
+
+struct path {
+	s32 dirfd;     /* for the kernel: AT_FDCWD or the app's number */
+	u32 len;       /* of name */
+	bool special;  /* below /proc, /sys, /dev: `abs` is lexically normal, the kernel is not asked */
+	bool is_empty; /* AT_EMPTY_PATH and "": dirfd itself is meant */
+	u32 base_vnode;	  /* of the directory a relative name starts from; 0: absolute name */
+	u64 base_hash;
+	const char *base; /* its absolute path, or "" */
+	char name[FILE_PATH_MAX];
+	char abs[FILE_ABS_MAX]; /* set if special */
+};
+
+/* Takes a path argument in and folds its bytes.  -EFAULT, -ENAMETOOLONG, -ENOENT (empty), -EBADF,
+ * -ENOTDIR as path_resolution(7) and openat(2). */
+long path_in(struct task *t, s32 dirfd, u64 user, u32 flags, struct path *ret);
+
+/* The same for a path that is in the shim's memory and already folded. */
+long path_set(struct task *t, s32 dirfd, const char *name, u32 flags, struct path *ret);
+
+/* Writes the absolute path (at most FILE_ABS_MAX bytes with NUL), without "//" and "/./" but with
+ * ".." as it was; its length. */
+u32 path_absolute(const struct path *p, char *to);
+
+/* Hash that names the path: equal for equal (base, name). */
+u64 path_key(const struct path *p);
+
+/* Joins base and name and removes ".", "..", "//" lexically; the length. */
+u32 path_normalise(const char *base, const char *name, char *to);
+
+/* Whether a normalised absolute path is one the shim answers. */
+bool path_is_special(const char *abs);
+
+/*
+ * The directory that holds the path's last component: its vnode (from the host, first sight
+ * included).  A negative errno of the lookup.
+ */
+long path_parent(const struct path *p, u32 *ret_vnode);
+
+/* After a lookup failed with -ENOENT: if the path is a symbolic link to a special name, makes p that
+ * name.  True if so. */
+bool path_follow_special(struct path *p);
+
+/* After a lookup failed: -EACCES if, by the container's permissions, a directory on the way may not
+ * be searched (in a replay the host does not know that), else `error`. */
+long path_search_error(struct task *t, const struct path *p, long error);
+
+/* stat of the path by the host, following links unless at_flags say not. */
+struct stat;
+long path_host_stat(const struct path *p, u32 at_flags, struct stat *ret);
+
+#endif

@@ -1,0 +1,265 @@
+/*
+ * The table of vnodes: what the container believes of each file it has seen.
+ *
+ * Owns VNODES.  Invariants: a slot is in the hash exactly if it has host_ino != 0; a vnode without
+ * a name (VNODE_GONE) leaves the hash when its last user does, because the host may use the inode
+ * number again from then on.  Virtual inode numbers are never used twice.
+ */
+#include <asm/stat.h>
+#include "files.h"
+
+#define NS_PER_SEC 1000000000ll
+
+void vnode_init(void)
+{
+	struct vnode_table *v = VNODES;
+
+	v->heads = heap_alloc(VNODE_HEADS_MIN * sizeof(u32));
+	v->head_mask = VNODE_HEADS_MIN - 1;
+	v->next_ino = VNODE_FIRST_INO;
+	v->count = 1;
+}
+
+struct vnode *vnode_at(u32 index)
+{
+	return &VNODES->slots[index];
+}
+
+static u32 *head_of(u64 dev, u64 ino)
+{
+	return &VNODES->heads[vnode_hash(dev, ino) & VNODES->head_mask];
+}
+
+static void hash_grow(void)
+{
+	struct vnode_table *v = VNODES;
+	u32 old_mask = v->head_mask, *old = v->heads;
+
+	v->heads = heap_alloc((old_mask + 1ull) * 2 * sizeof(u32));
+	v->head_mask = old_mask * 2 + 1;
+	for (u32 h = 0; h <= old_mask; h++) {
+		for (u32 i = old[h], next; i; i = next) {
+			u32 *head = head_of(v->slots[i].dev, v->slots[i].host_ino);
+			next = v->slots[i].next;
+			v->slots[i].next = *head;
+			*head = i;
+		}
+	}
+	heap_free(old);
+}
+
+static void hash_remove(u32 index)
+{
+	struct vnode *v = vnode_at(index);
+
+	if (!v->host_ino)
+		return;
+	for (u32 *link = head_of(v->dev, v->host_ino); *link; link = &vnode_at(*link)->next) {
+		if (*link == index) {
+			*link = v->next;
+			break;
+		}
+	}
+	VNODES->hashed--;
+	v->host_ino = 0;
+	v->next = 0;
+}
+
+static u32 slot_take(u64 dev, u64 ino)
+{
+	struct vnode_table *table = VNODES;
+	u32 i = table->free_list;
+
+	if (i) {
+		table->free_list = table->slots[i].next;
+	} else {
+		SHIM_ASSERT(table->count < VNODES_MAX);
+		i = table->count++;
+	}
+	if (table->hashed > table->head_mask && table->head_mask < VNODES_MAX / 2)
+		hash_grow();
+	struct vnode *v = &table->slots[i];
+	memset(v, 0, sizeof(*v));
+	v->dev = dev;
+	v->host_ino = ino;
+	v->ino = table->next_ino++;
+	u32 *head = head_of(dev, ino);
+	v->next = *head;
+	*head = i;
+	table->hashed++;
+	return i;
+}
+
+static void slot_release(u32 index)
+{
+	hash_remove(index);
+	vnode_at(index)->next = VNODES->free_list;
+	VNODES->free_list = index;
+}
+
+/* An image file shows its own mtime, but none later than the container's start. */
+static void set_image_times(struct vnode *v, s64 mtime_ns)
+{
+	s64 start = (s64)HEAD->config.start_time_ns;
+
+	v->mtime_ns = mtime_ns < start ? mtime_ns : start;
+	v->ctime_ns = v->atime_ns = v->btime_ns = v->mtime_ns;
+}
+
+/* Metadata at first sight: what the tracer said of it (replay), else the host's. */
+static void set_first_sight(struct vnode *v, const struct stat *st)
+{
+	const struct vnode_preload *p = NULL;
+
+	if (VNODES->preload_count)
+		p = vnode_preload_slot(VNODES, st->st_dev, st->st_ino);
+	if (p && p->host_ino) {
+		v->mode = (st->st_mode & S_IFMT) | (p->mode & 07777);
+		v->uid = p->uid;
+		v->gid = p->gid;
+		v->nlink = p->nlink;
+		v->open_error = p->open_error;
+		set_image_times(v, p->mtime_ns);
+		return;
+	}
+	v->mode = st->st_mode;
+	v->uid = st->st_uid;
+	v->gid = st->st_gid;
+	v->nlink = (u32)st->st_nlink;
+	set_image_times(v, (s64)st->st_mtime * NS_PER_SEC + (s64)st->st_mtime_nsec);
+}
+
+u32 vnode_of(const struct stat *st)
+{
+	u32 i = vnode_find(st->st_dev, st->st_ino);
+
+	if (!i) {
+		i = slot_take(st->st_dev, st->st_ino);
+		set_first_sight(vnode_at(i), st);
+	}
+	return i;
+}
+
+void vnode_peek(const struct stat *st, struct vnode *ret)
+{
+	u32 i = vnode_find(st->st_dev, st->st_ino);
+
+	if (i) {
+		*ret = *vnode_at(i);
+		return;
+	}
+	memset(ret, 0, sizeof(*ret));
+	set_first_sight(ret, st);
+}
+
+u32 vnode_born(const struct stat *st, u32 mode, u32 uid, u32 gid)
+{
+	u32 stale = vnode_find(st->st_dev, st->st_ino);
+
+	if (stale && vnode_at(stale)->opens)
+		hash_remove(stale);
+	else if (stale)
+		slot_release(stale);
+	u32 i = slot_take(st->st_dev, st->st_ino);
+	struct vnode *v = vnode_at(i);
+	v->flags = VNODE_BORN_INSIDE;
+	v->mode = (st->st_mode & S_IFMT) | (mode & 07777);
+	v->uid = uid;
+	v->gid = gid;
+	v->nlink = (u32)st->st_nlink;
+	v->mtime_ns = v->ctime_ns = v->atime_ns = v->btime_ns = (s64)now_ns();
+	return i;
+}
+
+void vnode_open(u32 index)
+{
+	if (index)
+		vnode_at(index)->opens++;
+}
+
+void vnode_close(u32 index)
+{
+	struct vnode *v = vnode_at(index);
+
+	if (!index)
+		return;
+	v->opens--;
+	if (!v->opens && (v->flags & VNODE_GONE || !v->host_ino))
+		slot_release(index);
+}
+
+void vnode_unlinked(u32 index)
+{
+	struct vnode *v = vnode_at(index);
+
+	v->ctime_ns = (s64)now_ns();
+	if (v->nlink)
+		v->nlink--;
+	if (v->nlink && (v->mode & S_IFMT) != S_IFDIR)
+		return;
+	v->nlink = 0;
+	v->flags |= VNODE_GONE;
+	if (!v->opens)
+		slot_release(index);
+}
+
+void vnode_touch(struct vnode *v)
+{
+	v->mtime_ns = v->ctime_ns = (s64)now_ns();
+	v->flags |= VNODE_WRITTEN;
+}
+
+void vnode_touch_meta(struct vnode *v)
+{
+	v->ctime_ns = (s64)now_ns();
+}
+
+void vnode_stat(u32 index, const struct stat *st, struct vstat *ret)
+{
+	const struct vnode *v = vnode_at(index);
+	bool dir = (v->mode & S_IFMT) == S_IFDIR;
+
+	ret->dev = VNODE_DEV;
+	ret->ino = v->ino;
+	ret->rdev = st->st_rdev;
+	/* Sizes and link counts of directories are the file system's own business. */
+	ret->size = dir ? 4096 : (u64)st->st_size;
+	ret->blocks = (ret->size + 4095) / 4096 * 8;
+	ret->blksize = 4096;
+	ret->mode = v->mode;
+	ret->uid = v->uid;
+	ret->gid = v->gid;
+	ret->nlink = dir ? 1 : v->nlink;
+	ret->mtime_ns = v->mtime_ns;
+	ret->ctime_ns = v->ctime_ns;
+	ret->atime_ns = v->atime_ns;
+	ret->btime_ns = v->btime_ns;
+}
+
+static bool in_group(const struct proc *p, u32 gid, u32 own)
+{
+	if (gid == own)
+		return true;
+	for (u32 i = 0; i < p->ngroups; i++) {
+		if (p->groups[i] == gid)
+			return true;
+	}
+	return false;
+}
+
+long vnode_permission(struct task *t, const struct vnode *v, u32 want, bool real_ids)
+{
+	const struct proc *p = proc_of(t);
+	u32 uid = real_ids ? p->uid : p->fsuid, gid = real_ids ? p->gid : p->fsgid;
+	u32 granted = v->mode & 7;
+
+	if (!uid) {
+		bool any_x = (v->mode & S_IFMT) == S_IFDIR || v->mode & 0111;
+		return want & 1 && !any_x ? -EACCES : 0;
+	}
+	if (uid == v->uid)
+		granted = v->mode >> 6 & 7;
+	else if (in_group(p, v->gid, gid))
+		granted = v->mode >> 3 & 7;
+	return want & ~granted ? -EACCES : 0;
+}

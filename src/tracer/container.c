@@ -1,0 +1,163 @@
+/* The container as an object; see container.h.  Launching is launch.c, the loop is loop.c. */
+#include "container.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../shim/exec_load.h"
+#include "patcher.h"
+
+static int fail(struct container *c, const char *what)
+{
+	int error = errno;
+
+	snprintf(c->message, sizeof(c->message), "%s: %s", what, strerror(error));
+	return -error;
+}
+
+static int region_create(struct container *c)
+{
+	c->region_fd = memfd_create("shadow-region", MFD_CLOEXEC);
+	if (c->region_fd < 0)
+		return fail(c, "cannot create the shared region (memfd_create)");
+	if (ftruncate(c->region_fd, REGION_SIZE) < 0)
+		return fail(c, "cannot size the shared region (is a file size limit set?)");
+	void *at = mmap((void *)REGION_BASE, REGION_SIZE, PROT_READ | PROT_WRITE,
+			MAP_SHARED | MAP_NORESERVE | MAP_FIXED_NOREPLACE, c->region_fd, 0);
+	if (at == MAP_FAILED)
+		return fail(c, "cannot map the shared region (is an address space limit set?)");
+	return 0;
+}
+
+int container_create(struct container *c)
+{
+	memset(c, 0, sizeof(*c));
+	c->region_fd = c->shim_fd = c->init_pipe = c->stdin_fd = -1;
+	int error = region_create(c);
+
+	if (error < 0)
+		return error;
+	c->shim_fd = shim_image_memfd();
+	if (c->shim_fd < 0) {
+		errno = -c->shim_fd;
+		return fail(c, "cannot create the shim's memory file (vm.memfd_noexec set?)");
+	}
+	error = shim_image_symbols(&c->shim);
+	if (error == 0)
+		error = patcher_create(&c->shim, &c->patcher);
+	if (error < 0) {
+		errno = -error;
+		return fail(c, "cannot prepare the shim");
+	}
+	HEAD->config.abi_version = SHIM_ABI_VERSION;
+	return 0;
+}
+
+static int first_add(struct exec_first *first, const char *s)
+{
+	size_t n = strlen(s) + 1;
+
+	if (first->len + n > EXEC_FIRST_BYTES)
+		return -E2BIG;
+	memcpy(first->bytes + first->len, s, n);
+	first->len += n;
+	return 0;
+}
+
+int container_program(struct container *c, const char *path, char *const argv[],
+		      char *const envp[])
+{
+	struct exec_first *first = EXEC_FIRST;
+	int error;
+
+	(void)c;
+	memset(first, 0, sizeof(*first));
+	error = first_add(first, path);
+	for (; error == 0 && *argv != NULL; argv++, first->argc++)
+		error = first_add(first, *argv);
+	for (; error == 0 && *envp != NULL; envp++, first->envc++)
+		error = first_add(first, *envp);
+	return error;
+}
+
+static uint32_t bucket(pid_t tid)
+{
+	return (uint32_t)tid * 2654435761u % CONTAINER_TASK_TABLE;
+}
+
+struct container_task *container_task_get(struct container *c, pid_t tid)
+{
+	for (uint32_t i = bucket(tid), n = 0; n < CONTAINER_TASK_TABLE; n++) {
+		struct container_task *e = &c->tasks[(i + n) % CONTAINER_TASK_TABLE];
+
+		if (e->tid == tid)
+			return e;
+		if (e->tid == 0)
+			return NULL;
+	}
+	return NULL;
+}
+
+void container_task_put(struct container *c, pid_t tid, uint32_t slot)
+{
+	struct container_task *e = container_task_get(c, tid);
+
+	for (uint32_t i = bucket(tid), n = 0; e == NULL && n < CONTAINER_TASK_TABLE; n++) {
+		struct container_task *at = &c->tasks[(i + n) % CONTAINER_TASK_TABLE];
+
+		if (at->tid <= 0)
+			e = at;
+	}
+	if (e != NULL)
+		*e = (struct container_task){tid, slot, false};
+}
+
+void container_task_drop(struct container_task *entry)
+{
+	entry->tid = -1;
+}
+
+uint32_t container_slot_of(uint64_t gs_base)
+{
+	uint64_t first = REGION_BASE + REGION_TASK_OFF;
+
+	if (gs_base < first || (gs_base - first) % TASK_SLOT_SIZE != 0)
+		return NONE;
+	uint64_t slot = (gs_base - first) / TASK_SLOT_SIZE;
+	return slot < TASK_SLOTS_MAX ? (uint32_t)slot : NONE;
+}
+
+void container_perturb(struct container *c)
+{
+	if (c->perturb == 0)
+		return;
+	c->perturb = c->perturb * 6364136223846793005ull + 1442695040888963407ull;
+	uint64_t r = c->perturb >> 33;
+	if (r % 3 == 0) {
+		struct timespec delay = {0, (long)(r % 200000)};
+		nanosleep(&delay, NULL);
+	}
+}
+
+void container_destroy(struct container *c)
+{
+	if (c->init > 0) {
+		kill(c->init, SIGKILL);
+		while (waitpid(-1, NULL, __WALL) > 0 || errno == EINTR)
+			continue;
+	}
+	if (c->patcher != NULL)
+		patcher_destroy(c->patcher);
+	munmap((void *)REGION_BASE, REGION_SIZE);
+	close(c->region_fd);
+	close(c->shim_fd);
+	if (c->init_pipe >= 0)
+		close(c->init_pipe);
+}

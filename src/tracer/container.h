@@ -1,0 +1,115 @@
+/*
+ * A container: the region it shares with the tracer, its processes on the host, and what the
+ * tracer's parts keep about it.
+ *
+ *	container_create          region and shim made, configuration to be filled by the caller
+ *	container_launch          init and first task exist, stopped before the shim's first instruction
+ *	container_run             the wait loop; returns when the container has ended
+ *	container_destroy         nothing of it is left running
+ */
+#ifndef SHADOW_TRACER_CONTAINER_H
+#define SHADOW_TRACER_CONTAINER_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "../shim/shim_abi.h"
+#include "../shim/task.h"
+#include "shim_image.h"
+
+struct container;
+struct patcher;
+
+/*
+ * Where epochs come from.  Called by the wait loop while the task that asks is stopped: fills
+ * HEAD's epoch number, time and seed, the inbox and, in a replay, the expected chain values.
+ * 0, or a negative errno: -ENODATA when a log has no more epochs, -EINTR when the container must
+ * end instead (forwarded signal, second Ctrl-C).
+ */
+struct epoch_source {
+	int (*next)(struct epoch_source *source, struct container *c, uint32_t reason);
+	/* A wait was interrupted by a signal: true if the container must end now.  May be NULL. */
+	bool (*interrupted)(struct epoch_source *source);
+};
+
+/* What a recorder wants to know; every member may be NULL. */
+struct container_observer {
+	void *data;
+	/* The epoch in HEAD has ended: its digest and chain values are final. */
+	void (*epoch_end)(void *data, struct container *c);
+	/* The next one was delivered: HEAD and the inbox hold it. */
+	void (*epoch_begin)(void *data, struct container *c);
+	/* Everything announced in the capture ring must be safe before the container goes on. */
+	void (*capture_sync)(void *data, struct container *c);
+	/* All tasks wait and nothing but a signal from outside can change that. */
+	void (*deadlock)(void *data, struct container *c);
+};
+
+enum container_end {
+	CONTAINER_ENDED,    /* the last task is gone: exit_status is good */
+	CONTAINER_DIVERGED, /* a chain value differs; see chain_index */
+	CONTAINER_BUG,	    /* a broken invariant; see message */
+	CONTAINER_STOPPED,  /* ended from outside */
+	CONTAINER_NO_EPOCH, /* the source has no more epochs (an incomplete log) */
+	CONTAINER_NO_START, /* the first program could not be started: HEAD->first_error */
+};
+
+#define CONTAINER_TASK_TABLE 16384 /* power of two, more than TASK_SLOTS_MAX */
+
+struct container_task {
+	pid_t tid; /* on the host; 0: free entry, -1: was used */
+	uint32_t slot;
+	bool gone; /* its exit was seen before its birth */
+};
+
+struct container {
+	int region_fd, shim_fd;
+	struct shim_symbols shim;
+	struct patcher *patcher;
+	struct epoch_source *source;
+	struct container_observer observer;
+	pid_t init;	 /* on the host */
+	int init_pipe;	 /* its other end is held by init: closing it lets init end */
+	pid_t first;	 /* the first task */
+	uint64_t trapped; /* stops at sites */
+	struct container_task tasks[CONTAINER_TASK_TABLE];
+	bool ended;
+	enum container_end end;
+	char message[512]; /* what went wrong, for one line to the user */
+	uint64_t perturb;  /* state of --perturb's delays; 0: off */
+	const char *root;  /* folder to enter as root (replay), or NULL */
+	const char *cwd;   /* working directory inside */
+	int stdin_fd;	   /* regular file for descriptor 0, or -1 */
+	bool own_user_namespace;
+};
+
+/* Maps the region and makes the shim's memfd.  0 or a negative errno with c->message. */
+int container_create(struct container *c);
+
+/* Fills EXEC_FIRST: path as found, argv, envp.  -E2BIG. */
+int container_program(struct container *c, const char *path, char *const argv[],
+		      char *const envp[]);
+
+/* Namespaces, mounts, init, first task.  0 or a negative errno with c->message. */
+int container_launch(struct container *c);
+
+/* Runs until the container has ended; c->end and c->message tell how. */
+void container_run(struct container *c);
+
+/* Ends whatever is left of the container and releases everything. */
+void container_destroy(struct container *c);
+
+/* tasks of the host <-> slots */
+void container_task_put(struct container *c, pid_t tid, uint32_t slot);
+struct container_task *container_task_get(struct container *c, pid_t tid);
+void container_task_drop(struct container_task *entry);
+
+/* The slot of a GS base, or NONE: both bounds and alignment are checked. */
+uint32_t container_slot_of(uint64_t gs_base);
+
+/* --perturb: a random delay. */
+void container_perturb(struct container *c);
+
+#endif

@@ -1,0 +1,343 @@
+/*
+ * From nothing to the first task: namespaces, mounts, a small init as pid 1, and the first task,
+ * which executes the shim under the seccomp filter.
+ *
+ *	tracer                      init (pid 1 inside)               first task
+ *	clone(namespaces) ------->  waits for a byte
+ *	maps ids, seizes init,
+ *	writes a byte ----------->  mounts, hostname; says ok
+ *	sees its fork, lets it go   fork ---------------------------> descriptors, filter, exec shim
+ *	wait loop                   reaps until its pipe closes       ...
+ *
+ * Everything between clone and exec uses system calls only: the tracer may have threads.
+ */
+#include "container.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/sched.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tracee.h"
+
+#define NAMESPACES (CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET)
+
+struct pipes {
+	int go[2];   /* tracer -> init */
+	int back[2]; /* init -> tracer: a struct report */
+};
+
+struct report {
+	int error;
+	char what[100];
+};
+
+static int say(struct container *c, int error, const char *what)
+{
+	snprintf(c->message, sizeof(c->message), "%s: %s", what, strerror(error));
+	return -error;
+}
+
+static _Noreturn void init_fail(int fd, const char *what)
+{
+	struct report r = {errno, ""};
+
+	snprintf(r.what, sizeof(r.what), "%s", what);
+	if (write(fd, &r, sizeof(r)) < 0)
+		_exit(124);
+	_exit(125);
+}
+
+/* Covers a kernel directory with an empty one of our own. */
+static void cover(int back, const char *path, uint64_t *ret_dev)
+{
+	struct stat st;
+
+	if (mkdir(path, 0755) < 0 && errno != EEXIST)
+		init_fail(back, path);
+	if (mount("shadow", path, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755") < 0)
+		init_fail(back, "cannot mount a private tmpfs");
+	if (stat(path, &st) < 0)
+		init_fail(back, path);
+	*ret_dev = st.st_dev;
+}
+
+static void init_mounts(struct container *c, int back)
+{
+	struct region_config *config = &HEAD->config;
+	uint64_t shm_dev;
+
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		init_fail(back, "cannot make the mounts private");
+	if (c->root != NULL && (chdir(c->root) < 0 || chroot(".") < 0))
+		init_fail(back, "cannot enter the replay's root");
+	cover(back, "/proc", &config->proc_dev);
+	cover(back, "/sys", &config->sys_dev);
+	cover(back, "/dev", &config->dev_dev);
+	cover(back, "/dev/shm", &shm_dev);
+	if (chmod("/dev/shm", 01777) < 0)
+		init_fail(back, "/dev/shm");
+	if (sethostname(config->hostname, strlen(config->hostname)) < 0)
+		init_fail(back, "cannot set the hostname");
+	if (chdir(c->cwd) < 0)
+		init_fail(back, c->cwd);
+}
+
+static void place(int back, int from, int to)
+{
+	if (dup2(from, to) < 0)
+		init_fail(back, "cannot place a descriptor (raise the limit: ulimit -n 4096)");
+}
+
+/* The first task's descriptors: ours at SHIM_FD_BASE and above, nothing else. */
+static void task_descriptors(struct container *c, int back)
+{
+	int holder = open("/", O_PATH);
+
+	if (holder < 0)
+		init_fail(back, "cannot open /");
+	place(back, holder, SHIM_FD_HOLDER);
+	place(back, c->region_fd, SHIM_FD_REGION);
+	place(back, c->shim_fd, SHIM_FD_SHIM);
+	if (c->stdin_fd >= 0)
+		place(back, c->stdin_fd, SHIM_FD_STDIN);
+	syscall(SYS_close_range, 0, back - 1, 0);
+	syscall(SYS_close_range, back + 1, SHIM_FD_BASE - 1, 0);
+	syscall(SYS_close_range, SHIM_FD_BASE + SHIM_FD_COUNT, ~0u, 0);
+}
+
+static void task_signals(void)
+{
+	static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
+	struct sigaction dfl = {.sa_handler = SIG_DFL};
+	sigset_t set;
+
+	for (int sig = 1; sig < NSIG; sig++)
+		sigaction(sig, &dfl, NULL);
+	sigfillset(&set);
+	for (size_t i = 0; i < sizeof(faults) / sizeof(*faults); i++)
+		sigdelset(&set, faults[i]);
+	sigprocmask(SIG_SETMASK, &set, NULL);
+}
+
+/*
+ * Allowed is exactly the `syscall` of the call page, told by the address behind it; everything
+ * else stops at the tracer.  The address alone decides, so no other word is loaded.
+ */
+static void task_filter(const struct container *c, int back)
+{
+	uint32_t low = (uint32_t)c->shim.call_page_return;
+	uint32_t high = (uint32_t)(c->shim.call_page_return >> 32);
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 offsetof(struct seccomp_data, instruction_pointer)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, low, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 offsetof(struct seccomp_data, instruction_pointer) + 4),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, high, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE),
+	};
+	struct sock_fprog program = {sizeof(code) / sizeof(*code), code};
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		init_fail(back, "PR_SET_NO_NEW_PRIVS");
+	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0)
+		init_fail(back, "cannot install the seccomp filter");
+}
+
+static _Noreturn void first_task(struct container *c, int back)
+{
+	char *argv[] = {(char[]){"0"}, NULL};
+	char *envp[] = {NULL};
+	struct rlimit core = {0, 0};
+
+	task_signals();
+	umask(0);
+	setrlimit(RLIMIT_CORE, &core);
+	personality(ADDR_NO_RANDOMIZE);
+	if (prctl(PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0) < 0)
+		init_fail(back, "PR_SET_TSC");
+	task_descriptors(c, back);
+	/* A dup may have got a low number; the report pipe closes at exec. */
+	fcntl(back, F_SETFD, FD_CLOEXEC);
+	task_filter(c, back);
+	syscall(SYS_execveat, SHIM_FD_SHIM, "", argv, envp, AT_EMPTY_PATH);
+	init_fail(back, "cannot execute the shim");
+}
+
+static _Noreturn void init_main(struct container *c, const struct pipes *p)
+{
+	struct report ok = {0, ""};
+	sigset_t all;
+	char byte;
+
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	setsid();
+	close(p->go[1]);
+	close(p->back[0]);
+	if (read(p->go[0], &byte, 1) != 1)
+		_exit(125);
+	init_mounts(c, p->back[1]);
+	if (write(p->back[1], &ok, sizeof(ok)) < 0)
+		_exit(125);
+	pid_t pid = fork();
+	if (pid < 0)
+		init_fail(p->back[1], "cannot fork the first task");
+	if (pid == 0)
+		first_task(c, p->back[1]);
+	close(p->back[1]);
+	syscall(SYS_close_range, 0, p->go[0] - 1, 0);
+	syscall(SYS_close_range, p->go[0] + 1, ~0u, 0);
+	/* All processes of the container are our children: reap until the tracer kills us. */
+	for (;;) {
+		if (waitpid(-1, NULL, __WALL) < 0 && errno == ECHILD)
+			pause();
+	}
+}
+
+static int write_map(struct container *c, const char *name, const char *text)
+{
+	char path[64];
+	int fd, error = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)c->init, name);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		error = errno;
+	if (fd >= 0)
+		close(fd);
+	return error != 0 ? say(c, error, "cannot map ids into the user namespace") : 0;
+}
+
+/* The caller's own ids, unchanged, so that files keep their owner. */
+static int map_ids(struct container *c)
+{
+	char text[64];
+	int error;
+
+	snprintf(text, sizeof(text), "%u %u 1", geteuid(), geteuid());
+	error = write_map(c, "uid_map", text);
+	if (error == 0)
+		error = write_map(c, "setgroups", "deny");
+	snprintf(text, sizeof(text), "%u %u 1", getegid(), getegid());
+	return error < 0 ? error : write_map(c, "gid_map", text);
+}
+
+static int raise_descriptor_limit(struct container *c)
+{
+	struct rlimit r;
+
+	getrlimit(RLIMIT_NOFILE, &r);
+	rlim_t want = 4096;
+	if (r.rlim_cur < want)
+		r.rlim_cur = r.rlim_max < want ? r.rlim_max : want;
+	setrlimit(RLIMIT_NOFILE, &r);
+	if (r.rlim_cur < SHIM_FD_BASE + SHIM_FD_COUNT + 16)
+		return say(c, EMFILE, "the hard limit of open files is too low (want 1200)");
+	return 0;
+}
+
+static int read_report(struct container *c, int fd)
+{
+	struct report r;
+
+	if (read(fd, &r, sizeof(r)) != (ssize_t)sizeof(r))
+		return say(c, EPIPE, "the container's init ended at its start");
+	if (r.error != 0) {
+		r.what[sizeof(r.what) - 1] = '\0';
+		return say(c, r.error, r.what);
+	}
+	return 0;
+}
+
+#define TRACE_OPTIONS                                                                          \
+	(PTRACE_O_EXITKILL | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |  \
+	 PTRACE_O_TRACEEXEC | PTRACE_O_TRACESECCOMP)
+
+/* Waits for init's fork, takes the first task over, lets init run untraced. */
+static int adopt_first(struct container *c)
+{
+	unsigned long message;
+	int status;
+
+	for (;;) {
+		if (waitpid(c->init, &status, __WALL) < 0)
+			return say(c, errno, "waiting for the container's init");
+		struct tracee_event e = tracee_event_of(status);
+		if (e.kind == TRACEE_EXITED)
+			return say(c, ECHILD, "the container's init ended at its start");
+		if (e.kind == TRACEE_BIRTH)
+			break;
+		tracee_continue(c->init);
+	}
+	if (tracee_message(c->init, &message) < 0)
+		return say(c, errno, "PTRACE_GETEVENTMSG");
+	c->first = (pid_t)message;
+	container_task_put(c, c->first, 0);
+	if (ptrace(PTRACE_DETACH, c->init, NULL, NULL) < 0)
+		return say(c, errno, "PTRACE_DETACH");
+	return 0;
+}
+
+static int start_init(struct container *c, struct pipes *p)
+{
+	c->own_user_namespace = geteuid() != 0;
+	unsigned long flags = NAMESPACES | SIGCHLD | (c->own_user_namespace ? CLONE_NEWUSER : 0);
+	long pid = syscall(SYS_clone, flags, NULL, NULL, NULL, NULL);
+
+	if (pid < 0)
+		return say(c, errno,
+			   c->own_user_namespace
+				   ? "cannot create namespaces (are user namespaces allowed here?)"
+				   : "cannot create namespaces");
+	if (pid == 0)
+		init_main(c, p);
+	c->init = (pid_t)pid;
+	if (c->own_user_namespace && map_ids(c) < 0)
+		return -EPERM;
+	if (ptrace(PTRACE_SEIZE, c->init, NULL, TRACE_OPTIONS) < 0)
+		return say(c, errno, "cannot trace (is ptrace allowed here?)");
+	return 0;
+}
+
+int container_launch(struct container *c)
+{
+	struct pipes p;
+	int error = raise_descriptor_limit(c);
+
+	if (error < 0)
+		return error;
+	if (pipe2(p.go, O_CLOEXEC) < 0 || pipe2(p.back, O_CLOEXEC) < 0)
+		return say(c, errno, "pipe");
+	error = start_init(c, &p);
+	close(p.go[0]);
+	close(p.back[1]);
+	c->init_pipe = p.go[1];
+	if (error == 0 && write(p.go[1], "g", 1) != 1)
+		error = say(c, errno, "starting the container's init");
+	if (error == 0)
+		error = read_report(c, p.back[0]);
+	if (error == 0)
+		error = adopt_first(c);
+	close(p.back[0]);
+	return error;
+}

@@ -1,0 +1,343 @@
+/*
+ * The wait loop: every stop of a task of the container, turned into a typed event and answered.
+ *
+ *	seccomp stop in the shim     upcall: answered here, the task goes on behind it
+ *	seccomp stop elsewhere       a site: patched; the task goes on in the shim's entry
+ *	fault in the shim's copies   goes on at their error return
+ *	fault elsewhere              a listed instruction (rdtsc, a breakpoint of ours) or the app's
+ *	                             own: the shim is told through the slot
+ *	birth, exec, exit            the books of host tasks
+ *
+ * An ordinary system call does not come here.
+ */
+#include "container.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+
+#include "insn_kind.h"
+#include "output.h"
+#include "patcher.h"
+#include "tracee.h"
+
+static void end_with(struct container *c, enum container_end end, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static void end_with(struct container *c, enum container_end end, const char *format, ...)
+{
+	va_list ap;
+
+	if (c->ended)
+		return;
+	c->ended = true;
+	c->end = end;
+	va_start(ap, format);
+	vsnprintf(c->message, sizeof(c->message), format, ap);
+	va_end(ap);
+}
+
+static struct task *task_of(const struct user_regs_struct *regs)
+{
+	uint32_t slot = container_slot_of(regs->gs_base);
+
+	return slot != NONE ? task_at(slot) : NULL;
+}
+
+static bool in_shim(uint64_t address)
+{
+	return address >= SHIM_BASE && address < REGION_BASE;
+}
+
+static void take_epoch(struct container *c, uint32_t reason)
+{
+	if (c->observer.epoch_end != NULL && HEAD->epoch_number != 0)
+		c->observer.epoch_end(c->observer.data, c);
+	int error = c->source->next(c->source, c, reason);
+
+	if (error == -ENODATA)
+		end_with(c, CONTAINER_NO_EPOCH, "the log ends before the program did");
+	else if (error == -EINTR)
+		end_with(c, CONTAINER_STOPPED, "ended from outside");
+	else if (error < 0)
+		end_with(c, CONTAINER_BUG, "epoch source: %s", strerror(-error));
+	else if (c->observer.epoch_begin != NULL)
+		c->observer.epoch_begin(c->observer.data, c);
+}
+
+static void on_end(struct container *c)
+{
+	if (HEAD->first_error != 0)
+		end_with(c, CONTAINER_NO_START, "%s", strerror((int)HEAD->first_error));
+	else
+		end_with(c, CONTAINER_ENDED, "%s", "");
+}
+
+static void on_upcall(struct container *c, pid_t tid, const struct user_regs_struct *regs)
+{
+	char text[sizeof(HEAD->bug_text)];
+
+	switch (regs->orig_rax) {
+	case UPCALL_MAP_EXEC:
+		patcher_scan(c->patcher, tid, (uint32_t)regs->rdi, regs->rsi, regs->rdx);
+		break;
+	case UPCALL_SCAN_ANON:
+		break;
+	case UPCALL_EPOCH:
+		take_epoch(c, (uint32_t)regs->rdi);
+		break;
+	case UPCALL_DIVERGED:
+		end_with(c, CONTAINER_DIVERGED, "%s", "");
+		break;
+	case UPCALL_DEADLOCK:
+		if (c->observer.deadlock != NULL)
+			c->observer.deadlock(c->observer.data, c);
+		break;
+	case UPCALL_DRAIN:
+		output_drain(c);
+		if (c->observer.capture_sync != NULL && regs->rdi != 1)
+			c->observer.capture_sync(c->observer.data, c);
+		break;
+	case UPCALL_CAPTURE_SYNC:
+		if (c->observer.capture_sync != NULL)
+			c->observer.capture_sync(c->observer.data, c);
+		break;
+	case UPCALL_END:
+		on_end(c);
+		break;
+	case UPCALL_REFUSED_INSN:
+		end_with(c, CONTAINER_BUG, "refused instruction at 0x%llx", regs->rsi);
+		break;
+	default:
+		memcpy(text, HEAD->bug_text, sizeof(text));
+		text[sizeof(text) - 1] = '\0';
+		end_with(c, CONTAINER_BUG, "broken invariant in the shim: %s", text);
+	}
+}
+
+static void on_site(struct container *c, pid_t tid, struct user_regs_struct *regs)
+{
+	struct task *t = task_of(regs);
+	uint16_t insn = 0;
+
+	if (t == NULL) {
+		/* The first task on its way to the shim: the kernel may carry the call out. */
+		tracee_continue(tid);
+		return;
+	}
+	uint64_t site = regs->rip - 2;
+	if (tracee_read(tid, tracee_address(site), &insn, 2) < 0 || insn != 0x050f) {
+		end_with(c, CONTAINER_BUG,
+			 "refused: a 32-bit or vsyscall entry to the kernel at 0x%llx (nr %lld)",
+			 regs->rip, (long long)regs->orig_rax);
+		return;
+	}
+	HEAD->trapped_events++;
+	if (regs->orig_rax < 512)
+		HEAD->call_trapped[regs->orig_rax]++;
+	regs->r11 = patcher_site(c->patcher, tid, t, site);
+	regs->rax = regs->orig_rax;
+	regs->rip = c->shim.entry;
+	regs->orig_rax = (unsigned long long)-1;
+	tracee_regs_set(tid, regs);
+	tracee_continue(tid);
+}
+
+static void on_seccomp(struct container *c, pid_t tid)
+{
+	struct user_regs_struct regs;
+
+	if (tracee_regs_get(tid, &regs) < 0)
+		return;
+	if (regs.orig_rax >= UPCALL_BASE && regs.orig_rax < UPCALL_LIMIT && in_shim(regs.rip)) {
+		on_upcall(c, tid, &regs);
+		if (c->ended)
+			return;
+		regs.orig_rax = (unsigned long long)-1;
+		regs.rax = 0;
+		tracee_regs_set(tid, &regs);
+		tracee_continue(tid);
+		return;
+	}
+	on_site(c, tid, &regs);
+}
+
+static void send_fault(struct container *c, pid_t tid, struct task *t,
+		       struct user_regs_struct *regs, int sig)
+{
+	siginfo_t info;
+
+	memset(&info, 0, sizeof(info));
+	ptrace(PTRACE_GETSIGINFO, tid, NULL, &info);
+	t->fault_signal = (u32)sig;
+	t->fault_code = info.si_code;
+	t->fault_addr = (u64)info.si_addr;
+	t->fault_trapno = sig == SIGFPE ? 0 : sig == SIGILL ? 6 : sig == SIGTRAP ? 3 : 14;
+	t->fault_err = sig == SIGSEGV || sig == SIGBUS ? 4 : 0;
+	t->resume = regs->rip;
+	t->code = CODE_FAULT;
+	regs->rip = c->shim.fault_entry;
+	tracee_regs_set(tid, regs);
+	tracee_continue(tid);
+}
+
+/* A listed instruction that trapped by itself or through our breakpoint. */
+static bool try_insn(struct container *c, pid_t tid, struct task *t, struct user_regs_struct *regs,
+		     int sig)
+{
+	uint64_t address = sig == SIGTRAP ? regs->rip - 1 : regs->rip;
+	int code = patcher_classify(c->patcher, tid, t, address);
+
+	if (code < 0)
+		return false;
+	unsigned kind = INSN_CODE_KIND((unsigned)code);
+	if (sig == SIGSEGV && kind != INSN_RDTSC && kind != INSN_RDTSCP)
+		return false;
+	HEAD->trapped_events++;
+	t->r11 = regs->r11;
+	t->resume = address + INSN_CODE_LENGTH((unsigned)code);
+	t->code = (unsigned)code;
+	regs->rip = c->shim.insn_entry;
+	tracee_regs_set(tid, regs);
+	tracee_continue(tid);
+	return true;
+}
+
+static void on_signal(struct container *c, pid_t tid, int sig)
+{
+	struct user_regs_struct regs;
+
+	if (sig != SIGSEGV && sig != SIGBUS && sig != SIGFPE && sig != SIGILL && sig != SIGTRAP) {
+		tracee_continue(tid);
+		return;
+	}
+	if (tracee_regs_get(tid, &regs) < 0)
+		return;
+	struct task *t = task_of(&regs);
+	if (regs.rip >= c->shim.usercopy_begin && regs.rip < c->shim.usercopy_end) {
+		regs.rip = c->shim.usercopy_fault;
+		tracee_regs_set(tid, &regs);
+		tracee_continue(tid);
+	} else if (t == NULL || in_shim(regs.rip)) {
+		siginfo_t info = {0};
+		ptrace(PTRACE_GETSIGINFO, tid, NULL, &info);
+		end_with(c, CONTAINER_BUG, "signal %d in the shim at 0x%llx, address %p", sig,
+			 regs.rip, info.si_addr);
+	} else if ((sig != SIGSEGV && sig != SIGTRAP) || !try_insn(c, tid, t, &regs, sig)) {
+		send_fault(c, tid, t, &regs, sig);
+	}
+}
+
+static void on_birth(struct container *c, pid_t parent)
+{
+	struct container_task *p = container_task_get(c, parent);
+	unsigned long child;
+
+	if (tracee_message(parent, &child) == 0 && p != NULL && p->slot < TASK_SLOTS_MAX) {
+		uint32_t slot = task_at(p->slot)->clone_child;
+		struct container_task *early = container_task_get(c, (pid_t)child);
+
+		if (early != NULL && early->gone) {
+			container_task_drop(early);
+			if (slot < TASK_SLOTS_MAX)
+				__atomic_store_n(&task_at(slot)->host_gone, 1, __ATOMIC_RELEASE);
+		} else if (slot < TASK_SLOTS_MAX) {
+			container_task_put(c, (pid_t)child, slot);
+		}
+	}
+	tracee_continue(parent);
+}
+
+/* An exec by a thread that is not the leader takes the leader's id over. */
+static void on_exec(struct container *c, pid_t tid)
+{
+	unsigned long former;
+	struct container_task *old;
+
+	if (tracee_message(tid, &former) == 0 && (pid_t)former != tid &&
+	    (old = container_task_get(c, (pid_t)former)) != NULL) {
+		struct container_task *leader = container_task_get(c, tid);
+		uint32_t slot = old->slot;
+
+		if (leader != NULL && leader->slot < TASK_SLOTS_MAX)
+			__atomic_store_n(&task_at(leader->slot)->host_gone, 1, __ATOMIC_RELEASE);
+		container_task_drop(old);
+		container_task_put(c, tid, slot);
+	}
+	tracee_continue(tid);
+}
+
+static void on_exit_of(struct container *c, pid_t tid, int status)
+{
+	struct container_task *e = container_task_get(c, tid);
+
+	if (tid == c->init) {
+		c->init = 0;
+		end_with(c, CONTAINER_BUG, "the container's init is gone");
+		return;
+	}
+	if (e == NULL) {
+		container_task_put(c, tid, NONE);
+		if ((e = container_task_get(c, tid)) != NULL)
+			e->gone = true;
+		return;
+	}
+	if (e->slot < TASK_SLOTS_MAX) {
+		struct task *t = task_at(e->slot);
+
+		if (t->state == TASK_LIVE)
+			end_with(c, CONTAINER_BUG, "task %u vanished (host wait status 0x%x)",
+				 t->tid, status);
+		__atomic_store_n(&t->host_gone, 1, __ATOMIC_RELEASE);
+	}
+	container_task_drop(e);
+}
+
+static void on_stop(struct container *c, pid_t tid, int status)
+{
+	struct tracee_event e = tracee_event_of(status);
+
+	if (e.kind != TRACEE_EXITED)
+		container_perturb(c);
+	switch (e.kind) {
+	case TRACEE_EXITED:
+		on_exit_of(c, tid, e.value);
+		break;
+	case TRACEE_SECCOMP:
+		on_seccomp(c, tid);
+		break;
+	case TRACEE_BIRTH:
+		on_birth(c, tid);
+		break;
+	case TRACEE_EXEC:
+		on_exec(c, tid);
+		break;
+	case TRACEE_SIGNAL:
+		on_signal(c, tid, e.value);
+		break;
+	case TRACEE_STARTED:
+	case TRACEE_OTHER:
+		tracee_continue(tid);
+		break;
+	}
+}
+
+void container_run(struct container *c)
+{
+	while (!c->ended) {
+		int status;
+		pid_t tid = waitpid(-1, &status, __WALL);
+
+		if (tid > 0)
+			on_stop(c, tid, status);
+		else if (errno != EINTR)
+			end_with(c, CONTAINER_BUG, "waitpid: %s", strerror(errno));
+		else if (c->source->interrupted != NULL && c->source->interrupted(c->source))
+			end_with(c, CONTAINER_STOPPED, "ended from outside");
+	}
+	output_drain(c);
+}

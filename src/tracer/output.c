@@ -1,0 +1,126 @@
+/*
+ * The output thread; see output.h.  The consumer of OUTPUT_RING: it polls the ring's tail with a
+ * futex-free back-off of at most a millisecond, because the producer must not pay for waking it.
+ * output_drain is called by the wait loop only.
+ */
+#include "output.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../shim/rings.h"
+#include "container.h"
+
+static struct {
+	pthread_t thread;
+	bool running;
+	atomic_bool stop;
+	atomic_int closed[3], told[3];
+	struct output_sink sink;
+	pthread_mutex_t lock; /* one consumer at a time */
+} output = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static void write_out(uint32_t stream, const uint8_t *bytes, size_t size)
+{
+	while (size > 0 && !output.closed[stream]) {
+		ssize_t n = write((int)stream, bytes, size);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN) {
+			struct timespec delay = {0, 1000000};
+			nanosleep(&delay, NULL);
+			continue;
+		}
+		if (n < 0) {
+			output.closed[stream] = 1;
+			return;
+		}
+		bytes += n;
+		size -= (size_t)n;
+	}
+}
+
+/* Takes what is there; true if there was anything. */
+static bool empty_ring(void)
+{
+	static uint8_t copy[RING_RECORD_MAX];
+	uint32_t size;
+	uint64_t next;
+	bool bad = false, any = false;
+	const struct ring_record *rec;
+
+	pthread_mutex_lock(&output.lock);
+	while ((rec = ring_peek(OUTPUT_RING, RING_OUTPUT_SIZE, &size, &next, &bad)) != NULL) {
+		uint32_t stream = rec->what;
+
+		if (size <= sizeof(copy) && (stream == 1 || stream == 2)) {
+			memcpy(copy, rec->bytes, size);
+			if (output.sink.write != NULL)
+				output.sink.write(output.sink.data, stream, copy, size);
+			write_out(stream, copy, size);
+		}
+		__atomic_store_n(&OUTPUT_RING->head, next, __ATOMIC_RELEASE);
+		any = true;
+	}
+	pthread_mutex_unlock(&output.lock);
+	return any;
+}
+
+static void *output_main(void *arg)
+{
+	long pause_ns = 20000;
+
+	(void)arg;
+	while (!output.stop) {
+		if (empty_ring()) {
+			pause_ns = 20000;
+			continue;
+		}
+		struct timespec delay = {0, pause_ns};
+		nanosleep(&delay, NULL);
+		if (pause_ns < 1000000)
+			pause_ns *= 2;
+	}
+	return NULL;
+}
+
+int output_start(struct container *c, const struct output_sink *sink)
+{
+	(void)c;
+	output.sink = *sink;
+	output.stop = false;
+	int error = pthread_create(&output.thread, NULL, output_main, NULL);
+	output.running = error == 0;
+	return -error;
+}
+
+void output_drain(struct container *c)
+{
+	(void)c;
+	empty_ring();
+}
+
+void output_stop(struct container *c)
+{
+	output_drain(c);
+	if (!output.running)
+		return;
+	output.stop = true;
+	pthread_join(output.thread, NULL);
+	output.running = false;
+}
+
+int output_closed(uint32_t stream)
+{
+	if (stream > 2 || !output.closed[stream] || output.told[stream])
+		return 0;
+	output.told[stream] = 1;
+	return 1;
+}

@@ -1,0 +1,31 @@
+/* What the container writes to its stdout and stderr, on its way to ours. */
+#ifndef SHADOW_TRACER_OUTPUT_H
+#define SHADOW_TRACER_OUTPUT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct container;
+
+/* Where output goes besides the descriptors: hashing, the log; data and size as written. */
+struct output_sink {
+	void *data;
+	void (*write)(void *data, uint32_t stream, const void *bytes, size_t size);
+};
+
+/*
+ * Starts the thread that empties the output ring into descriptors 1 and 2.  A reader that is gone
+ * (EPIPE) is remembered: see output_closed.  0 or a negative errno.
+ */
+int output_start(struct container *c, const struct output_sink *sink);
+
+/* Waits until everything in the ring is written. */
+void output_drain(struct container *c);
+
+/* Drains and ends the thread. */
+void output_stop(struct container *c);
+
+/* Whether the reader of the stream (1 or 2) has gone since the last time it was asked. */
+int output_closed(uint32_t stream);
+
+#endif

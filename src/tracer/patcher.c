@@ -1,0 +1,364 @@
+/*
+ * Patches code of stopped tasks; see patcher.h.
+ *
+ * Owns, per patch file, a view of the original code: the file itself mapped read-only when it can
+ * be opened and is the one the mapping shows, else a copy of the process's bytes from the time of
+ * the scan.  All indices and addresses from the region are checked before use.
+ */
+#include "patcher.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../shim/mm.h"
+#include "../shim/patch_table.h"
+#include "elf_image.h"
+#include "insn_scan.h"
+#include "patch_plan.h"
+#include "tracee.h"
+
+#define CODE_MAX (1u << 30) /* a larger mapping is not scanned: its sites stay trapped */
+
+struct code_file {
+	bool known;
+	struct code_view view;
+	uint32_t *starts;
+	void *map; /* of the whole file, or NULL */
+	size_t map_size;
+	uint8_t *copy;
+	uint32_t *dead_sites; /* offsets that cannot be patched */
+	size_t dead_count;
+};
+
+struct patcher {
+	struct shim_symbols shim;
+	struct code_file files[PATCH_FILES_MAX];
+};
+
+int patcher_create(const struct shim_symbols *shim, struct patcher **ret_patcher)
+{
+	struct patcher *p = calloc(1, sizeof(*p));
+
+	if (p == NULL)
+		return -ENOMEM;
+	p->shim = *shim;
+	*ret_patcher = p;
+	return 0;
+}
+
+void patcher_destroy(struct patcher *p)
+{
+	for (size_t i = 0; i < PATCH_FILES_MAX; i++) {
+		struct code_file *f = &p->files[i];
+
+		free(f->starts);
+		free(f->copy);
+		free(f->dead_sites);
+		if (f->map != NULL)
+			munmap(f->map, f->map_size);
+	}
+	free(p);
+}
+
+/* The path of the file mapped at `address`, as the region has it. */
+static bool mapped_path(const struct task *t, uint64_t address, char *path, size_t size)
+{
+	struct proc *proc = t->proc < PROCS_MAX ? proc_at(t->proc) : NULL;
+	struct mm *mm = proc != NULL ? mm_at(proc->mm) : NULL;
+	uint64_t heap = REGION_BASE + REGION_HEAP_OFF, end = heap + REGION_HEAP_SIZE;
+
+	if (mm == NULL || mm->vmas < heap || mm->count > MM_VMAS_MAX ||
+	    mm->vmas + mm->count * sizeof(struct vma) > end)
+		return false;
+	const struct vma *vmas = (const struct vma *)mm->vmas;
+	for (uint32_t i = 0; i < mm->count; i++) {
+		if (address < vmas[i].start || address >= vmas[i].end)
+			continue;
+		uint64_t file = vmas[i].file;
+		if (file < heap || file > end - sizeof(struct mm_file))
+			return false;
+		uint64_t name = ((const struct mm_file *)file)->path;
+		if (name < heap || name > end - size)
+			return false;
+		memcpy(path, (const char *)name, size);
+		path[size - 1] = '\0';
+		return path[0] == '/';
+	}
+	return false;
+}
+
+static bool map_file(struct code_file *f, pid_t tid, const char *path, const struct patch_key *key)
+{
+	char full[4200];
+	struct stat st;
+	bool good = false;
+
+	snprintf(full, sizeof(full), "/proc/%d/root%s", (int)tid, path);
+	int fd = open(full, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd < 0)
+		return false;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_dev == key->dev &&
+	    st.st_ino == key->ino && (uint64_t)st.st_size == key->size) {
+		f->map = mmap(NULL, key->size, PROT_READ, MAP_PRIVATE, fd, 0);
+		f->map_size = key->size;
+		good = f->map != MAP_FAILED;
+		if (!good)
+			f->map = NULL;
+	}
+	close(fd);
+	return good;
+}
+
+/* The view of a mapping of an ELF file: function starts come from the segment it lies in. */
+static void view_file(struct code_file *f, const struct patch_key *key)
+{
+	struct elf_image image;
+	uint64_t off = key->file_off;
+	uint64_t len = key->length < key->size - off ? key->length : key->size - off;
+	size_t count = 0;
+
+	f->view.bytes = (const uint8_t *)f->map + off;
+	f->view.size = len;
+	if (elf_image_parse(f->map, f->map_size, &image) < 0)
+		return;
+	for (size_t i = 0; i < image.segment_count; i++) {
+		const struct elf_segment *s = &image.segments[i];
+
+		if (s->file_offset < off || s->file_offset >= off + len)
+			continue;
+		if (elf_image_function_starts(&image, i, &f->starts, &count) < 0)
+			return;
+		for (size_t k = 0; k < count; k++)
+			f->starts[k] += (uint32_t)(s->file_offset - off);
+		f->view.starts = f->starts;
+		f->view.start_count = count;
+		return;
+	}
+}
+
+static bool view_copy(struct code_file *f, pid_t tid, uint64_t address, uint64_t length)
+{
+	f->copy = malloc(length);
+	if (f->copy == NULL || tracee_read(tid, tracee_address(address), f->copy, length) < 0) {
+		free(f->copy);
+		f->copy = NULL;
+		return false;
+	}
+	f->view.bytes = f->copy;
+	f->view.size = length;
+	return true;
+}
+
+static struct code_file *code_file_at(struct patcher *p, uint32_t index)
+{
+	if (index >= PATCH_FILES_MAX || !p->files[index].known)
+		return NULL;
+	return &p->files[index];
+}
+
+/* What earlier patches of the file claimed. */
+static size_t taken_ranges(const struct patch_file *pf, struct patch_range **ret)
+{
+	size_t n = 0, max = (size_t)pf->count * PATCH_WRITES;
+	struct patch_range *taken = calloc(max + 1, sizeof(*taken));
+	const struct patch *patch = patch_at(PATCHES, pf->first);
+
+	for (uint32_t left = pf->count; taken != NULL && patch != NULL && left != 0; left--) {
+		for (unsigned i = 0; i < patch->nwrites && i < PATCH_WRITES; i++)
+			taken[n++] = (struct patch_range){patch->writes[i].off,
+							  patch->writes[i].off +
+								  patch->writes[i].len};
+		patch = patch_at(PATCHES, patch->next);
+	}
+	*ret = taken;
+	return taken != NULL ? n : 0;
+}
+
+static int make_plan(struct patcher *p, const struct code_file *f, const struct patch_file *pf,
+		     uint64_t base, uint64_t stub, uint32_t site, struct patch_plan *ret)
+{
+	struct patch_range *taken;
+	size_t count = taken_ranges(pf, &taken);
+
+	if (taken == NULL)
+		return -ENOMEM;
+	if (pf->stub_used > PATCH_STUB_SIZE) {
+		free(taken);
+		return -ENOSPC;
+	}
+	struct patch_request r = {
+		.code = f->view,
+		.code_address = base,
+		.site = site,
+		.stub_address = stub + pf->stub_used,
+		.stub_room = PATCH_STUB_SIZE - pf->stub_used,
+		.taken = taken,
+		.taken_count = count,
+		.target = {p->shim.entry, p->shim.insn_entry, TASK_R11, TASK_RESUME, TASK_CODE},
+	};
+	int error = patch_plan(&r, ret);
+	free(taken);
+	return error;
+}
+
+/* The plan as an entry of the table: offsets instead of addresses, with the bytes replaced. */
+static void table_entry(const struct code_file *f, const struct patch_file *pf, uint64_t base,
+			uint64_t stub, uint32_t site, const struct patch_plan *plan, struct patch *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	ret->site_off = site;
+	ret->stub_off = pf->stub_used;
+	ret->stub_len = (uint8_t)plan->stub_size;
+	memcpy(ret->stub, plan->stub, plan->stub_size);
+	ret->nwrites = (uint8_t)plan->write_count;
+	for (unsigned i = 0; i < plan->write_count; i++) {
+		struct patch_write *w = &ret->writes[i];
+
+		w->off = (uint32_t)(plan->writes[i].address - base);
+		w->len = plan->writes[i].size;
+		memcpy(w->bytes, plan->writes[i].bytes, w->len);
+		memcpy(w->orig, f->view.bytes + w->off, w->len);
+	}
+	if (plan->tail_size != 0) {
+		ret->window_start = (uint32_t)(plan->tail_address - base);
+		ret->window_end = ret->window_start + plan->tail_size;
+		ret->window_stub = (uint16_t)(plan->tail_to - stub);
+	}
+}
+
+void patcher_scan(struct patcher *p, pid_t tid, uint32_t index, uint64_t address, uint64_t length)
+{
+	struct patch_file *pf = patch_file_at(PATCHES, index);
+	struct insn_site *sites;
+	size_t count;
+
+	if (pf == NULL || p->files[index].known || length == 0 || length > CODE_MAX ||
+	    pf->key.file_off >= pf->key.size)
+		return;
+	struct code_file *f = &p->files[index];
+	const struct task *t = NULL;
+	struct user_regs_struct regs;
+	char path[4096];
+	if (tracee_regs_get(tid, &regs) < 0)
+		return;
+	uint64_t slot = (regs.gs_base - REGION_BASE - REGION_TASK_OFF) / TASK_SLOT_SIZE;
+	if (regs.gs_base < REGION_BASE + REGION_TASK_OFF || slot >= TASK_SLOTS_MAX)
+		return;
+	t = task_at((uint32_t)slot);
+	if (mapped_path(t, address, path, sizeof(path)) && map_file(f, tid, path, &pf->key))
+		view_file(f, &pf->key);
+	else if (!view_copy(f, tid, address, length))
+		return;
+	f->known = true;
+	uint64_t stub = address + (uint64_t)pf->key.distance;
+	if (insn_scan(&f->view, INSN_SET_LISTED, &sites, &count) < 0)
+		return;
+	for (size_t i = 0; i < count; i++) {
+		struct patch_plan plan;
+		struct patch entry;
+
+		if (!sites[i].confirmed)
+			continue;
+		if (make_plan(p, f, pf, address, stub, sites[i].offset, &plan) < 0)
+			continue;
+		table_entry(f, pf, address, stub + pf->stub_used, sites[i].offset, &plan, &entry);
+		if (patch_append(PATCHES, pf, &entry) == NULL)
+			break;
+		pf->stub_used += ((uint32_t)plan.stub_size + 15) & ~15u;
+	}
+	free(sites);
+}
+
+static struct mm_exec *exec_of(const struct task *t, uint64_t address)
+{
+	if (t->proc >= PROCS_MAX)
+		return NULL;
+	struct mm *mm = mm_at(proc_at(t->proc)->mm);
+	return mm != NULL ? mm_exec_find(mm, address) : NULL;
+}
+
+static bool is_dead(const struct code_file *f, uint32_t site)
+{
+	for (size_t i = 0; i < f->dead_count; i++) {
+		if (f->dead_sites[i] == site)
+			return true;
+	}
+	return false;
+}
+
+static void mark_dead(struct code_file *f, uint32_t site)
+{
+	uint32_t *more = realloc(f->dead_sites, (f->dead_count + 1) * sizeof(*more));
+
+	if (more == NULL)
+		return;
+	f->dead_sites = more;
+	f->dead_sites[f->dead_count++] = site;
+}
+
+/* Stub first, then the writes in order: the last one is what takes effect. */
+static int write_plan(pid_t tid, uint64_t stub, const struct patch_plan *plan)
+{
+	int error = tracee_write(tid, tracee_address(stub), plan->stub, plan->stub_size);
+
+	for (unsigned i = 0; error == 0 && i < plan->write_count; i++)
+		error = tracee_write(tid, tracee_address(plan->writes[i].address),
+				     plan->writes[i].bytes, plan->writes[i].size);
+	return error;
+}
+
+uint64_t patcher_site(struct patcher *p, pid_t tid, const struct task *t, uint64_t site)
+{
+	const struct mm_exec *exec = exec_of(t, site);
+	struct patch_plan plan;
+	struct patch entry;
+
+	if (exec == NULL || site - exec->base > UINT32_MAX)
+		return site + 2;
+	struct patch_file *pf = patch_file_at(PATCHES, exec->patch_file);
+	struct code_file *f = code_file_at(p, exec->patch_file);
+	uint32_t off = (uint32_t)(site - exec->base);
+	if (pf == NULL || f == NULL || pf->stale || off + 2 > f->view.size || is_dead(f, off) ||
+	    patch_find(PATCHES, pf, off) != NULL)
+		return site + 2;
+	if (make_plan(p, f, pf, exec->base, exec->stub, off, &plan) < 0) {
+		mark_dead(f, off);
+		return site + 2;
+	}
+	uint64_t stub = exec->stub + pf->stub_used;
+	table_entry(f, pf, exec->base, stub, off, &plan, &entry);
+	if (patch_append(PATCHES, pf, &entry) == NULL)
+		return site + 2;
+	pf->stub_used += ((uint32_t)plan.stub_size + 15) & ~15u;
+	if (write_plan(tid, stub, &plan) < 0)
+		return site + 2;
+	return plan.resume_address;
+}
+
+int patcher_classify(struct patcher *p, pid_t tid, const struct task *t, uint64_t address)
+{
+	const struct mm_exec *exec = exec_of(t, address);
+	struct code_file *f = exec != NULL ? code_file_at(p, exec->patch_file) : NULL;
+	struct insn_site found;
+	uint8_t bytes[16];
+
+	if (f != NULL && address - exec->base < f->view.size) {
+		uint64_t off = address - exec->base;
+		if (insn_classify(f->view.bytes + off, f->view.size - off, &found) < 0)
+			return -ENOENT;
+	} else {
+		size_t n = sizeof(bytes);
+		while (n > 1 && tracee_read(tid, tracee_address(address), bytes, n) < 0)
+			n--;
+		if (insn_classify(bytes, n, &found) < 0)
+			return -ENOENT;
+	}
+	return (int)INSN_CODE(found.kind, found.reg, found.operand_size, found.length);
+}
