@@ -48,8 +48,6 @@ struct exec_request {
 	struct exec_image program, interp;
 	struct exec_strings args, env;
 	char *execfn; /* heap: the name as given, for AT_EXECFN */
-	u32 mode;     /* virtual mode and owner of the program, for set-uid bits */
-	u32 uid, gid;
 	u32 stack_exec;
 	char comm[16];
 };

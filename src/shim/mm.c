@@ -16,12 +16,12 @@
 #include "syscall_nr.h"
 #include "vnode.h"
 
-#define LIMIT_AS    9 /* RLIMIT_* */
-#define LOW_START   0x40000000ul
-#define LOW_END	    0x80000000ul
-#define SHARED_FILE (1ull << 63) /* in keys of shared memory: a vnode, not an anonymous object */
-/* As large a stack as fits above the mappings, with the gap Linux keeps in front of it. */
-#define STACK_MAX (APP_STACK_TOP - APP_MMAP_TOP - 0x100000)
+#define LIMIT_AS  9 /* RLIMIT_* */
+#define LOW_START 0x40000000ul
+#define LOW_END	  0x80000000ul
+/* In names of shared memory: a vnode, or an anonymous object. */
+#define SHARED_FILE (1ull << 63)
+#define SHARED_ANON (1ull << 62)
 
 static struct mm_file *file_of(const struct vma *v)
 {
@@ -132,7 +132,7 @@ bool mm_shared_object(const struct task *t, u64 addr, u64 *ret_object, u64 *ret_
 	if (v == NULL || !(v->flags & VMA_SHARED) || v->file == 0)
 		return false;
 	file = file_of(v);
-	*ret_object = file->vnode != 0 ? SHARED_FILE | file->vnode : file->id;
+	*ret_object = file->vnode != 0 ? SHARED_FILE | file->vnode : SHARED_ANON | file->id;
 	*ret_offset = v->file_off + (addr - v->start);
 	return true;
 }
@@ -355,7 +355,7 @@ long mm_protect(struct task *t, u64 start, u64 end, u32 prot)
 void mm_stack_limit(struct task *t, u64 limit_bytes)
 {
 	struct mm *mm = mm_of(t);
-	u64 bytes = limit_bytes < STACK_MAX ? page_up(limit_bytes) : STACK_MAX;
+	u64 bytes = limit_bytes < MM_STACK_MAX ? page_up(limit_bytes) : MM_STACK_MAX;
 	const struct vma *stack = mm->stack_top != 0 ? vma_find(mm, mm->stack_top - 1) : NULL;
 	struct vma more;
 

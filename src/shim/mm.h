@@ -21,6 +21,9 @@
 #define MM_EXEC_MAX  1024
 #define MM_VMAS_MAX  65530 /* vm.max_map_count */
 
+/* As large a stack as fits above the mappings, with the gap Linux keeps in front of it. */
+#define MM_STACK_MAX (APP_STACK_TOP - APP_MMAP_TOP - 0x100000)
+
 enum vma_kind {
 	VMA_FILE,
 	VMA_ANON,

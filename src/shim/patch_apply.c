@@ -14,7 +14,8 @@
 #include "shim.h"
 #include "syscall_nr.h"
 
-/* Farther than this a jump from one end of the mapping might not reach the other end of the stubs. */
+/* Farther than this a jump from one end of the mapping might not reach the other end of the stubs.
+ */
 #define REACH 0x7fff0000ul
 
 /* ---- the table ---- */
@@ -68,7 +69,7 @@ static u64 stub_place(const struct mm *mm, u64 start, u64 end)
 
 static long stub_map(struct mm *mm, u64 stub, u32 prot)
 {
-	struct vma v = { .start = stub, .end = stub + PATCH_STUB_SIZE, .kind = VMA_STUB };
+	struct vma v = {.start = stub, .end = stub + PATCH_STUB_SIZE, .kind = VMA_STUB};
 	long r = SYS6(NR_mmap, stub, PATCH_STUB_SIZE, prot,
 		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1l, 0);
 
@@ -222,25 +223,26 @@ long patch_exec_add(struct task *t, u64 start, u64 end, const struct mm_file *fi
 		    u32 prot)
 {
 	struct mm *mm = mm_of(t);
-	struct mm_exec e = { .base = start, .start = start };
+	struct mm_exec e = {.base = start, .start = start};
 
 	e.end = end_of_code(start, end, file, file_off);
 	if (e.end == e.start || patch_exec_covers(mm, e.start, e.end))
 		return 0;
-	if (patch_exec_overlaps(mm, e.start, e.end)) /* known in part: the rest is looked at alone */
+	if (patch_exec_overlaps(mm, e.start,
+				e.end)) /* known in part: the rest is looked at alone */
 		return upcall(UPCALL_SCAN_ANON, e.start, e.end - e.start, 0);
 	e.stub = stub_place(mm, start, end);
 	if (e.stub == 0 || mm->nexec == MM_EXEC_MAX ||
 	    stub_map(mm, e.stub, PROT_READ | PROT_EXEC) < 0)
 		return -ENOMEM;
-	struct patch_key key = { .dev = file->dev,
-				 .ino = file->ino,
-				 .size = file->size,
-				 .mtime_ns = file->mtime_ns,
-				 .ctime_ns = file->ctime_ns,
-				 .file_off = file_off,
-				 .length = e.end - e.start,
-				 .distance = (s64)(e.stub - start) };
+	struct patch_key key = {.dev = file->dev,
+				.ino = file->ino,
+				.size = file->size,
+				.mtime_ns = file->mtime_ns,
+				.ctime_ns = file->ctime_ns,
+				.file_off = file_off,
+				.length = e.end - e.start,
+				.distance = (s64)(e.stub - start)};
 	if (prepare(mm, &e, &key, prot) < 0) {
 		stub_drop(mm, e.stub);
 		return -ENOMEM;

@@ -29,6 +29,9 @@ void proc_release_vfork(struct task *t);
 /* turn.c: a new task waits for its first turn. */
 void turn_wait_first(struct task *t);
 
+/* ident.c: the resource limits every container starts with. */
+void limits_init(struct proc *p);
+
 /* futex.c: wakes up to n waiters of the word in the address space of t. */
 void futex_wake_word(struct task *t, u64 addr, u32 n);
 /* futex.c: marks the task's robust mutexes as ownerless and wakes a waiter each. */

@@ -58,6 +58,7 @@ static void first_process(struct task *t)
 	p->ngroups = c->ngroups;
 	memcpy(p->groups, c->groups, sizeof(p->groups));
 	p->dumpable = 1;
+	limits_init(p);
 	p->start_time_ns = now_ns();
 	sched_init(SCHED, SCHED_POLICY_EXCLUSIVE, c->slice_events);
 	sched_task_add(SCHED, t->index, t->tid, SCHED_NONE);

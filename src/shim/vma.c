@@ -83,9 +83,9 @@ static bool same_file(const struct mm_file *a, const struct mm_file *b)
 	if (a == b)
 		return true;
 	/* the same file by another descriptor; a difference in time is a difference in patches */
-	return a != NULL && b != NULL && a->vnode != 0 && a->vnode == b->vnode && a->dev == b->dev &&
-	       a->ino == b->ino && a->size == b->size && a->mtime_ns == b->mtime_ns &&
-	       a->ctime_ns == b->ctime_ns;
+	return a != NULL && b != NULL && a->vnode != 0 && a->vnode == b->vnode &&
+	       a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
+	       a->mtime_ns == b->mtime_ns && a->ctime_ns == b->ctime_ns;
 }
 
 static bool can_merge(const struct vma *a, const struct vma *b)
@@ -132,6 +132,8 @@ static void splice(struct mm *mm, u32 first, u32 last, const struct vma *piece, 
 	u32 count = mm->count - (last - first) + n;
 	struct vma *v;
 
+	if (first == last && n == 0)
+		return;
 	for (u32 i = 0; i < n; i++)
 		mm_file_hold(file_of(&piece[i]));
 	for (u32 i = first; i < last; i++)
@@ -216,7 +218,8 @@ u64 vma_choose(const struct mm *mm, u64 len, u64 align, u64 low, u64 high)
 	u32 i = vma_lower(mm, high - 1);
 	u64 gap_end = high;
 
-	/* The gap below vma i is [end of i-1, gap_end); at first i may lie above `high` or hold it. */
+	/* The gap below vma i is [end of i-1, gap_end); at first i may lie above `high` or hold it.
+	 */
 	if (i < mm->count && vma_at(mm, i)->start < high)
 		gap_end = vma_at(mm, i)->start;
 	for (;;) {
@@ -239,8 +242,8 @@ u64 vma_choose_low(const struct mm *mm, u64 len, u64 low, u64 high)
 	u64 addr = low;
 
 	for (u32 i = vma_lower(mm, low); addr < high && high - addr >= len; i++) {
-		if (i == mm->count || (vma_at(mm, i)->start >= addr &&
-				       vma_at(mm, i)->start - addr >= len))
+		if (i == mm->count ||
+		    (vma_at(mm, i)->start >= addr && vma_at(mm, i)->start - addr >= len))
 			return addr;
 		addr = vma_at(mm, i)->end;
 	}

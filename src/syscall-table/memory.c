@@ -70,7 +70,8 @@ static long choose_address(struct task *t, const struct mmap_call *c)
 	u64 end = c->addr + c->len;
 
 	if (!(c->flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)))
-		return mm_place(mm, c->addr, c->len, c->ofd == NULL ? c->flags | MAP_ANONYMOUS : c->flags);
+		return mm_place(mm, c->addr, c->len,
+				c->ofd == NULL ? c->flags | MAP_ANONYMOUS : c->flags);
 	if (c->addr & (MM_PAGE - 1))
 		return -EINVAL;
 	if (c->addr < APP_MIN_ADDR)
@@ -84,7 +85,7 @@ static long choose_address(struct task *t, const struct mmap_call *c)
 
 static long map_object(struct task *t, const struct mmap_call *c, u64 addr)
 {
-	struct vma v = { .start = addr, .end = addr + c->len, .kind = VMA_ANON };
+	struct vma v = {.start = addr, .end = addr + c->len, .kind = VMA_ANON};
 	struct mm_file *file = NULL;
 	long r;
 
@@ -120,7 +121,7 @@ static bool is_hopeless(const struct mmap_call *c)
 
 long sys_mmap(struct task *t, struct frame *f)
 {
-	struct mmap_call c = { .addr = f->arg[0], .len = f->arg[1], .off = f->arg[5] };
+	struct mmap_call c = {.addr = f->arg[0], .len = f->arg[1], .off = f->arg[5]};
 	long r;
 
 	c.prot = (u32)f->arg[2];
@@ -223,7 +224,7 @@ long sys_pkey_free(struct task *t, struct frame *f)
 
 static long brk_grow(struct task *t, struct mm *mm, u64 from, u64 to)
 {
-	struct vma v = { .start = from, .end = to, .kind = VMA_HEAP };
+	struct vma v = {.start = from, .end = to, .kind = VMA_HEAP};
 
 	if (to - mm->brk_start > proc_of(t)->rlimits[LIMIT_DATA][0] || !mm_fits(t, to - from) ||
 	    to - from > HEAD->config.memory_bytes)
@@ -357,7 +358,8 @@ static long check_fixed(const struct move *m)
 {
 	if (!(m->flags & MREMAP_FIXED))
 		return 0;
-	if (m->to & (MM_PAGE - 1) || m->to + m->new_len < m->to || m->to + m->new_len > APP_ADDR_MAX)
+	if (m->to & (MM_PAGE - 1) || m->to + m->new_len < m->to ||
+	    m->to + m->new_len > APP_ADDR_MAX)
 		return -EINVAL;
 	if (m->from < m->to + m->new_len && m->to < m->from + m->old_len)
 		return -EINVAL;
@@ -409,7 +411,7 @@ static bool can_grow_in_place(const struct mm *mm, const struct move *m)
 long sys_mremap(struct task *t, struct frame *f)
 {
 	struct mm *mm = mm_of(t);
-	struct move m = { .from = f->arg[0], .to = f->arg[4], .flags = (u32)f->arg[3] };
+	struct move m = {.from = f->arg[0], .to = f->arg[4], .flags = (u32)f->arg[3]};
 	bool is_moved = m.flags & (MREMAP_FIXED | MREMAP_DONTUNMAP);
 	long r;
 

@@ -342,6 +342,5 @@ long sys_memfd_create(struct task *t, struct frame *f)
 	str_format(abs, sizeof(abs), &len, "/memfd:%s (deleted)", name);
 	ofd_set_path(ofd_at((u32)o), abs);
 	ofd_set_vnode(ofd_at((u32)o), vnode_born(&st, st.st_mode, proc_of(t)->fsuid, proc_of(t)->fsgid));
-	vnode_at(ofd_at((u32)o)->vnode)->flags |= VNODE_GONE;
 	return fd_install_host(t, fd, (u32)o, flags & MFD_CLOEXEC ? O_CLOEXEC : 0);
 }

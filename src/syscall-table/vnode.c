@@ -162,7 +162,7 @@ u32 vnode_born(const struct stat *st, u32 mode, u32 uid, u32 gid)
 		slot_release(stale);
 	u32 i = slot_take(st->st_dev, st->st_ino);
 	struct vnode *v = vnode_at(i);
-	v->flags = VNODE_BORN_INSIDE;
+	v->flags = VNODE_BORN_INSIDE | (st->st_nlink ? 0 : VNODE_GONE);
 	v->mode = (st->st_mode & S_IFMT) | (mode & 07777);
 	v->uid = uid;
 	v->gid = gid;

@@ -11,13 +11,13 @@
 #include <string.h>
 
 /* Ends the program with status 1, naming the condition, unless CONDITION holds. */
-#define CHECK(condition)                                                                           \
-	do {                                                                                       \
-		if (!(condition)) {                                                                \
-			fprintf(stderr, "%s:%d: %s: %s\n", __FILE__, __LINE__, #condition,         \
-				strerror(errno));                                                  \
-			exit(1);                                                                   \
-		}                                                                                  \
+#define CHECK(condition)                                                                   \
+	do {                                                                               \
+		if (!(condition)) {                                                        \
+			fprintf(stderr, "%s:%d: %s: %s\n", __FILE__, __LINE__, #condition, \
+				strerror(errno));                                          \
+			exit(1);                                                           \
+		}                                                                          \
 	} while (0)
 
 #endif

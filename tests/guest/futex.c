@@ -131,8 +131,8 @@ static void check_limits(void)
 /* A word in a shared mapping is one futex in both processes, though fork copied the rest. */
 static void check_shared(void)
 {
-	uint32_t *shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
-				0);
+	uint32_t *shared =
+		mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	int status;
 	pid_t child;
 

@@ -3,7 +3,7 @@
  * rdpid where the processor shown has it. Registers an instruction does not write must survive.
  */
 #include <cpuid.h>
-#include <immintrin.h>
+#include <x86intrin.h>
 #include <stdint.h>
 #include "check.h"
 

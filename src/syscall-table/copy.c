@@ -1,0 +1,165 @@
+/*
+ * sendfile and copy_file_range: read and write in chunks through our own memory, so that every
+ * byte is in the digest and the result does not depend on what the host's file systems can do.
+ */
+#include <asm/stat.h>
+#include "capture.h"
+
+#define COPY_CHUNK 0x10000u
+
+struct copying {
+	struct task *t;
+	struct ofd *in, *out;
+	u32 in_fd, out_fd;
+	s64 in_at, out_at; /* -1: the position */
+	u64 size;
+};
+
+/* Bytes of the chunk that the output took. */
+static long copy_out(struct copying *c, u8 *buf, u64 n)
+{
+	struct user_iov iov = {(u64)buf, n};
+	struct file_io io = {.iov = &iov,
+			     .count = 1,
+			     .fd = c->out_fd,
+			     .total = n,
+			     .offset = c->out_at,
+			     .nowait = c->out->flags & O_NONBLOCK,
+			     .inside = true};
+
+	long r = file_ops_of(c->out->kind)->write(c->t, c->out, &io);
+	if (r > 0 && c->out_at >= 0)
+		c->out_at += r;
+	return r;
+}
+
+/* The output took less than was read: the input goes back to where it took. */
+static void copy_unread(struct copying *c, u64 n)
+{
+	if (c->in_at < 0 && n)
+		SYS3(NR_lseek, c->in_fd, -(s64)n, 1);
+}
+
+static long copy_chunk(struct copying *c, u8 *buf, u64 want)
+{
+	long got;
+
+	if (c->in_at >= 0)
+		got = SYS4(NR_pread64, c->in_fd, buf, want, c->in_at);
+	else
+		got = SYS3(NR_read, c->in_fd, buf, want);
+	if (got <= 0)
+		return got;
+	long put = copy_out(c, buf, (u64)got);
+	copy_unread(c, (u64)got - (put > 0 ? (u64)put : 0));
+	if (put > 0 && c->in_at >= 0)
+		c->in_at += put;
+	return put;
+}
+
+static long copy_run(struct copying *c)
+{
+	u8 *buf = heap_alloc(COPY_CHUNK);
+	u64 done = 0;
+	long r = 0;
+
+	while (done < c->size) {
+		u64 want = c->size - done < COPY_CHUNK ? c->size - done : COPY_CHUNK;
+		r = copy_chunk(c, buf, want);
+		if (r <= 0)
+			break;
+		done += (u64)r;
+		if ((u64)r < want && c->out->kind != OFD_HOST_FILE)
+			break;
+	}
+	heap_free(buf);
+	return done ? (long)done : r;
+}
+
+static long offset_in(struct task *t, u64 user, s64 *ret)
+{
+	*ret = -1;
+	if (!user)
+		return 0;
+	if (user_get(*ret, user))
+		return -EFAULT;
+	digest_u64(t, (u64)*ret);
+	return *ret < 0 ? -EINVAL : 0;
+}
+
+static long offset_out(u64 user, s64 value)
+{
+	return user && user_put(user, value) ? -EFAULT : 0;
+}
+
+static bool is_file(const struct ofd *o)
+{
+	return o->kind == OFD_HOST_FILE || o->kind == OFD_SYNTH_FILE;
+}
+
+static long copy_check(const struct copying *c)
+{
+	if (!c->in || !c->out || (c->in->flags & O_ACCMODE) == O_WRONLY ||
+	    (c->out->flags & O_ACCMODE) == O_RDONLY)
+		return -EBADF;
+	if (!is_file(c->in) || !file_ops_of(c->out->kind)->write)
+		return -EINVAL;
+	return 0;
+}
+
+long sys_sendfile(struct task *t, struct frame *f)
+{
+	struct copying c = {.t = t,
+			    .in_fd = (u32)f->arg[1],
+			    .out_fd = (u32)f->arg[0],
+			    .out_at = -1,
+			    .size = f->arg[3] < FILE_IO_MAX ? f->arg[3] : FILE_IO_MAX};
+
+	c.in = fd_get_io(t, c.in_fd);
+	c.out = fd_get_io(t, c.out_fd);
+	long r = copy_check(&c);
+	if (!r)
+		r = offset_in(t, f->arg[2], &c.in_at);
+	if (r < 0)
+		return r;
+	if (c.out->flags & O_APPEND)
+		return -EINVAL;
+	r = copy_run(&c);
+	return r < 0 || !offset_out(f->arg[2], c.in_at) ? r : -EFAULT;
+}
+
+static s64 position(s64 at, u32 fd)
+{
+	return at >= 0 ? at : SYS3(NR_lseek, fd, 0, 1);
+}
+
+long sys_copy_file_range(struct task *t, struct frame *f)
+{
+	struct copying c = {.t = t,
+			    .in_fd = (u32)f->arg[0],
+			    .out_fd = (u32)f->arg[2],
+			    .size = f->arg[4] < FILE_IO_MAX ? f->arg[4] : FILE_IO_MAX};
+
+	c.in = fd_get_io(t, c.in_fd);
+	c.out = fd_get_io(t, c.out_fd);
+	long r = copy_check(&c);
+	if (!r && (f->arg[5] || c.in->kind != OFD_HOST_FILE || c.out->kind != OFD_HOST_FILE))
+		r = -EINVAL;
+	if (!r && c.out->flags & O_APPEND)
+		r = -EBADF;
+	if (!r)
+		r = offset_in(t, f->arg[1], &c.in_at);
+	if (!r)
+		r = offset_in(t, f->arg[3], &c.out_at);
+	if (r < 0)
+		return r;
+	if (c.in->vnode == c.out->vnode) {
+		s64 in = position(c.in_at, c.in_fd), out = position(c.out_at, c.out_fd);
+		if (in < out + (s64)c.size && out < in + (s64)c.size)
+			return -EINVAL;
+	}
+	r = copy_run(&c);
+	if (r >= 0 && (offset_out(f->arg[1], c.in_at) || offset_out(f->arg[3], c.out_at)))
+		return -EFAULT;
+	return r;
+}

@@ -1,0 +1,172 @@
+/*
+ * The size of files and their way to the disk: truncate, ftruncate, fallocate; fsync and its
+ * family, which succeed at once (what the container wrote is in the host's page cache, and how long
+ * the disk takes is nobody's business inside).
+ */
+#include <linux/falloc.h>
+#include "lookup.h"
+
+#define FALLOC_KNOWN (FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)
+#define ZERO_CHUNK   0x10000u
+
+long sys_truncate(struct task *t, struct frame *f)
+{
+	struct path p;
+	struct stat st;
+	u32 vnode;
+	s64 size = (s64)f->arg[1];
+
+	long r = path_in(t, AT_FDCWD, f->arg[0], 0, &p);
+	if (!r && size < 0)
+		r = -EINVAL;
+	if (!r)
+		r = lookup(t, &p, 0, &st, &vnode);
+	if (r)
+		return r < 0 ? r : -EINVAL;
+	struct vnode *v = vnode_at(vnode);
+	if ((v->mode & S_IFMT) != S_IFREG)
+		return (v->mode & S_IFMT) == S_IFDIR ? -EISDIR : -EINVAL;
+	r = vnode_permission(t, v, 2, false);
+	if (r < 0)
+		return r;
+	capture_before_change(&p, &st, vnode, size > 0);
+	r = SYS2(NR_truncate, p.name, size);
+	if (!r)
+		vnode_touch(v);
+	return r;
+}
+
+/* A host file opened for writing, or an errno. */
+static long writable_file(struct task *t, u32 fd, struct ofd **ret)
+{
+	struct ofd *o = fd_get_io(t, fd);
+
+	if (!o)
+		return -EBADF;
+	if (o->kind != OFD_HOST_FILE)
+		return -EINVAL;
+	*ret = o;
+	return (o->flags & O_ACCMODE) == O_RDONLY ? -EINVAL : 0;
+}
+
+long sys_ftruncate(struct task *t, struct frame *f)
+{
+	u32 fd = (u32)f->arg[0];
+	struct ofd *o;
+
+	long r = writable_file(t, fd, &o);
+	if (r < 0)
+		return r;
+	capture_before_write(o);
+	r = SYS2(NR_ftruncate, fd, f->arg[1]);
+	if (!r)
+		vnode_touch(vnode_at(o->vnode));
+	return r;
+}
+
+/* Writes zeros over what there is of the range. */
+static long zero_range(u32 fd, u64 at, u64 end)
+{
+	u8 *zeros = heap_alloc(ZERO_CHUNK);
+	long r = 0;
+
+	while (at < end && r >= 0) {
+		u64 n = end - at < ZERO_CHUNK ? end - at : ZERO_CHUNK;
+		r = SYS4(NR_pwrite64, fd, zeros, n, at);
+		at += n;
+	}
+	heap_free(zeros);
+	return r < 0 ? r : 0;
+}
+
+static long allocate(u32 fd, u32 mode, u64 at, u64 len)
+{
+	struct stat st;
+
+	long r = SYS2(NR_fstat, fd, &st);
+	if (r < 0)
+		return r;
+	u64 size = (u64)st.st_size, end = at + len;
+	if (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE) && at < size) {
+		r = zero_range(fd, at, end < size ? end : size);
+		if (r < 0)
+			return r;
+	}
+	if (mode & FALLOC_FL_KEEP_SIZE || end <= size)
+		return 0;
+	return SYS2(NR_ftruncate, fd, end);
+}
+
+long sys_fallocate(struct task *t, struct frame *f)
+{
+	u32 fd = (u32)f->arg[0], mode = (u32)f->arg[1];
+	s64 at = (s64)f->arg[2], len = (s64)f->arg[3];
+	struct ofd *o = fd_get_io(t, fd);
+
+	if (!o || (o->flags & O_ACCMODE) == O_RDONLY)
+		return -EBADF;
+	if (at < 0 || len <= 0)
+		return -EINVAL;
+	bool punch = mode & FALLOC_FL_PUNCH_HOLE;
+	if (mode & ~(u32)FALLOC_KNOWN || (punch && !(mode & FALLOC_FL_KEEP_SIZE)))
+		return -EOPNOTSUPP;
+	if (at + len < 0)
+		return -EFBIG;
+	if (o->kind != OFD_HOST_FILE)
+		return o->kind == OFD_PIPE_WRITE || o->kind == OFD_PIPE_READ ? -ESPIPE : -ENODEV;
+	capture_before_write(o);
+	long r = allocate(fd, mode, (u64)at, (u64)len);
+	if (!r)
+		vnode_touch(vnode_at(o->vnode));
+	return r;
+}
+
+/* Calls that only concern the disk or the cache: the descriptor is checked, nothing is done. */
+static long disk_call(struct task *t, u32 fd, long not_a_file)
+{
+	struct ofd *o = fd_get_io(t, fd);
+
+	if (!o)
+		return -EBADF;
+	bool file = o->kind == OFD_HOST_FILE || o->kind == OFD_HOST_DIR || o->kind == OFD_SYNTH_FILE;
+	return file ? 0 : not_a_file;
+}
+
+long sys_fsync(struct task *t, struct frame *f)
+{
+	return disk_call(t, (u32)f->arg[0], -EINVAL);
+}
+
+long sys_fdatasync(struct task *t, struct frame *f)
+{
+	return disk_call(t, (u32)f->arg[0], -EINVAL);
+}
+
+long sys_sync(struct task *t, struct frame *f)
+{
+	(void)t;
+	(void)f;
+	return 0;
+}
+
+long sys_syncfs(struct task *t, struct frame *f)
+{
+	return disk_call(t, (u32)f->arg[0], 0);
+}
+
+long sys_sync_file_range(struct task *t, struct frame *f)
+{
+	return disk_call(t, (u32)f->arg[0], -ESPIPE);
+}
+
+long sys_fadvise64(struct task *t, struct frame *f)
+{
+	if (f->arg[3] > 5)
+		return -EINVAL;
+	return disk_call(t, (u32)f->arg[0], -ESPIPE);
+}
+
+long sys_readahead(struct task *t, struct frame *f)
+{
+	return disk_call(t, (u32)f->arg[0], -EINVAL);
+}

@@ -1,0 +1,352 @@
+/*
+ * read, write and their variants, and the kinds of files the kernel reads and writes for us.
+ *
+ * Regular files never block, so they go straight to the kernel with the app's own addresses (a
+ * fault there is the kernel's EFAULT); what was moved is folded into the digest afterwards, when
+ * it is proven readable.
+ */
+#include <asm/stat.h>
+#include <linux/fs.h>
+#include "capture.h"
+#include "file_kinds.h"
+
+/* The kernel would write over our own memory as gladly as over the app's. */
+static bool range_is_app(u64 base, u64 len)
+{
+	return base + len <= SHIM_BASE || base >= SHIM_LIMIT || !len;
+}
+
+static bool iov_is_app(const struct file_io *io)
+{
+	for (u32 i = 0; i < io->count && !io->inside; i++) {
+		if (!range_is_app(io->iov[i].base, io->iov[i].len))
+			return false;
+	}
+	return true;
+}
+
+static void fold_moved(struct task *t, const struct file_io *io, u64 moved)
+{
+	for (u32 i = 0; i < io->count && moved; i++) {
+		u64 n = io->iov[i].len < moved ? io->iov[i].len : moved;
+		digest_user(t, io->iov[i].base, n);
+		moved -= n;
+	}
+}
+
+/* One copy between the operation's memory and ours. */
+static long io_copy(const struct file_io *io, u64 at, void *to, const void *from, u64 size)
+{
+	u64 done = 0;
+
+	for (u32 i = 0; i < io->count && done < size; i++) {
+		u64 len = io->iov[i].len, base = io->iov[i].base + at;
+		if (at >= len) {
+			at -= len;
+			continue;
+		}
+		u64 n = len - at < size - done ? len - at : size - done;
+		at = 0;
+		if (io->inside && to)
+			memcpy((u8 *)to + done, (const void *)base, n);
+		else if (io->inside)
+			memcpy((void *)base, (const u8 *)from + done, n);
+		else if (to ? user_copy_in((u8 *)to + done, base, n)
+			    : user_copy_out(base, (const u8 *)from + done, n))
+			return -EFAULT;
+		done += n;
+	}
+	return 0;
+}
+
+long io_take(struct task *t, const struct file_io *io, u64 at, void *to, u64 size)
+{
+	long r = io_copy(io, at, to, NULL, size);
+
+	if (!r)
+		digest_bytes(t, to, size);
+	return r;
+}
+
+long io_give(struct task *t, const struct file_io *io, u64 at, const void *from, u64 size)
+{
+	long r = io_copy(io, at, NULL, from, size);
+
+	if (!r)
+		digest_bytes(t, from, size);
+	return r;
+}
+
+/* ---- regular files ---- */
+
+static long host_read(struct task *t, struct ofd *o, const struct file_io *io)
+{
+	long r;
+
+	(void)o;
+	if (!iov_is_app(io))
+		return -EFAULT;
+	if (io->count == 1 && io->offset < 0)
+		r = SYS3(NR_read, io->fd, io->iov->base, io->iov->len);
+	else if (io->offset < 0)
+		r = SYS3(NR_readv, io->fd, io->iov, io->count);
+	else
+		r = SYS5(NR_preadv, io->fd, io->iov, io->count, io->offset, 0);
+	if (r > 0)
+		fold_moved(t, io, (u64)r);
+	return r;
+}
+
+static void wrote(struct task *t, struct ofd *o)
+{
+	struct vnode *v = vnode_at(o->vnode);
+
+	vnode_touch(v);
+	/* As the kernel: a write by anyone but root takes the set-id bits away. */
+	if (v->mode & (S_ISUID | S_ISGID) && proc_of(t)->fsuid)
+		v->mode &= v->mode & S_IXGRP ? ~(u32)(S_ISUID | S_ISGID) : ~(u32)S_ISUID;
+}
+
+static long host_write(struct task *t, struct ofd *o, const struct file_io *io)
+{
+	long r;
+
+	if (!iov_is_app(io))
+		return -EFAULT;
+	capture_before_write(o);
+	if (io->count == 1 && io->offset < 0)
+		r = SYS3(NR_write, io->fd, io->iov->base, io->iov->len);
+	else if (io->offset < 0)
+		r = SYS3(NR_writev, io->fd, io->iov, io->count);
+	else
+		r = SYS5(NR_pwritev, io->fd, io->iov, io->count, io->offset, 0);
+	if (r <= 0)
+		return r;
+	fold_moved(t, io, (u64)r);
+	wrote(t, o);
+	return r;
+}
+
+static long host_stat(struct task *t, struct ofd *o, u32 fd, struct vstat *ret)
+{
+	struct stat st;
+
+	(void)t;
+	long r = SYS2(NR_fstat, fd, &st);
+	if (r < 0)
+		return r;
+	if (o->vnode)
+		vnode_stat(o->vnode, &st, ret);
+	return 0;
+}
+
+static u32 always_ready(struct task *t, struct ofd *o)
+{
+	(void)t;
+	(void)o;
+	return POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
+}
+
+/* Files have no holes here: whether one shows is the host file system's business. */
+static long seek_data(u32 fd, s64 offset, u32 whence)
+{
+	struct stat st;
+
+	long r = SYS2(NR_fstat, fd, &st);
+	if (r < 0)
+		return r;
+	if (offset < 0 || offset >= (s64)st.st_size)
+		return -ENXIO;
+	return SYS3(NR_lseek, fd, whence == SEEK_DATA ? offset : (s64)st.st_size, SEEK_SET);
+}
+
+static long host_seek(struct task *t, struct ofd *o, u32 fd, s64 offset, u32 whence)
+{
+	(void)t;
+	(void)o;
+	if (whence == SEEK_DATA || whence == SEEK_HOLE)
+		return seek_data(fd, offset, whence);
+	return whence > SEEK_END ? -EINVAL : SYS3(NR_lseek, fd, offset, whence);
+}
+
+static long host_fcntl(struct task *t, struct ofd *o, u32 fd, u32 request, u64 arg)
+{
+	(void)t;
+	(void)o;
+	if (request == F_ADD_SEALS || request == F_GET_SEALS)
+		return SYS3(NR_fcntl, fd, request, arg);
+	return -EINVAL;
+}
+
+const struct file_ops host_file_ops = {
+	.read = host_read,
+	.write = host_write,
+	.poll = always_ready,
+	.seek = host_seek,
+	.fcntl = host_fcntl,
+	.stat = host_stat,
+};
+
+/* Text of /proc and the like: what stat says of it is synth_stat's to say. */
+static long synth_file_stat(struct task *t, struct ofd *o, u32 fd, struct vstat *ret)
+{
+	(void)fd;
+	return synth_stat ? synth_stat(t, o->path, true, ret) : -EIO;
+}
+
+static long synth_file_write(struct task *t, struct ofd *o, const struct file_io *io)
+{
+	(void)t;
+	(void)o;
+	return (long)io->total;
+}
+
+const struct file_ops synth_file_ops = {
+	.read = host_read,
+	.write = synth_file_write,
+	.poll = always_ready,
+	.seek = host_seek,
+	.stat = synth_file_stat,
+};
+
+const struct file_ops path_ops = {
+	.stat = host_stat,
+};
+
+/* ---- the calls ---- */
+
+static long io_run(struct task *t, struct file_io *io, bool write)
+{
+	struct ofd *o = fd_get_io(t, io->fd);
+
+	if (!o)
+		return -EBADF;
+	u32 mode = o->flags & O_ACCMODE;
+	if (mode == (write ? O_RDONLY : O_WRONLY))
+		return -EBADF;
+	const struct file_ops *ops = file_ops_of(o->kind);
+	if (io->offset >= 0 && !ops->seek)
+		return -ESPIPE;
+	io->nowait |= (o->flags & O_NONBLOCK) != 0;
+	if (write)
+		return ops->write ? ops->write(t, o, io) : -EINVAL;
+	return ops->read ? ops->read(t, o, io) : -EINVAL;
+}
+
+static long io_single(struct task *t, struct frame *f, s64 offset, bool write)
+{
+	u64 len = f->arg[2] < FILE_IO_MAX ? f->arg[2] : FILE_IO_MAX;
+	struct user_iov iov = {f->arg[1], len};
+	struct file_io io = {.iov = &iov,
+			     .count = 1,
+			     .fd = (u32)f->arg[0],
+			     .total = len,
+			     .offset = offset};
+
+	return io_run(t, &io, write);
+}
+
+long sys_read(struct task *t, struct frame *f)
+{
+	return io_single(t, f, -1, false);
+}
+
+long sys_write(struct task *t, struct frame *f)
+{
+	return io_single(t, f, -1, true);
+}
+
+long sys_pread64(struct task *t, struct frame *f)
+{
+	return (s64)f->arg[3] < 0 ? -EINVAL : io_single(t, f, (s64)f->arg[3], false);
+}
+
+long sys_pwrite64(struct task *t, struct frame *f)
+{
+	return (s64)f->arg[3] < 0 ? -EINVAL : io_single(t, f, (s64)f->arg[3], true);
+}
+
+/* Takes the app's vector in: its total is cut at FILE_IO_MAX as the kernel does. */
+static long iov_in(struct task *t, u64 user, u64 count, struct user_iov *iov, u64 *ret_total)
+{
+	u64 total = 0;
+
+	if (count > FILE_IOV_MAX)
+		return -EINVAL;
+	if (user_copy_in(iov, user, count * sizeof(*iov)))
+		return -EFAULT;
+	for (u64 i = 0; i < count; i++) {
+		if ((s64)iov[i].len < 0)
+			return -EINVAL;
+		if (iov[i].len > FILE_IO_MAX - total)
+			iov[i].len = FILE_IO_MAX - total;
+		total += iov[i].len;
+	}
+	digest_bytes(t, iov, count * sizeof(*iov));
+	*ret_total = total;
+	return 0;
+}
+
+static long io_vector(struct task *t, struct frame *f, s64 offset, u32 rwf, bool write)
+{
+	struct user_iov iov[FILE_IOV_MAX];
+	struct file_io io = {.iov = iov,
+			     .count = (u32)f->arg[2],
+			     .fd = (u32)f->arg[0],
+			     .offset = offset,
+			     .nowait = rwf & RWF_NOWAIT};
+
+	if (!fd_get_io(t, io.fd))
+		return -EBADF;
+	if (rwf & ~(u32)(RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT))
+		return -EOPNOTSUPP;
+	long r = iov_in(t, f->arg[1], f->arg[2], iov, &io.total);
+	return r < 0 ? r : io_run(t, &io, write);
+}
+
+long sys_readv(struct task *t, struct frame *f)
+{
+	return io_vector(t, f, -1, 0, false);
+}
+
+long sys_writev(struct task *t, struct frame *f)
+{
+	return io_vector(t, f, -1, 0, true);
+}
+
+long sys_preadv(struct task *t, struct frame *f)
+{
+	return (s64)f->arg[3] < 0 ? -EINVAL : io_vector(t, f, (s64)f->arg[3], 0, false);
+}
+
+long sys_pwritev(struct task *t, struct frame *f)
+{
+	return (s64)f->arg[3] < 0 ? -EINVAL : io_vector(t, f, (s64)f->arg[3], 0, true);
+}
+
+/* The second pair of calls takes offset -1 for the position, and flags. */
+long sys_preadv2(struct task *t, struct frame *f)
+{
+	s64 offset = (s64)f->arg[3];
+
+	return offset < -1 ? -EINVAL : io_vector(t, f, offset, (u32)f->arg[5], false);
+}
+
+long sys_pwritev2(struct task *t, struct frame *f)
+{
+	s64 offset = (s64)f->arg[3];
+
+	return offset < -1 ? -EINVAL : io_vector(t, f, offset, (u32)f->arg[5], true);
+}
+
+long sys_lseek(struct task *t, struct frame *f)
+{
+	struct ofd *o = fd_get_io(t, (u32)f->arg[0]);
+
+	if (!o)
+		return -EBADF;
+	const struct file_ops *ops = file_ops_of(o->kind);
+	if (!ops->seek)
+		return -ESPIPE;
+	return ops->seek(t, o, (u32)f->arg[0], (s64)f->arg[1], (u32)f->arg[2]);
+}
