@@ -31,13 +31,15 @@ static const char *get_strings(struct evlog_cursor *cursor, size_t per, const ch
 {
 	size_t count = evlog_get_u32(cursor);
 	const char **at;
+	size_t total;
 
 	if (cursor->failed || count > evlog_cursor_left(cursor) / (STRING_MIN * per))
 		return malformed;
-	at = calloc(count * per + 1, sizeof(*at));
+	total = count * per;
+	at = calloc(total + 1, sizeof(*at));
 	if (!at)
 		return no_memory;
-	for (size_t i = 0; i < count * per; i++)
+	for (size_t i = 0; i < total; i++)
 		at[i] = evlog_get_string(cursor);
 	if (cursor->failed) {
 		free(at);
@@ -52,14 +54,19 @@ static const char *get_pairs(struct evlog_cursor *cursor, struct evlog_pairs *re
 {
 	struct evlog_pairs pairs;
 	const char *what = get_strings(cursor, 2, &pairs.at, &pairs.pair_count);
+	const char *before;
 
 	if (what)
 		return what;
+	before = pairs.at[0];
 	for (size_t i = 1; i < pairs.pair_count; i++) {
-		if (strcmp(pairs.at[2 * i - 2], pairs.at[2 * i]) < 0)
-			continue;
-		evlog_pairs_finish(&pairs);
-		return "keys are not sorted";
+		const char *key = pairs.at[2 * i];
+
+		if (!before || !key || strcmp(before, key) >= 0) {
+			evlog_pairs_finish(&pairs);
+			return "keys are not sorted";
+		}
+		before = key;
 	}
 	*ret_pairs = pairs;
 	return NULL;

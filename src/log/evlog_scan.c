@@ -480,7 +480,7 @@ static void ending_check(struct evlog_reader *reader, uint64_t offset)
 
 int evlog_scan(struct evlog_reader *reader)
 {
-	struct evlog_section header;
+	struct evlog_section header = {.type = EVLOG_SECTION_HEADER};
 	uint64_t offset = 0;
 	int ret;
 

@@ -41,14 +41,14 @@ struct image_capture {
 	bool running;
 	pthread_mutex_t lock;
 	pthread_cond_t work;  /* the queue has something, or `stop` */
-	pthread_cond_t moved; /* `done` or the queue's size changed */
+	pthread_cond_t moved; /* `done` reached `wake_at` */
 	struct node *first;
 	struct node **last;
 	size_t queue_bytes;
 	size_t queue_bytes_max;
 	uint64_t submitted;
 	uint64_t done;
-	unsigned int waiters;
+	uint64_t wake_at; /* the least value of `done` somebody waits for */
 	bool idle;
 	bool stop;
 	int error;
@@ -207,15 +207,18 @@ static bool is_wanted(const struct image_capture *capture, const struct image_re
 	return image_walk_wants(capture->walk, place, IMAGE_LISTING, S_IFDIR);
 }
 
-static int take_opened(struct image_capture *capture, const struct image_request *request,
-		       struct image_place *place)
+static int open_wanted(const struct image_request *request, const struct image_place *place)
 {
-	bool dir = request->want == IMAGE_WANT_LISTING;
-	int fd, ret;
+	int flags = request->want == IMAGE_WANT_LISTING ? O_DIRECTORY : 0;
 
-	if (!is_wanted(capture, request, place))
-		return 0;
-	fd = open_quietly(place->len ? place->path : "/", dir ? O_DIRECTORY : 0);
+	return open_quietly(place->len ? place->path : "/", flags);
+}
+
+static int take_opened(struct image_capture *capture, const struct image_request *request,
+		       const struct image_place *place, int fd)
+{
+	int ret;
+
 	if (fd == -ELOOP || fd == -ENOENT || fd == -ENOTDIR || fd == -ENXIO)
 		return take_metadata(capture, request, place);
 	if (fd < 0)
@@ -225,28 +228,54 @@ static int take_opened(struct image_capture *capture, const struct image_request
 	return ret;
 }
 
+/* Contents and names. Most paths are no links, so the place is opened before it is looked at; only
+ * if it is a link, or is nothing new, it is resolved to its end. */
+static int take_contents(struct image_capture *capture, const struct image_request *request,
+			 struct image_place *place)
+{
+	int ret = image_walk_resolve(capture->walk, request->path, false, place);
+	int fd = -ELOOP;
+
+	if (ret)
+		return ret;
+	if (is_wanted(capture, request, place))
+		fd = open_wanted(request, place);
+	if (request->follow && (fd == -ELOOP || fd == -ENOTDIR)) {
+		ret = image_walk_resolve(capture->walk, request->path, true, place);
+		if (ret || !is_wanted(capture, request, place))
+			return ret;
+		fd = open_wanted(request, place);
+	}
+	return take_opened(capture, request, place, fd);
+}
+
 static int take_place(struct image_capture *capture, const struct image_request *request,
 		      struct image_place *place)
 {
-	if (request->want == IMAGE_WANT_ABSENT)
-		return record_absent(capture, place);
-	if (request->want == IMAGE_WANT_METADATA)
-		return take_metadata(capture, request, place);
-	return take_opened(capture, request, place);
+	bool absent = request->want == IMAGE_WANT_ABSENT;
+	int ret;
+
+	if (request->want == IMAGE_WANT_CONTENT || request->want == IMAGE_WANT_LISTING)
+		return take_contents(capture, request, place);
+	ret = image_walk_resolve(capture->walk, request->path, request->follow && !absent, place);
+	if (ret)
+		return ret;
+	return absent ? record_absent(capture, place) : take_metadata(capture, request, place);
 }
 
 static int take(struct image_capture *capture, const struct image_request *request)
 {
-	bool follow = request->follow && request->want != IMAGE_WANT_ABSENT;
 	struct image_place place;
 	int ret;
 
 	capture->stats.requests++;
-	ret = image_walk_resolve(capture->walk, request->path, follow, &place);
-	if (!ret)
-		ret = take_place(capture, request, &place);
-	/* Errors about the path are part of the image by now. */
-	return image_walk_error_is_of_path(ret) ? 0 : ret;
+	ret = take_place(capture, request, &place);
+	if (!image_walk_error_is_of_path(ret))
+		return ret;
+	/* That the way ends is part of the image by now; but the container saw where it led. */
+	if (request->expected.ino)
+		note_changed(capture, request->path);
+	return 0;
 }
 
 static int work_off(struct image_capture *capture, const struct node *node)
@@ -279,8 +308,11 @@ static void node_done(struct image_capture *capture, struct node *node, int ret)
 		capture->error = ret;
 	capture->done++;
 	capture->queue_bytes -= node->cost_bytes;
-	if (capture->waiters)
+	/* Waking a waiter at every step made a flush of 5,000 files a fifth slower. */
+	if (capture->done >= capture->wake_at) {
+		capture->wake_at = UINT64_MAX;
 		pthread_cond_broadcast(&capture->moved);
+	}
 	pthread_mutex_unlock(&capture->lock);
 	free(node);
 }
@@ -330,6 +362,7 @@ int image_capture_create(struct evlog_writer *writer, const struct image_capture
 	pthread_cond_init(&capture->work, NULL);
 	pthread_cond_init(&capture->moved, NULL);
 	capture->last = &capture->first;
+	capture->wake_at = UINT64_MAX;
 	capture->queue_bytes_max =
 		options->queue_bytes_max ? options->queue_bytes_max : QUEUE_BYTES_DEFAULT;
 	ret = image_sink_create(writer, &capture->sink);
@@ -366,20 +399,23 @@ static struct node *node_make(const struct image_request *request)
 	return node;
 }
 
-/* Waits for one step of the thread; the lock is held. */
-static void wait_moved(struct image_capture *capture)
+/* Waits until so many are done; the lock is held. */
+static void wait_done(struct image_capture *capture, uint64_t until)
 {
-	capture->waiters++;
-	pthread_cond_wait(&capture->moved, &capture->lock);
-	capture->waiters--;
+	while (capture->done < until) {
+		if (capture->wake_at > until)
+			capture->wake_at = until;
+		pthread_cond_wait(&capture->moved, &capture->lock);
+	}
 }
 
 /* Queues and returns the count that `done` reaches when it has been worked off. */
 static uint64_t node_queue(struct image_capture *capture, struct node *node)
 {
+	/* Waits for half of a full queue, so that both sides go on in long strides. */
 	while (capture->queue_bytes &&
 	       capture->queue_bytes + node->cost_bytes > capture->queue_bytes_max)
-		wait_moved(capture);
+		wait_done(capture, capture->done + (capture->submitted - capture->done + 1) / 2);
 	*capture->last = node;
 	capture->last = &node->next;
 	capture->queue_bytes += node->cost_bytes;
@@ -412,8 +448,7 @@ int image_capture_drain(struct image_capture *capture)
 
 	pthread_mutex_lock(&capture->lock);
 	until = capture->submitted;
-	while (capture->done < until)
-		wait_moved(capture);
+	wait_done(capture, until);
 	ret = capture->error;
 	pthread_mutex_unlock(&capture->lock);
 	return ret;
@@ -429,8 +464,7 @@ int image_capture_flush(struct image_capture *capture)
 		return -ENOMEM;
 	pthread_mutex_lock(&capture->lock);
 	until = node_queue(capture, node);
-	while (capture->done < until)
-		wait_moved(capture);
+	wait_done(capture, until);
 	ret = capture->error;
 	pthread_mutex_unlock(&capture->lock);
 	return ret;

@@ -10,6 +10,7 @@ static inline void event_begin(struct task *t, struct frame *f)
 	HEAD->now_ns += HEAD->config.time_step_ns;
 	t->frame = f;
 	t->digest_out = 0;
+	t->parked = 0;
 }
 
 /*

@@ -319,28 +319,6 @@ long exec_load(struct task *t, struct frame *f)
 
 /* ---- the first program ---- */
 
-#define LIMITS	  16
-#define UNLIMITED (~0ull)
-
-/* What a login on a machine like ours would have: the caller's limits are the host's business. */
-static void set_limits(struct proc *p)
-{
-	enum { STACK = LIMIT_STACK, CORE = 4, NPROC = 6, NOFILE = 7, MEMLOCK = 8, SIGPENDING = 11 };
-	enum { MSGQUEUE = 12, NICE = 13, RTPRIO = 14 };
-
-	for (u32 i = 0; i < LIMITS; i++)
-		p->rlimits[i][0] = p->rlimits[i][1] = UNLIMITED;
-	p->rlimits[STACK][0] = APP_STACK_SIZE;
-	p->rlimits[CORE][0] = 0;
-	p->rlimits[NPROC][0] = p->rlimits[NPROC][1] = PROCS_MAX;
-	p->rlimits[NOFILE][0] = p->rlimits[NOFILE][1] = APP_FD_MAX;
-	p->rlimits[MEMLOCK][0] = p->rlimits[MEMLOCK][1] = 0x800000;
-	p->rlimits[SIGPENDING][0] = p->rlimits[SIGPENDING][1] = PROCS_MAX;
-	p->rlimits[MSGQUEUE][0] = p->rlimits[MSGQUEUE][1] = 819200;
-	p->rlimits[NICE][0] = p->rlimits[NICE][1] = 0;
-	p->rlimits[RTPRIO][0] = p->rlimits[RTPRIO][1] = 0;
-}
-
 /* Takes n strings of the tracer's block from *pos on. */
 static long take_strings(u64 *pos, u32 n, struct exec_strings *s)
 {
@@ -364,8 +342,6 @@ long exec_first(struct task *t, struct frame *f)
 
 	r->program.fd = r->interp.fd = -1;
 	proc_of(t)->mm = mm_create();
-	if (proc_of(t)->rlimits[LIMIT_STACK][1] == 0)
-		set_limits(proc_of(t));
 	error = take_strings(&pos, EXEC_FIRST->argc, &r->args);
 	if (error == 0)
 		error = take_strings(&pos, EXEC_FIRST->envc, &r->env);

@@ -63,6 +63,13 @@ static struct cpuid_answer leafd(u32 sub)
 	switch (sub) {
 	case 0:
 		return (struct cpuid_answer){7, 832, 832, 0};
+	case 1:
+		/*
+		 * XSAVEOPT and XSAVEC: XSAVE itself would write every component the real processor
+		 * has enabled, also those beyond this baseline's area; XSAVEC leaves out what is
+		 * in its initial state.  Every processor with more than AVX has it.
+		 */
+		return (struct cpuid_answer){3, 832, 0, 0};
 	case 2:
 		return (struct cpuid_answer){256, 576, 0, 0};
 	default:

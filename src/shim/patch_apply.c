@@ -94,8 +94,8 @@ static void stub_drop(struct mm *mm, u64 stub)
 
 static bool is_sane(const struct mm_exec *e, const struct patch *p)
 {
-	if (p->nwrites > PATCH_WRITES || p->stub_len > PATCH_STUB_MAX ||
-	    p->stub_off > PATCH_STUB_SIZE - PATCH_STUB_MAX)
+	if (p->nwrites == 0 || p->nwrites > PATCH_WRITES || p->stub_len > PATCH_STUB_MAX ||
+	    p->stub_off + (u64)p->stub_len > PATCH_STUB_SIZE)
 		return false;
 	for (u32 i = 0; i < p->nwrites; i++) {
 		if (p->writes[i].len > PATCH_WRITE_MAX ||
@@ -350,9 +350,10 @@ u64 patch_resume(struct task *t, u64 rip)
 	for (const struct patch *p = patch_at(PATCHES, PATCHES->files[e->patch_file].first);
 	     p != NULL; p = patch_at(PATCHES, p->next)) {
 		u8 now[PATCH_WRITE_MAX];
-		const struct patch_write *w = &p->writes[p->nwrites - 1];
+		const struct patch_write *w;
 		if (off < p->window_start || off >= p->window_end || !is_sane(e, p))
 			continue;
+		w = &p->writes[p->nwrites - 1];
 		/* known to the table is not yet written into this process */
 		if (user_copy_in(now, e->base + w->off, w->len) == 0 &&
 		    memcmp(now, w->bytes, w->len) == 0)

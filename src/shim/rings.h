@@ -18,6 +18,7 @@
 #define RING_EVENTS_OFF	  (REGION_RING_OFF + 0x4000000) /* of the event part */
 #define RING_OUTPUT_SIZE  0x100000u
 #define RING_CAPTURE_SIZE 0x400000u
+#define RING_EVENTS_SIZE  0x1000000u
 #define RING_SKIP	  0xffffffffu
 #define RING_RECORD_MAX	  0x10000u /* bytes of one record with its head */
 
@@ -36,6 +37,7 @@ struct ring {
 
 #define OUTPUT_RING  REGION_AT(struct ring, RING_OUTPUT_OFF)
 #define CAPTURE_RING REGION_AT(struct ring, RING_CAPTURE_OFF)
+#define EVENTS_RING  REGION_AT(struct ring, RING_EVENTS_OFF) /* records: struct event_record */
 
 struct ring_record {
 	u32 size; /* of `bytes`, or RING_SKIP */

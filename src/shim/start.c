@@ -85,7 +85,10 @@ void shim_exec_start(struct task *t, struct frame *f)
 		}
 		return;
 	}
-	exec_load(t, f);
+	if (exec_load(t, f) < 0) {
+		proc_terminate(t->proc, SIG_KILL);
+		turn_exit(t, true);
+	}
 	if (signal_pending(t)) {
 		signal_deliver(t, f, 0);
 		if (proc_of(t)->exiting)

@@ -18,7 +18,8 @@
 #define KEY_VFORK 0x70010001
 
 long shim_clone(u64 flags, void *child_stack, u64 tls);
-void shim_child(void);
+/* Hidden: its address is taken, and the shim has no global offset table. */
+__attribute__((visibility("hidden"))) void shim_child(void);
 
 struct clone_request {
 	u64 flags; /* without the exit signal */

@@ -247,7 +247,7 @@ static long parse_image(struct exec_image *image, const struct elf64_hdr *h)
 
 /* ---- opening ---- */
 
-/* Opens a file and reads its head, zero-filled, into HEAD_BYTES + 1 bytes. */
+/* Opens a file and reads its head, zero-filled, into HEAD_BYTES + 1 bytes; the bytes read. */
 static long open_image(struct task *t, int dirfd, const char *path, int at_flags,
 		       struct exec_image *image, char *head)
 {
@@ -262,7 +262,7 @@ static long open_image(struct task *t, int dirfd, const char *path, int at_flags
 		r = SYS4(NR_pread64, image->fd, head, HEAD_BYTES, 0);
 	}
 	heap_free(file);
-	return r < 0 ? r : 0;
+	return r;
 }
 
 /* The interpreter's name from PT_INTERP, to be freed; NULL in *ret if the program has none. */
@@ -299,8 +299,8 @@ static long open_interp(struct task *t, struct exec_request *r, char *head)
 		return error;
 	error = open_image(t, AT_FDCWD, name, 0, &r->interp, head);
 	heap_free(name);
-	if (error < 0)
-		return error;
+	if (error < (long)sizeof(*h))
+		return error < 0 ? error : -EIO;
 	if (!is_elf64(h) || h->e_type != ET_DYN || parse_image(&r->interp, h) < 0)
 		return -ELIBBAD;
 	return 0;
@@ -434,8 +434,9 @@ static void exec_shim(struct task *t)
 	SYS5(NR_execveat, SHIM_FD_SHIM, "", argv, envp, AT_EMPTY_PATH);
 }
 
-static long exec_named(struct task *t, struct frame *f, int dirfd, const char *path, int at_flags,
-		       u64 argv, u64 envp)
+/* Opens and checks everything; *ret is to be freed by whoever takes it. */
+static long request_make(struct task *t, int dirfd, const char *path, int at_flags, u64 argv,
+			 u64 envp, struct exec_request **ret)
 {
 	struct exec_request *r = heap_alloc(sizeof(*r));
 	long error = copy_strings(t, argv, &r->args);
@@ -447,20 +448,17 @@ static long exec_named(struct task *t, struct frame *f, int dirfd, const char *p
 		error = exec_strings_add(&r->args, "", 0);
 	if (error == 0)
 		error = exec_resolve(t, dirfd, path, at_flags, r);
-	if (error < 0) {
+	if (error < 0)
 		exec_request_free(r);
-		return error;
-	}
-	fold_exec(t, f);
-	exchange_books(t, r);
-	exec_shim(t);
-	proc_terminate(t->proc, KILLED);
-	turn_exit(t, true);
+	else
+		*ret = r;
+	return error;
 }
 
 static long do_exec(struct task *t, struct frame *f, int dirfd, u64 name, u64 argv, u64 envp,
 		    int at_flags)
 {
+	struct exec_request *request;
 	char *path;
 	long r;
 
@@ -472,10 +470,16 @@ static long do_exec(struct task *t, struct frame *f, int dirfd, u64 name, u64 ar
 		r = -ENOENT;
 	if (r >= 0) {
 		digest_bytes(t, path, (u64)r);
-		r = exec_named(t, f, dirfd, path, at_flags, argv, envp);
+		r = request_make(t, dirfd, path, at_flags, argv, envp, &request);
 	}
 	heap_free(path);
-	return r;
+	if (r < 0)
+		return r;
+	fold_exec(t, f);
+	exchange_books(t, request);
+	exec_shim(t);
+	proc_terminate(t->proc, KILLED);
+	turn_exit(t, true);
 }
 
 long sys_execve(struct task *t, struct frame *f)

@@ -15,6 +15,7 @@
 
 #include <asm/errno.h>
 #include <asm/poll.h>
+#include <asm/termbits.h>
 #include <linux/fcntl.h>
 #include <linux/stat.h>
 #include "../shim/shim.h"
@@ -93,7 +94,13 @@ struct channel {
 	u8 *bytes; /* heap */
 	u64 start, end, capacity;
 	bool eof;
-	u32 waiters; /* tasks parked on it, with the bytes they want */
+};
+
+/* The terminal behind stdin, stdout and stderr, if they are one. */
+struct tty {
+	struct termios termios;
+	u32 pgrp;
+	bool is_set;
 };
 
 /* Paths announced to the capture thread: open-addressed set of keys; see capture.c. */
@@ -106,6 +113,7 @@ struct files_state {
 	u32 ofd_used, ofd_free;
 	bool stream_closed[4];
 	struct channel stdin_channel;
+	struct tty tty;
 	struct capture_set captured;
 	struct fdtable_head heads[FDTABLES_MAX];
 	struct fs_info fs[FDTABLES_MAX];

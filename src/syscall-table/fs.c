@@ -164,6 +164,8 @@ static void init_number(struct task *t, u32 fd, u32 kind, u32 flags, u32 object)
 	SYS3(NR_dup3, kind == OFD_HOST_FILE ? SHIM_FD_STDIN : SHIM_FD_HOLDER, fd, 0);
 	FILES->tables[proc_of(t)->files].fd[fd] = (u32)o;
 	FILES->heads[proc_of(t)->files].top = fd + 1;
+	if (kind == OFD_NULL)
+		ofd_set_path(ofd_at((u32)o), "/dev/null");
 	if (kind == OFD_HOST_FILE) {
 		struct stat st;
 		SHIM_ASSERT(SYS2(NR_fstat, fd, &st) == 0);

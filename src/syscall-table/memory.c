@@ -20,11 +20,6 @@
 #define LIMIT_MEMLOCK 8
 #define PROT_ALL      (PROT_READ | PROT_WRITE | PROT_EXEC)
 
-/* Advice of kernels newer than the headers. */
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25
-#endif
-
 /* ---- mmap ---- */
 
 struct mmap_call {

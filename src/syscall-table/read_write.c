@@ -7,7 +7,7 @@
  */
 #include <asm/stat.h>
 #include <linux/fs.h>
-#include "capture.h"
+#include "lookup.h"
 #include "file_kinds.h"
 
 /* The kernel would write over our own memory as gladly as over the app's. */
@@ -209,8 +209,16 @@ const struct file_ops synth_file_ops = {
 	.stat = synth_file_stat,
 };
 
+/* Without a vnode it is a name below /proc, /sys or /dev. */
+static long path_ofd_stat(struct task *t, struct ofd *o, u32 fd, struct vstat *ret)
+{
+	if (o->vnode)
+		return host_stat(t, o, fd, ret);
+	return special_stat(t, o->path, !(o->flags & O_NOFOLLOW), ret);
+}
+
 const struct file_ops path_ops = {
-	.stat = host_stat,
+	.stat = path_ofd_stat,
 };
 
 /* ---- the calls ---- */

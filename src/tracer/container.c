@@ -57,6 +57,9 @@ int container_create(struct container *c)
 		return fail(c, "cannot prepare the shim");
 	}
 	HEAD->config.abi_version = SHIM_ABI_VERSION;
+	/* What the shim's first instructions need of the first slot; the shim fills in the rest. */
+	task_at(0)->self = task_at(0);
+	task_at(0)->stack = (u64)task_at(0) + TASK_SLOT_SIZE;
 	return 0;
 }
 

@@ -16,6 +16,7 @@
 #include <stdarg.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
@@ -23,6 +24,7 @@
 #include "insn_kind.h"
 #include "output.h"
 #include "patcher.h"
+#include "../shim/mm.h"
 #include "tracee.h"
 
 static void end_with(struct container *c, enum container_end end, const char *format, ...)
@@ -173,6 +175,7 @@ static void send_fault(struct container *c, pid_t tid, struct task *t,
 
 	memset(&info, 0, sizeof(info));
 	ptrace(PTRACE_GETSIGINFO, tid, NULL, &info);
+	if (getenv("DBG")) { const struct mm_exec *e = mm_exec_find(mm_at(proc_at(t->proc)->mm), regs->rip); fprintf(stderr, "fault %d rip %llx addr %p rsp %llx base %lx off %llx\n", sig, regs->rip, info.si_addr, regs->rsp, e?e->base:0, e?regs->rip-e->base:0);}
 	t->fault_signal = (u32)sig;
 	t->fault_code = info.si_code;
 	t->fault_addr = (u64)info.si_addr;

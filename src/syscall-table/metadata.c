@@ -1,0 +1,328 @@
+/*
+ * Modes, owners and times: the container's own, in the vnode, and given to the host as well where
+ * it lets us (what a run leaves behind should look right).  Whether the host would have allowed it
+ * never shows.
+ */
+#include "lookup.h"
+
+#define NS_PER_SEC 1000000000ll
+
+/* The file a call means, by path or descriptor. */
+struct target {
+	struct path p; /* unset if by_fd */
+	bool by_fd;
+	u32 fd;
+	u32 vnode;
+	u32 at_flags;
+	struct stat st;
+};
+
+static long target_fd(struct task *t, u32 fd, bool io, struct target *ret)
+{
+	struct ofd *o = io ? fd_get_io(t, fd) : fd_get(t, fd);
+
+	if (!o)
+		return -EBADF;
+	ret->by_fd = true;
+	ret->fd = fd;
+	ret->vnode = o->vnode;
+	if (!o->vnode)
+		return LOOKUP_SPECIAL;
+	return SYS2(NR_fstat, fd, &ret->st);
+}
+
+static long target_path(struct task *t, s32 dirfd, u64 user, u32 at_flags, struct target *ret)
+{
+	if (at_flags & ~(u32)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+		return -EINVAL;
+	long r = path_in(t, dirfd, user, at_flags & AT_EMPTY_PATH ? PATH_EMPTY_OK : 0, &ret->p);
+	if (r < 0)
+		return r;
+	if (ret->p.is_empty && dirfd != AT_FDCWD)
+		return target_fd(t, (u32)dirfd, false, ret);
+	ret->by_fd = false;
+	ret->at_flags = at_flags & AT_SYMLINK_NOFOLLOW;
+	return lookup(t, &ret->p, ret->at_flags, &ret->st, &ret->vnode);
+}
+
+/* Only a file's owner and root change its mode and times; special files are nobody's. */
+static long owner_check(struct task *t, const struct target *g)
+{
+	u32 uid = proc_of(t)->fsuid;
+
+	return !uid || uid == vnode_at(g->vnode)->uid ? 0 : -EPERM;
+}
+
+/* ---- modes ---- */
+
+static void host_chmod(const struct target *g, u32 mode)
+{
+	bool dir = (vnode_at(g->vnode)->mode & S_IFMT) == S_IFDIR;
+
+	mode = host_mode(mode) | (dir && HEAD->config.replay ? 0100 : 0);
+	if (g->by_fd)
+		SYS2(NR_fchmod, g->fd, mode);
+	else
+		SYS3(NR_fchmodat, g->p.dirfd, g->p.name, mode);
+}
+
+static long change_mode(struct task *t, const struct target *g, u32 mode)
+{
+	struct vnode *v = vnode_at(g->vnode);
+	const struct proc *p = proc_of(t);
+
+	long r = owner_check(t, g);
+	if (r < 0)
+		return r;
+	if ((v->mode & S_IFMT) == S_IFLNK)
+		return -EOPNOTSUPP;
+	mode &= 07777;
+	if (p->fsuid && p->fsgid != v->gid)
+		mode &= ~(u32)S_ISGID;
+	v->mode = (v->mode & S_IFMT) | mode;
+	vnode_touch_meta(v);
+	host_chmod(g, mode);
+	return 0;
+}
+
+static long chmod_path(struct task *t, s32 dirfd, u64 user, u32 mode, u32 at_flags)
+{
+	struct target g;
+
+	long r = target_path(t, dirfd, user, at_flags, &g);
+	if (r == LOOKUP_SPECIAL)
+		return -EPERM;
+	return r < 0 ? r : change_mode(t, &g, mode);
+}
+
+long sys_chmod(struct task *t, struct frame *f)
+{
+	return chmod_path(t, AT_FDCWD, f->arg[0], (u32)f->arg[1], 0);
+}
+
+long sys_fchmodat(struct task *t, struct frame *f)
+{
+	return chmod_path(t, (s32)f->arg[0], f->arg[1], (u32)f->arg[2], 0);
+}
+
+long sys_fchmodat2(struct task *t, struct frame *f)
+{
+	return chmod_path(t, (s32)f->arg[0], f->arg[1], (u32)f->arg[2], (u32)f->arg[3]);
+}
+
+long sys_fchmod(struct task *t, struct frame *f)
+{
+	struct target g;
+
+	long r = target_fd(t, (u32)f->arg[0], true, &g);
+	if (r == LOOKUP_SPECIAL)
+		return proc_of(t)->fsuid ? -EPERM : 0;
+	return r < 0 ? r : change_mode(t, &g, (u32)f->arg[1]);
+}
+
+/* ---- owners ---- */
+
+static bool may_give_group(const struct proc *p, const struct vnode *v, u32 gid)
+{
+	if (gid == NONE || gid == v->gid || gid == p->fsgid)
+		return true;
+	for (u32 i = 0; i < p->ngroups; i++) {
+		if (p->groups[i] == gid)
+			return true;
+	}
+	return false;
+}
+
+static long change_owner(struct task *t, const struct target *g, u32 uid, u32 gid)
+{
+	struct vnode *v = vnode_at(g->vnode);
+	const struct proc *p = proc_of(t);
+	bool own = p->fsuid == v->uid && (uid == NONE || uid == v->uid) && may_give_group(p, v, gid);
+
+	if (p->fsuid && !own)
+		return -EPERM;
+	if (uid != NONE)
+		v->uid = uid;
+	if (gid != NONE)
+		v->gid = gid;
+	if ((v->mode & S_IFMT) == S_IFREG)
+		v->mode &= v->mode & S_IXGRP ? ~(u32)(S_ISUID | S_ISGID) : ~(u32)S_ISUID;
+	vnode_touch_meta(v);
+	/* A replay is mostly not allowed to, and its files are nobody's but the replayer's. */
+	if (HEAD->config.replay)
+		return 0;
+	if (g->by_fd)
+		SYS3(NR_fchown, g->fd, uid, gid);
+	else
+		SYS5(NR_fchownat, g->p.dirfd, g->p.name, uid, gid, g->at_flags);
+	return 0;
+}
+
+static long chown_path(struct task *t, s32 dirfd, const u64 *arg, u32 at_flags)
+{
+	struct target g;
+
+	long r = target_path(t, dirfd, arg[0], at_flags, &g);
+	if (r == LOOKUP_SPECIAL)
+		return -EPERM;
+	return r < 0 ? r : change_owner(t, &g, (u32)arg[1], (u32)arg[2]);
+}
+
+long sys_chown(struct task *t, struct frame *f)
+{
+	return chown_path(t, AT_FDCWD, f->arg, 0);
+}
+
+long sys_lchown(struct task *t, struct frame *f)
+{
+	return chown_path(t, AT_FDCWD, f->arg, AT_SYMLINK_NOFOLLOW);
+}
+
+long sys_fchownat(struct task *t, struct frame *f)
+{
+	return chown_path(t, (s32)f->arg[0], f->arg + 1, (u32)f->arg[4]);
+}
+
+long sys_fchown(struct task *t, struct frame *f)
+{
+	struct target g;
+
+	long r = target_fd(t, (u32)f->arg[0], true, &g);
+	if (r == LOOKUP_SPECIAL)
+		return proc_of(t)->fsuid ? -EPERM : 0;
+	return r < 0 ? r : change_owner(t, &g, (u32)f->arg[1], (u32)f->arg[2]);
+}
+
+/* ---- times ---- */
+
+/* New access and modification time: nsec may be UTIME_NOW or UTIME_OMIT. */
+struct times {
+	struct {
+		s64 sec, nsec;
+	} v[2];
+};
+#define UTIME_IS_NOW  0x3fffffff
+#define UTIME_IS_OMIT 0x3ffffffe
+
+static s64 time_value(s64 sec, s64 nsec, s64 old)
+{
+	if (nsec == UTIME_IS_NOW)
+		return (s64)now_ns();
+	return nsec == UTIME_IS_OMIT ? old : sec * NS_PER_SEC + nsec;
+}
+
+/* The host gets real values, so that what is left behind shows the container's times. */
+static void host_times(const struct target *g, const struct vnode *v)
+{
+	s64 ts[4] = {v->atime_ns / NS_PER_SEC, v->atime_ns % NS_PER_SEC, v->mtime_ns / NS_PER_SEC,
+		     v->mtime_ns % NS_PER_SEC};
+
+	if (g->by_fd)
+		SYS4(NR_utimensat, g->fd, NULL, ts, 0);
+	else
+		SYS4(NR_utimensat, g->p.dirfd, g->p.name, ts, g->at_flags);
+}
+
+static long change_times(struct task *t, const struct target *g, const struct times *n)
+{
+	struct vnode *v = vnode_at(g->vnode);
+	bool now = n->v[0].nsec == UTIME_IS_NOW && n->v[1].nsec == UTIME_IS_NOW;
+
+	if (n->v[0].nsec == UTIME_IS_OMIT && n->v[1].nsec == UTIME_IS_OMIT)
+		return 0;
+	long r = owner_check(t, g);
+	/* "touch" to now needs no more than the right to write. */
+	if (r < 0 && (!now || vnode_permission(t, v, 2, false) < 0))
+		return now ? -EACCES : r;
+	v->atime_ns = time_value(n->v[0].sec, n->v[0].nsec, v->atime_ns);
+	v->mtime_ns = time_value(n->v[1].sec, n->v[1].nsec, v->mtime_ns);
+	vnode_touch_meta(v);
+	host_times(g, v);
+	return 0;
+}
+
+static bool nsec_valid(s64 nsec)
+{
+	return (nsec >= 0 && nsec < NS_PER_SEC) || nsec == UTIME_IS_NOW || nsec == UTIME_IS_OMIT;
+}
+
+static void times_now(struct times *n)
+{
+	n->v[0].sec = n->v[1].sec = 0;
+	n->v[0].nsec = n->v[1].nsec = UTIME_IS_NOW;
+}
+
+static long times_path(struct task *t, s32 dirfd, u64 user, u32 at_flags, const struct times *n)
+{
+	struct target g;
+	long r;
+
+	if (!user && dirfd != AT_FDCWD)
+		r = target_fd(t, (u32)dirfd, true, &g);
+	else
+		r = target_path(t, dirfd, user, at_flags, &g);
+	if (r == LOOKUP_SPECIAL)
+		return 0;
+	return r < 0 ? r : change_times(t, &g, n);
+}
+
+long sys_utimensat(struct task *t, struct frame *f)
+{
+	struct times n;
+
+	times_now(&n);
+	if (f->arg[2] && user_get(n, f->arg[2]))
+		return -EFAULT;
+	if (!nsec_valid(n.v[0].nsec) || !nsec_valid(n.v[1].nsec))
+		return -EINVAL;
+	if (f->arg[2])
+		digest_bytes(t, &n, sizeof(n));
+	return times_path(t, (s32)f->arg[0], f->arg[1], (u32)f->arg[3], &n);
+}
+
+/* The older calls give microseconds, or seconds. */
+static long utimes_at(struct task *t, s32 dirfd, u64 path, u64 user)
+{
+	struct times n;
+
+	times_now(&n);
+	if (user && user_get(n, user))
+		return -EFAULT;
+	if (user) {
+		digest_bytes(t, &n, sizeof(n));
+		for (int i = 0; i < 2; i++) {
+			if (n.v[i].nsec < 0 || n.v[i].nsec >= 1000000)
+				return -EINVAL;
+			n.v[i].nsec *= 1000;
+		}
+	}
+	return times_path(t, dirfd, path, 0, &n);
+}
+
+long sys_utimes(struct task *t, struct frame *f)
+{
+	return utimes_at(t, AT_FDCWD, f->arg[0], f->arg[1]);
+}
+
+long sys_futimesat(struct task *t, struct frame *f)
+{
+	return utimes_at(t, (s32)f->arg[0], f->arg[1], f->arg[2]);
+}
+
+long sys_utime(struct task *t, struct frame *f)
+{
+	s64 seconds[2];
+	struct times n;
+
+	times_now(&n);
+	if (f->arg[1]) {
+		if (user_get(seconds, f->arg[1]))
+			return -EFAULT;
+		digest_bytes(t, seconds, sizeof(seconds));
+		for (int i = 0; i < 2; i++) {
+			n.v[i].sec = seconds[i];
+			n.v[i].nsec = 0;
+		}
+	}
+	return times_path(t, AT_FDCWD, f->arg[0], 0, &n);
+}

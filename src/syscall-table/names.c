@@ -1,0 +1,282 @@
+/*
+ * Making and removing names: mkdir, mknod, symlink, link, unlink, rmdir, and readlink.
+ *
+ * The host carries each out; the books follow: a made file gets a fresh vnode, a removed name is
+ * taken from its vnode, the directory's times move.  In a recording the directory's old listing and
+ * what is destroyed are captured first.
+ */
+#include "lookup.h"
+
+static u32 masked_mode(struct task *t, u32 mode)
+{
+	return mode & ~FILES->fs[proc_of(t)->fs].umask;
+}
+
+/* Takes the path in for a call that changes names: special names cannot be changed. */
+static long name_in(struct task *t, s32 dirfd, u64 user, struct path *p, u32 *ret_parent)
+{
+	long r = path_in(t, dirfd, user, 0, p);
+
+	if (r < 0)
+		return r;
+	return p->special ? -EACCES : entry_change_begin(t, p, ret_parent);
+}
+
+/* The host has made `p`: its vnode. */
+static void made(struct task *t, const struct path *p, u32 mode, u32 parent)
+{
+	struct stat st;
+
+	if (path_host_stat(p, AT_SYMLINK_NOFOLLOW, &st) == 0)
+		born_vnode(t, &st, mode, parent);
+}
+
+/* A failed creation: -EEXIST tells that something is there, which a recording must know. */
+static long make_failed(struct task *t, struct path *p, long error)
+{
+	struct stat st;
+	u32 vnode;
+
+	if (error == -EEXIST)
+		lookup(t, p, AT_SYMLINK_NOFOLLOW, &st, &vnode);
+	return error;
+}
+
+/* entry_change_begin found no right to write the directory: an existing name still is EEXIST. */
+static long begin_failed(struct task *t, struct path *p, long error)
+{
+	struct stat st;
+	u32 vnode;
+
+	if (error == -EACCES && lookup(t, p, AT_SYMLINK_NOFOLLOW, &st, &vnode) == 0)
+		return -EEXIST;
+	return error;
+}
+
+static long make_dir(struct task *t, s32 dirfd, u64 user, u32 mode)
+{
+	struct path p;
+	u32 parent;
+
+	long r = name_in(t, dirfd, user, &p, &parent);
+	if (r == -EACCES)
+		return begin_failed(t, &p, p.special ? -EEXIST : r);
+	if (r < 0)
+		return r;
+	mode = masked_mode(t, mode & 01777);
+	r = SYS3(NR_mkdirat, p.dirfd, p.name, HEAD->config.replay ? mode | 0700 : mode);
+	if (r < 0)
+		return make_failed(t, &p, r);
+	made(t, &p, mode, parent);
+	return 0;
+}
+
+long sys_mkdir(struct task *t, struct frame *f)
+{
+	return make_dir(t, AT_FDCWD, f->arg[0], (u32)f->arg[1]);
+}
+
+long sys_mkdirat(struct task *t, struct frame *f)
+{
+	return make_dir(t, (s32)f->arg[0], f->arg[1], (u32)f->arg[2]);
+}
+
+static long make_node(struct task *t, s32 dirfd, u64 user, u32 mode)
+{
+	struct path p;
+	u32 parent, type = mode & S_IFMT;
+
+	long r = name_in(t, dirfd, user, &p, &parent);
+	if (r < 0)
+		return r == -EACCES ? begin_failed(t, &p, r) : r;
+	if (type == S_IFCHR || type == S_IFBLK) {
+		HEAD->refused_count[NR_mknod]++;
+		return -EPERM;
+	}
+	if (type != 0 && type != S_IFREG && type != S_IFIFO && type != S_IFSOCK)
+		return -EINVAL;
+	mode = masked_mode(t, mode & 07777);
+	r = SYS4(NR_mknodat, p.dirfd, p.name, host_mode(mode) | type, 0);
+	if (r < 0)
+		return make_failed(t, &p, r);
+	made(t, &p, mode, parent);
+	return 0;
+}
+
+long sys_mknod(struct task *t, struct frame *f)
+{
+	return make_node(t, AT_FDCWD, f->arg[0], (u32)f->arg[1]);
+}
+
+long sys_mknodat(struct task *t, struct frame *f)
+{
+	return make_node(t, (s32)f->arg[0], f->arg[1], (u32)f->arg[2]);
+}
+
+static long make_symlink(struct task *t, u64 user_target, s32 dirfd, u64 user)
+{
+	char target[FILE_PATH_MAX];
+	struct path p;
+	u32 parent;
+
+	long n = user_string_in(target, user_target, sizeof(target));
+	if (n < 0)
+		return n;
+	if (!n)
+		return -ENOENT;
+	digest_bytes(t, target, (u64)n + 1);
+	long r = name_in(t, dirfd, user, &p, &parent);
+	if (r < 0)
+		return r == -EACCES ? begin_failed(t, &p, r) : r;
+	r = SYS3(NR_symlinkat, target, p.dirfd, p.name);
+	if (r < 0)
+		return make_failed(t, &p, r);
+	made(t, &p, 0777, parent);
+	return 0;
+}
+
+long sys_symlink(struct task *t, struct frame *f)
+{
+	return make_symlink(t, f->arg[0], AT_FDCWD, f->arg[1]);
+}
+
+long sys_symlinkat(struct task *t, struct frame *f)
+{
+	return make_symlink(t, f->arg[0], (s32)f->arg[1], f->arg[2]);
+}
+
+static long make_link(struct task *t, s32 from_fd, u64 from, s32 to_fd, u64 to, u32 flags)
+{
+	struct path a, b;
+	struct stat st;
+	u32 vnode, parent;
+
+	if (flags & ~(u32)(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH))
+		return -EINVAL;
+	long r = path_in(t, from_fd, from, flags & AT_EMPTY_PATH ? PATH_EMPTY_OK : 0, &a);
+	if (!r)
+		r = lookup(t, &a, flags & AT_SYMLINK_FOLLOW ? 0 : AT_SYMLINK_NOFOLLOW, &st, &vnode);
+	if (r)
+		return r < 0 ? r : -EXDEV;
+	r = name_in(t, to_fd, to, &b, &parent);
+	if (r < 0)
+		return r == -EACCES ? begin_failed(t, &b, r) : r;
+	struct vnode *v = vnode_at(vnode);
+	if ((v->mode & S_IFMT) == S_IFDIR)
+		return -EPERM;
+	if (!a.is_empty)
+		capture_before_change(&a, &st, vnode, true);
+	r = SYS5(NR_linkat, a.dirfd, a.name, b.dirfd, b.name, flags);
+	if (r < 0)
+		return make_failed(t, &b, r);
+	v->nlink++;
+	v->flags = (v->flags | VNODE_MOVED) & ~(u32)VNODE_GONE;
+	vnode_touch_meta(v);
+	vnode_touch(vnode_at(parent));
+	return 0;
+}
+
+long sys_link(struct task *t, struct frame *f)
+{
+	return make_link(t, AT_FDCWD, f->arg[0], AT_FDCWD, f->arg[1], 0);
+}
+
+long sys_linkat(struct task *t, struct frame *f)
+{
+	return make_link(t, (s32)f->arg[0], f->arg[1], (s32)f->arg[2], f->arg[3], (u32)f->arg[4]);
+}
+
+/* In a directory with the sticky bit only its owner or the file's may remove a name. */
+static long sticky_check(struct task *t, u32 parent, u32 vnode)
+{
+	const struct vnode *dir = vnode_at(parent), *v = vnode_at(vnode);
+	u32 uid = proc_of(t)->fsuid;
+
+	if (!(dir->mode & S_ISVTX) || !uid || uid == dir->uid || uid == v->uid)
+		return 0;
+	return -EPERM;
+}
+
+static long remove_name(struct task *t, s32 dirfd, u64 user, u32 flags)
+{
+	struct path p;
+	struct stat st;
+	u32 vnode, parent;
+
+	if (flags & ~(u32)AT_REMOVEDIR)
+		return -EINVAL;
+	long r = path_in(t, dirfd, user, 0, &p);
+	if (!r && p.special)
+		r = -EACCES;
+	if (!r)
+		r = lookup(t, &p, AT_SYMLINK_NOFOLLOW, &st, &vnode);
+	if (!r)
+		r = entry_change_begin(t, &p, &parent);
+	if (!r)
+		r = sticky_check(t, parent, vnode);
+	if (r < 0)
+		return r;
+	/* The bytes of a file that nobody read and that has no other name are gone unseen. */
+	bool seen = st.st_nlink > 1 || vnode_at(vnode)->opens;
+	capture_before_change(&p, &st, vnode, seen && (st.st_mode & S_IFMT) == S_IFREG);
+	r = SYS3(NR_unlinkat, p.dirfd, p.name, flags);
+	if (r < 0)
+		return r;
+	vnode_unlinked(vnode);
+	vnode_touch(vnode_at(parent));
+	return 0;
+}
+
+long sys_unlink(struct task *t, struct frame *f)
+{
+	return remove_name(t, AT_FDCWD, f->arg[0], 0);
+}
+
+long sys_rmdir(struct task *t, struct frame *f)
+{
+	return remove_name(t, AT_FDCWD, f->arg[0], AT_REMOVEDIR);
+}
+
+long sys_unlinkat(struct task *t, struct frame *f)
+{
+	return remove_name(t, (s32)f->arg[0], f->arg[1], (u32)f->arg[2]);
+}
+
+static long read_link(struct task *t, s32 dirfd, u64 user, u64 out, s64 size)
+{
+	struct path p;
+	struct stat st;
+	u32 vnode;
+	char target[FILE_PATH_MAX];
+
+	if (size <= 0)
+		return -EINVAL;
+	long r = path_in(t, dirfd, user, PATH_EMPTY_OK, &p);
+	if (r < 0)
+		return r;
+	if (p.is_empty && p.dirfd == AT_FDCWD)
+		return -ENOENT;
+	if (p.special) {
+		r = special_readlink(t, p.abs, target, sizeof(target));
+	} else {
+		r = lookup(t, &p, AT_SYMLINK_NOFOLLOW, &st, &vnode);
+		if (!r)
+			r = SYS4(NR_readlinkat, p.dirfd, p.name, target, sizeof(target));
+	}
+	if (r < 0)
+		return r;
+	if (r > size)
+		r = size;
+	digest_bytes(t, target, (u64)r);
+	return user_copy_out(out, target, (u64)r) ? -EFAULT : r;
+}
+
+long sys_readlink(struct task *t, struct frame *f)
+{
+	return read_link(t, AT_FDCWD, f->arg[0], f->arg[1], (s32)f->arg[2]);
+}
+
+long sys_readlinkat(struct task *t, struct frame *f)
+{
+	return read_link(t, (s32)f->arg[0], f->arg[1], f->arg[2], (s32)f->arg[3]);
+}

@@ -1,0 +1,171 @@
+/*
+ * rename, renameat, renameat2: the host renames, the books follow: what was replaced lost a name,
+ * both directories' times move, and paths of descriptors and working directories below a renamed
+ * directory are rewritten.
+ */
+#include <linux/fs.h>
+#include "lookup.h"
+
+struct renaming {
+	struct path from, to;
+	struct stat from_st, to_st;
+	u32 from_vnode, to_vnode; /* to_vnode 0: nothing there */
+	u32 from_dir, to_dir;
+	u32 flags;
+};
+
+/* Gives the string that lies at or below `old` the prefix `new` instead; true if it did. */
+static bool repath(char **path, const char *old, const char *new)
+{
+	u64 old_len = strlen(old), new_len = strlen(new);
+
+	if (!*path || strncmp(*path, old, old_len) ||
+	    ((*path)[old_len] && (*path)[old_len] != '/'))
+		return false;
+	u64 rest = strlen(*path + old_len);
+	char *fresh = heap_alloc(new_len + rest + 1);
+	memcpy(fresh, new, new_len);
+	memcpy(fresh + new_len, *path + old_len, rest + 1);
+	heap_free(*path);
+	*path = fresh;
+	return true;
+}
+
+static void repath_all(const struct renaming *r)
+{
+	char old[FILE_ABS_MAX], new[FILE_ABS_MAX];
+
+	path_normalise(r->from.base, r->from.name, old);
+	path_normalise(r->to.base, r->to.name, new);
+	for (u32 i = 1; i <= FILES->ofd_used; i++) {
+		struct ofd *o = ofd_at(i);
+		if (o->kind != OFD_FREE && repath(&o->path, old, new))
+			o->path_hash = hash_bytes(0, o->path, strlen(o->path));
+	}
+	for (u32 i = 1; i < FDTABLES_MAX; i++) {
+		struct fs_info *fs = &FILES->fs[i];
+		if (fs->refs && repath(&fs->cwd, old, new))
+			fs->cwd_hash = hash_bytes(0, fs->cwd, strlen(fs->cwd));
+		/* Slots are taken lowest first: an unused one with none behind it was never used. */
+		if (!fs->refs && !fs->cwd_hash)
+			break;
+	}
+}
+
+static long sticky_check(struct task *t, u32 dir, u32 vnode)
+{
+	const struct vnode *d = vnode_at(dir);
+	u32 uid = proc_of(t)->fsuid;
+
+	if (!vnode || !(d->mode & S_ISVTX) || !uid || uid == d->uid || uid == vnode_at(vnode)->uid)
+		return 0;
+	return -EPERM;
+}
+
+/* The target before the rename: -EEXIST with NOREPLACE. */
+static long look_at_target(struct task *t, struct renaming *r)
+{
+	long e = lookup(t, &r->to, AT_SYMLINK_NOFOLLOW, &r->to_st, &r->to_vnode);
+
+	if (e == -ENOENT && !(r->flags & RENAME_EXCHANGE)) {
+		r->to_vnode = 0;
+		return 0;
+	}
+	return e == 0 && r->flags & RENAME_NOREPLACE ? -EEXIST : e;
+}
+
+static void capture_moved(const struct path *p, const struct stat *st, u32 vnode)
+{
+	if ((st->st_mode & S_IFMT) == S_IFDIR)
+		capture_before_move(p, st, vnode);
+	else
+		capture_before_change(p, st, vnode, true);
+}
+
+/* What is replaced: its bytes matter only if somebody still has it, by name or description. */
+static void capture_target(const struct renaming *r)
+{
+	if (!r->to_vnode || r->to_vnode == r->from_vnode)
+		return;
+	if (r->flags & RENAME_EXCHANGE)
+		capture_moved(&r->to, &r->to_st, r->to_vnode);
+	else
+		capture_before_change(&r->to, &r->to_st, r->to_vnode,
+				      r->to_st.st_nlink > 1 || vnode_at(r->to_vnode)->opens);
+}
+
+static void rename_books(struct renaming *r)
+{
+	struct vnode *from = vnode_at(r->from_vnode);
+
+	if (r->to_vnode == r->from_vnode && !(r->flags & RENAME_EXCHANGE))
+		return; /* two names of one file: rename does nothing */
+	if (r->to_vnode && r->flags & RENAME_EXCHANGE) {
+		vnode_at(r->to_vnode)->flags |= VNODE_MOVED;
+		vnode_touch_meta(vnode_at(r->to_vnode));
+	} else if (r->to_vnode) {
+		vnode_unlinked(r->to_vnode);
+	}
+	from->flags |= VNODE_MOVED;
+	vnode_touch_meta(from);
+	vnode_touch(vnode_at(r->from_dir));
+	vnode_touch(vnode_at(r->to_dir));
+	/* Files keep paths in descriptions as well: /proc/self/fd shows them. */
+	if (from->opens || (from->mode & S_IFMT) == S_IFDIR)
+		repath_all(r);
+}
+
+static long rename_run(struct task *t, struct renaming *r)
+{
+	if (r->from.special || r->to.special)
+		return -EACCES;
+	long e = lookup(t, &r->from, AT_SYMLINK_NOFOLLOW, &r->from_st, &r->from_vnode);
+	if (!e)
+		e = entry_change_begin(t, &r->from, &r->from_dir);
+	if (!e)
+		e = entry_change_begin(t, &r->to, &r->to_dir);
+	if (!e)
+		e = look_at_target(t, r);
+	if (!e)
+		e = sticky_check(t, r->from_dir, r->from_vnode);
+	if (!e)
+		e = sticky_check(t, r->to_dir, r->to_vnode);
+	if (e < 0)
+		return e;
+	capture_moved(&r->from, &r->from_st, r->from_vnode);
+	capture_target(r);
+	e = SYS5(NR_renameat2, r->from.dirfd, r->from.name, r->to.dirfd, r->to.name, r->flags);
+	if (!e)
+		rename_books(r);
+	return e;
+}
+
+static long rename_user(struct task *t, s32 from_fd, u64 from, s32 to_fd, u64 to, u32 flags)
+{
+	struct renaming r; /* big: set as it is used */
+
+	if (flags & ~(u32)(RENAME_NOREPLACE | RENAME_EXCHANGE) ||
+	    flags == (RENAME_NOREPLACE | RENAME_EXCHANGE))
+		return -EINVAL;
+	r.flags = flags;
+	long e = path_in(t, from_fd, from, 0, &r.from);
+	if (!e)
+		e = path_in(t, to_fd, to, 0, &r.to);
+	return e < 0 ? e : rename_run(t, &r);
+}
+
+long sys_rename(struct task *t, struct frame *f)
+{
+	return rename_user(t, AT_FDCWD, f->arg[0], AT_FDCWD, f->arg[1], 0);
+}
+
+long sys_renameat(struct task *t, struct frame *f)
+{
+	return rename_user(t, (s32)f->arg[0], f->arg[1], (s32)f->arg[2], f->arg[3], 0);
+}
+
+long sys_renameat2(struct task *t, struct frame *f)
+{
+	return rename_user(t, (s32)f->arg[0], f->arg[1], (s32)f->arg[2], f->arg[3],
+			   (u32)f->arg[4]);
+}

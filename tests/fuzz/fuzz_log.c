@@ -1,0 +1,62 @@
+/*
+ * Fuzzes the reader of logs: opening, and everything that can be asked of what was opened.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "log/evlog_reader.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static int ignore_image(void *arg, const struct image_entry *entry)
+{
+	(void)arg;
+	(void)entry;
+	return 0;
+}
+
+static int ignore_events(void *arg, uint64_t epoch, const uint8_t *records, size_t size)
+{
+	(void)arg;
+	(void)epoch;
+	(void)records;
+	(void)size;
+	return 0;
+}
+
+static void read_all(struct evlog_reader *reader)
+{
+	struct evlog_raw_section section;
+	struct evlog_epoch epoch;
+
+	evlog_reader_image_each(reader, ignore_image, NULL);
+	evlog_reader_events_each(reader, ignore_events, NULL);
+	for (size_t i = 0; i < evlog_reader_section_count(reader); i++)
+		evlog_reader_section_read(reader, i, &section);
+	for (uint64_t i = 0; i < evlog_reader_epoch_count(reader); i++) {
+		uint32_t *values;
+		size_t count;
+
+		if (evlog_reader_epoch_read(reader, i, &epoch) == 0)
+			evlog_reader_epoch_finish(&epoch);
+		if (evlog_reader_chain_read(reader, i, &values, &count) == 0)
+			free(values);
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct evlog_reader *reader;
+	struct evlog_damage damage;
+	int fd = memfd_create("log", MFD_CLOEXEC);
+
+	if (fd < 0 || write(fd, data, size) != (ssize_t)size)
+		abort();
+	if (evlog_reader_open_fd(fd, &damage, &reader) == 0) {
+		read_all(reader);
+		evlog_reader_destroy(reader);
+	}
+	return 0;
+}
