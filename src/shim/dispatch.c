@@ -32,35 +32,6 @@ static long refuse(const struct syscall_row *row, u64 nr)
 	return row != NULL && row->error != 0 ? -(long)row->error : -ENOSYS;
 }
 
-static u64 fold_args(const struct frame *f, unsigned nargs)
-{
-	const u64 *a = f->arg;
-	u64 word = 0;
-
-	switch (nargs) {
-	case 6:
-		word += a[5] * 0xff51afd7ed558ccdull;
-		__attribute__((fallthrough));
-	case 5:
-		word ^= a[4] * 0xc4ceb9fe1a85ec53ull;
-		__attribute__((fallthrough));
-	case 4:
-		word += a[3] * 0x9fb21c651e98df25ull;
-		__attribute__((fallthrough));
-	case 3:
-		word ^= a[2] * DIGEST_P5;
-		__attribute__((fallthrough));
-	case 2:
-		word += a[1] * DIGEST_P4;
-		__attribute__((fallthrough));
-	case 1:
-		word ^= a[0] * DIGEST_P3;
-		__attribute__((fallthrough));
-	default:
-		return word;
-	}
-}
-
 static void take_signals(struct task *t, struct frame *f, long result)
 {
 	signal_deliver(t, f, result);
@@ -70,9 +41,8 @@ static void take_signals(struct task *t, struct frame *f, long result)
 
 static void event_finish(struct task *t, struct frame *f, s64 nr, long result, u64 word)
 {
-	word = digest_merge(word, (u64)result) ^ (u64)nr * DIGEST_P1;
 	bool slice_over;
-	bool rare = event_fold(t, word, &slice_over);
+	bool rare = event_fold(t, event_word(word, nr, result), &slice_over);
 
 	if (__builtin_expect(HEAD->config.trace_events, 0))
 		event_trace(t, f, nr, result);
@@ -102,7 +72,7 @@ void shim_dispatch(struct frame *f)
 		result = refuse(row, nr);
 	if (row == NULL || !(row->flags & SYSCALL_FRAME))
 		f->rax = (u64)result;
-	event_finish(t, f, (s64)nr, result, fold_args(f, row != NULL ? row->nargs : 0));
+	event_finish(t, f, (s64)nr, result, event_args_word(f->arg, row != NULL ? row->nargs : 0));
 }
 
 void shim_dispatch_insn(struct frame *f);

@@ -17,14 +17,55 @@ static inline void event_begin(struct task *t, struct frame *f)
  * Counts the event and folds it: word is the hash of number, arguments and result.  True if there
  * is rare work (event_slow): a chain value, an epoch, a timer, the end of the slice, tracing.
  */
+static inline void event_fold_in(struct region_head *h, struct task *t, u64 out, u64 word)
+{
+	h->digest = digest_merge(h->digest, word ^ digest_rotl(out, 17) ^ (u64)t->tid << 40);
+	t->events++;
+	h->events++;
+}
+
 static inline bool event_fold(struct task *t, u64 word, bool *ret_slice_over)
 {
 	struct region_head *h = HEAD;
 
-	h->digest = digest_merge(h->digest, word ^ digest_rotl(t->digest_out, 17) ^ (u64)t->tid << 40);
-	t->events++;
+	event_fold_in(h, t, t->digest_out, word);
 	*ret_slice_over = sched_event(SCHED, t->index);
-	return (++h->events >= h->next_check) | *ret_slice_over;
+	return (h->events >= h->next_check) | *ret_slice_over;
+}
+
+/* Hash of a call's first nargs arguments. */
+static inline u64 event_args_word(const u64 *a, unsigned nargs)
+{
+	u64 word = 0;
+
+	switch (nargs) {
+	case 6:
+		word += a[5] * 0xff51afd7ed558ccdull;
+		__attribute__((fallthrough));
+	case 5:
+		word ^= a[4] * 0xc4ceb9fe1a85ec53ull;
+		__attribute__((fallthrough));
+	case 4:
+		word += a[3] * 0x9fb21c651e98df25ull;
+		__attribute__((fallthrough));
+	case 3:
+		word ^= a[2] * DIGEST_P5;
+		__attribute__((fallthrough));
+	case 2:
+		word += a[1] * DIGEST_P4;
+		__attribute__((fallthrough));
+	case 1:
+		word ^= a[0] * DIGEST_P3;
+		__attribute__((fallthrough));
+	default:
+		return word;
+	}
+}
+
+/* What event_fold takes: arguments, result and number together. */
+static inline u64 event_word(u64 args_word, s64 nr, long result)
+{
+	return digest_merge(args_word, (u64)result) ^ (u64)nr * DIGEST_P1;
 }
 
 /* The rare work.  May pass the turn on and wait for it. */

@@ -11,7 +11,7 @@ struct generator {
 	u8 block[64];
 };
 
-#define GENERATOR REGION_AT(struct generator, REGION_HEAD_OFF + 0x80000)
+#define GENERATOR REGION_AT(struct generator, REGION_GENERATOR_OFF)
 
 static u32 rotl32(u32 x, int r)
 {

@@ -120,9 +120,9 @@ enum capture_kind {
 	CAPTURE_LISTING,     /* a directory and the names in it */
 	CAPTURE_ABSENT,	     /* `path` does not exist; its parent does */
 	CAPTURE_LINK,	     /* a symbolic link looked at itself: with its target */
-	CAPTURE_WALK,	     /* looking it up failed otherwise (ENOTDIR, EACCES): what leads there */
-	CAPTURE_DENIED,	     /* exists, but opening it gave `error` */
-	CAPTURE_TREE,	     /* the directory is about to be renamed: everything in it */
+	CAPTURE_WALK,	/* looking it up failed otherwise (ENOTDIR, EACCES): what leads there */
+	CAPTURE_DENIED, /* exists, but opening it gave `error` */
+	CAPTURE_TREE,	/* the directory is about to be renamed: everything in it */
 };
 
 /* Bytes of a capture record.  Identity and times are the host's; 0 where not known. */

@@ -45,6 +45,7 @@ long upcall(long op, u64 a, u64 b, u64 c);
 long user_copy_in(void *to, u64 from, u64 len);
 long user_copy_out(u64 to, const void *from, u64 len);
 long user_zero(u64 to, u64 len);
+long user_put_pair(u64 to, u64 a, u64 b); /* two words */
 /* Copies a string of at most size-1 bytes; its length, -ENAMETOOLONG if longer, or -EFAULT. */
 long user_string_in(char *to, u64 from, u64 size);
 #define user_get(var, addr) user_copy_in(&(var), (addr), sizeof(var))
@@ -85,7 +86,7 @@ void random_fill(void *to, u64 len);
 /*
  * turn.c: parks the current task until woken or until deadline_ns (virtual; SCHED_NEVER for none),
  * after wait nodes were added with sched_wait_add.  Passes the turn on, takes epochs, lets time
- * jump.  Returns the reason: SCHED_* of sched.h, or -EINTR when a signal that must be handled is
+ * jump.  Returns the reason: SCHED_* of scheduler.h, or -EINTR when a signal that must be handled is
  * pending (also when it already was: then the task does not park at all).  A task whose process
  * is exiting does not return.
  */
@@ -105,10 +106,12 @@ void shim_bug(const char *what, u64 detail) __attribute__((noreturn));
 			shim_bug(#cond, __LINE__); \
 	} while (0)
 
+#define BOOT_NS 1000000000000ull /* the container was booted so long before its start */
+
 /* Virtual time of the container's boot: what CLOCK_MONOTONIC counts from. */
 static inline u64 clock_monotonic_base(void)
 {
-	return HEAD->config.start_time_ns - 1000000000000ull;
+	return HEAD->config.start_time_ns - BOOT_NS;
 }
 
 static inline u64 now_ns(void)

@@ -29,8 +29,13 @@
 #define APP_ADDR_MAX  0x7ffffffff000
 
 /* Where the parts of the region lie.  Each part's struct is declared in its own header. */
-#define REGION_HEAD_OFF   0x000000000
-#define REGION_SCHED_OFF  0x000100000
+/*
+ * The hot words of head, scheduler and task slots lie at different offsets within their pages:
+ * processors guess by the low 12 bits of an address which store a load must wait for.
+ */
+#define REGION_HEAD_OFF   0x000000400
+#define REGION_GENERATOR_OFF 0x000080000
+#define REGION_SCHED_OFF  0x000100240
 #define REGION_CHAIN_OFF  0x002000000 /* uint32_t chain values of the current epoch */
 #define REGION_EXPECT_OFF 0x002800000 /* uint32_t expected ones (replay) */
 #define REGION_INBOX_OFF  0x002c00000 /* inputs of the epoch being delivered */

@@ -64,7 +64,7 @@ static void stop_park(struct task *t)
 	s->flags |= SIGNAL_STOPPED;
 	signal_leave_stop(t);
 	signal_recalc(t);
-	while (s->flags & SIGNAL_STOPPED) {
+	while (s->flags & SIGNAL_STOPPED && !proc_of(t)->exiting) {
 		sched_wait_add(SCHED, t->index, (struct sched_key){KEY_STOP, t->proc}, ~0u, 0);
 		turn_park(t, SCHED_NEVER);
 	}

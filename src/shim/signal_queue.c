@@ -54,7 +54,7 @@ static long queue_add(struct signal_queue *q, int sig, const struct k_siginfo *i
 	return 0;
 }
 
-/* Takes `*link` out of the list; `before` is its predecessor or NULL. */
+/* Takes `n` out of the list; `before` is its predecessor or NULL. */
 static void queue_unlink(struct signal_queue *q, struct signal_node *before, struct signal_node *n)
 {
 	if (before == NULL)
@@ -135,12 +135,15 @@ static u64 blocked_by(struct task *t)
 	return s->mask & ~s->waiting;
 }
 
-/* The main thread if it does not block the signal, else the one with the lowest tid. */
+/*
+ * The main thread if it does not block the signal, else the one with the lowest tid.  By ids: in
+ * which slot a task lies depends on the host.
+ */
 static bool comes_before(const struct proc *p, const struct task *a, const struct task *b)
 {
-	if (b == NULL || a->index == p->leader)
+	if (b == NULL || a->tid == p->pid)
 		return true;
-	return b->index != p->leader && a->tid < b->tid;
+	return b->tid != p->pid && a->tid < b->tid;
 }
 
 static struct task *taker_of(u32 proc, u64 bit)
@@ -247,11 +250,8 @@ static long send(u32 proc, struct task *target, bool to_task, int sig, const str
 
 long signal_send_proc(u32 proc, int sig, const struct k_siginfo *info)
 {
-	const struct proc *p = proc_at(proc);
-	u32 looked_at = p->leader != NONE && task_at(p->leader)->proc == proc &&
-					task_at(p->leader)->state == TASK_LIVE
-				? p->leader
-				: p->threads;
+	/* The oldest thread: the main one while it lives. */
+	u32 looked_at = proc_at(proc)->threads;
 
 	if (looked_at == NONE)
 		return 0;

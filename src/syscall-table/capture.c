@@ -3,15 +3,16 @@
  * depends on, in the order of their first use.  See capture.h and rings.h.
  *
  * Owns the set of announced paths (a hash set of 64-bit keys in the heap: a collision would leave
- * a file out of the image, at odds of n^2 / 2^61).  The low bits of an entry say what was announced.
+ * a file out of the image, at odds of n^2 / 2^61).  The low bits of an entry say what was
+ * announced.
  */
 #include "capture.h"
 
-#define SET_MIN	    8192u
-#define DONE_BASIC  1u /* metadata, absence, link, failed lookup */
-#define DONE_BYTES  2u
-#define DONE_NAMES  4u
-#define DONE_MASK   7ull
+#define SET_MIN	   8192u
+#define DONE_BASIC 1u /* metadata, absence, link, failed lookup */
+#define DONE_BYTES 2u
+#define DONE_NAMES 4u
+#define DONE_MASK  7ull
 
 #define SET (&FILES->captured)
 
@@ -134,7 +135,8 @@ static void announce_absent(const struct path *p)
 		cut = end - 1;
 		abs[cut] = '\0';
 	}
-	/* abs[0..cut) is the first missing component's path; st is its parent unless that is "/". */
+	/* abs[0..cut) is the first missing component's path; st is its parent unless that is "/".
+	 */
 	u32 end = cut;
 	while (end > 1 && abs[end - 1] != '/')
 		end--;

@@ -10,8 +10,8 @@
 #include "../shim/rings.h"
 #include "path.h"
 
-/* The path was looked up and is the file `st` (NULL: see enum capture_kind) of that vnode (0: none):
- * announced once per path and kind of use, unless it is not of the image. */
+/* The path was looked up and is the file `st` (NULL: see enum capture_kind) of that vnode (0:
+ * none): announced once per path and kind of use, unless it is not of the image. */
 void capture_path(const struct path *p, u32 kind, const struct stat *st, u32 vnode);
 
 /* The path could not be looked up. */

@@ -143,7 +143,8 @@ static long read_names(u32 fd, struct dir_list *l)
 	return n;
 }
 
-/* ".." may be outside of a replay's image: a first sight here would spend a number on one side only. */
+/* ".." may be outside of a replay's image: a first sight here would spend a number on one side
+ * only. */
 static u64 ino_of_dots(const char *name, const struct stat *st, u64 own_ino)
 {
 	u32 known = rank(name) ? vnode_find(st->st_dev, st->st_ino) : 0;

@@ -4,6 +4,7 @@
  */
 #include <asm/ioctls.h>
 #include <asm/stat.h>
+#include <linux/fiemap.h>
 #include <linux/fs.h>
 #include "file_kinds.h"
 #include "lock.h"

@@ -15,14 +15,22 @@
 static const struct file_ops no_ops;
 
 static const struct file_ops *const ops_of_kind[OFD_KIND_COUNT] = {
-	[OFD_HOST_FILE] = &host_file_ops,   [OFD_HOST_DIR] = &host_dir_ops,
-	[OFD_PATH] = &path_ops,		    [OFD_SYNTH_FILE] = &synth_file_ops,
-	[OFD_SYNTH_DIR] = &synth_dir_ops,   [OFD_NULL] = &null_ops,
-	[OFD_ZERO] = &zero_ops,		    [OFD_FULL] = &full_ops,
-	[OFD_RANDOM] = &random_ops,	    [OFD_STREAM_OUT] = &stream_out_ops,
-	[OFD_CHANNEL_IN] = &channel_in_ops, [OFD_PIPE_READ] = &pipe_read_ops,
-	[OFD_PIPE_WRITE] = &pipe_write_ops, [OFD_FIFO] = &fifo_ops,
-	[OFD_EVENTFD] = &eventfd_ops,	    [OFD_EPOLL] = &epoll_ops,
+	[OFD_HOST_FILE] = &host_file_ops,
+	[OFD_HOST_DIR] = &host_dir_ops,
+	[OFD_PATH] = &path_ops,
+	[OFD_SYNTH_FILE] = &synth_file_ops,
+	[OFD_SYNTH_DIR] = &synth_dir_ops,
+	[OFD_NULL] = &null_ops,
+	[OFD_ZERO] = &zero_ops,
+	[OFD_FULL] = &full_ops,
+	[OFD_RANDOM] = &random_ops,
+	[OFD_STREAM_OUT] = &stream_out_ops,
+	[OFD_CHANNEL_IN] = &channel_in_ops,
+	[OFD_PIPE_READ] = &pipe_read_ops,
+	[OFD_PIPE_WRITE] = &pipe_write_ops,
+	[OFD_FIFO] = &fifo_ops,
+	[OFD_EVENTFD] = &eventfd_ops,
+	[OFD_EPOLL] = &epoll_ops,
 };
 
 const struct file_ops *file_ops_of(u32 kind)
@@ -159,12 +167,11 @@ static void fd_forget(struct task *t, u32 fd)
 	struct ofd *o = ofd_at(*slot & FD_OFD);
 
 	*slot = 0;
-	while (FILES->heads[files].top > 0 &&
-	       !FILES->tables[files].fd[FILES->heads[files].top - 1])
+	while (FILES->heads[files].top > 0 && !FILES->tables[files].fd[FILES->heads[files].top - 1])
 		FILES->heads[files].top--;
 	/* POSIX: closing any descriptor of a file drops all record locks the process has on it. */
 	if (o->vnode && vnode_at(o->vnode)->locks)
-		locks_drop_process(t->proc, o->vnode);
+		locks_drop_files(files, o->vnode);
 	ofd_put(o);
 }
 
@@ -280,7 +287,6 @@ void files_release(struct task *t)
 {
 	u32 files = proc_of(t)->files;
 
-	locks_drop_process(t->proc, NONE);
 	if (FILES->heads[files].refs == 1) {
 		for (u32 fd = 0; fd < FILES->heads[files].top; fd++) {
 			if (FILES->tables[files].fd[fd])

@@ -128,7 +128,8 @@ static long disk_call(struct task *t, u32 fd, long not_a_file)
 
 	if (!o)
 		return -EBADF;
-	bool file = o->kind == OFD_HOST_FILE || o->kind == OFD_HOST_DIR || o->kind == OFD_SYNTH_FILE;
+	bool file =
+		o->kind == OFD_HOST_FILE || o->kind == OFD_HOST_DIR || o->kind == OFD_SYNTH_FILE;
 	return file ? 0 : not_a_file;
 }
 

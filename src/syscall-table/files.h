@@ -64,10 +64,10 @@ struct ofd {
 	u64 private[2]; /* of the kind's own */
 };
 
-#define OFDS_MAX      65536u
-#define FDTABLES_MAX  (PROCS_MAX + 1) /* index 0 is never used */
+#define OFDS_MAX       65536u
+#define FDTABLES_MAX   (PROCS_MAX + 1) /* index 0 is never used */
 #define FD_CLOEXEC_BIT 0x80000000u
-#define FD_OFD	      0x7fffffffu
+#define FD_OFD	       0x7fffffffu
 
 /* Per number: the ofd's index (0: closed) and FD_CLOEXEC_BIT. */
 struct fdtable {
@@ -312,6 +312,6 @@ bool channel_waited(void);
 
 /* ---- locks (lock.c) ---- */
 void locks_drop_ofd(struct ofd *o);
-void locks_drop_process(u32 proc, u32 vnode);
+void locks_drop_files(u32 files, u32 vnode);
 
 #endif

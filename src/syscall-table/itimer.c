@@ -162,7 +162,10 @@ static void timer_set(struct task *t, u32 which, struct signal_itimer new, u64 v
 {
 	struct signal_proc *state = signal_proc_of(t);
 
-	new.deadline_ns = value_ns == 0 ? 0 : timer_clock(t->proc, which) + value_ns;
+	if (value_ns == 0)
+		new.interval_ns = 0;
+	else
+		new.deadline_ns = timer_clock(t->proc, which) + value_ns;
 	state->timers[which] = new;
 	plan_check(t->proc, which);
 	list_add(t->proc);

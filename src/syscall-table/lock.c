@@ -10,18 +10,19 @@
 #include "../shim/signal.h"
 #include "lock.h"
 
-#define LOCK_END   INT64_MAX
-#define OP_SHARED  1u
-#define OP_EXCL	   2u
-#define OP_NOWAIT  4u
-#define OP_UNLOCK  8u
+#define LOCK_END  INT64_MAX
+#define OP_SHARED 1u
+#define OP_EXCL	  2u
+#define OP_NOWAIT 4u
+#define OP_UNLOCK 8u
 
 enum lock_kind { LOCK_POSIX, LOCK_OFD, LOCK_FLOCK };
 
 struct file_lock {
 	struct file_lock *next;
-	s64 start, end; /* end inclusive */
-	u32 kind, owner; /* process index, or ofd index */
+	s64 start, end;	 /* end inclusive */
+	u32 kind, owner; /* descriptor table (as in Linux), or ofd: index */
+	u32 pid;
 	bool exclusive;
 };
 
@@ -55,7 +56,8 @@ static void lock_add(struct vnode *v, const struct file_lock *like, s64 start, s
 
 static void wake_waiters(u32 vnode)
 {
-	sched_key_wake(SCHED, (struct sched_key){KEY_LOCK, vnode}, ~0u, ~0u, sched_turn_holder(SCHED));
+	sched_key_wake(SCHED, (struct sched_key){KEY_LOCK, vnode}, ~0u, ~0u,
+		       sched_turn_holder(SCHED));
 }
 
 /* Takes the range out of what the owner holds. */
@@ -69,15 +71,12 @@ static void carve(struct vnode *v, u32 kind, u32 owner, s64 start, s64 end)
 		struct file_lock old = *l;
 		*link = l->next;
 		heap_free(l);
-		/* The remains go to the head of the list, before what is still to be looked at. */
+		/* The remains go to the head of the list; they do not overlap, so to meet them
+		 * again is harmless. */
 		if (old.start < start)
 			lock_add(v, &old, old.start, start - 1);
 		if (old.end > end)
 			lock_add(v, &old, end + 1, old.end);
-		if (link == &v->locks)
-			while (*link && same_owner(*link, kind, owner) &&
-			       ((*link)->end < start || (*link)->start > end))
-				link = &(*link)->next;
 	}
 }
 
@@ -92,13 +91,13 @@ void locks_drop_ofd(struct ofd *o)
 	wake_waiters(o->vnode);
 }
 
-void locks_drop_process(u32 proc, u32 vnode)
+void locks_drop_files(u32 files, u32 vnode)
 {
 	struct vnode *v = vnode_at(vnode);
 
 	if (!v->locks)
 		return;
-	carve(v, LOCK_POSIX, proc, 0, LOCK_END);
+	carve(v, LOCK_POSIX, files, 0, LOCK_END);
 	wake_waiters(vnode);
 }
 
@@ -189,7 +188,7 @@ static long lock_query(struct task *t, const struct ofd *o, const struct file_lo
 		fl->l_whence = 0;
 		fl->l_start = l->start;
 		fl->l_len = l->end == LOCK_END ? 0 : l->end - l->start + 1;
-		fl->l_pid = l->kind == LOCK_POSIX ? (int)proc_at(l->owner)->pid : -1;
+		fl->l_pid = l->kind == LOCK_POSIX ? (int)l->pid : -1;
 	}
 	digest_bytes(t, fl, sizeof(*fl));
 	return user_copy_out(user, fl, sizeof(*fl)) ? -EFAULT : 0;
@@ -200,7 +199,8 @@ long lock_fcntl(struct task *t, struct ofd *o, u32 fd, u32 request, u64 user)
 	bool ofd = request >= F_OFD_GETLK && request <= F_OFD_SETLKW;
 	bool query = request == F_GETLK || request == F_OFD_GETLK;
 	struct file_lock want = {.kind = ofd ? LOCK_OFD : LOCK_POSIX,
-				 .owner = ofd ? ofd_index(o) : t->proc};
+				 .owner = ofd ? ofd_index(o) : proc_of(t)->files,
+				 .pid = proc_of(t)->pid};
 	struct flock fl;
 
 	if (user_get(fl, user))
@@ -219,7 +219,8 @@ long lock_fcntl(struct task *t, struct ofd *o, u32 fd, u32 request, u64 user)
 	if (query)
 		return lock_query(t, o, &want, &fl, user);
 	u32 mode = o->flags & O_ACCMODE;
-	if ((fl.l_type == F_RDLCK && mode == O_WRONLY) || (fl.l_type == F_WRLCK && mode == O_RDONLY))
+	if ((fl.l_type == F_RDLCK && mode == O_WRONLY) ||
+	    (fl.l_type == F_WRLCK && mode == O_RDONLY))
 		return -EBADF;
 	return lock_apply(t, fd, &want, fl.l_type == F_UNLCK,
 			  request == F_SETLKW || request == F_OFD_SETLKW);

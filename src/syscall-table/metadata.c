@@ -137,7 +137,8 @@ static long change_owner(struct task *t, const struct target *g, u32 uid, u32 gi
 {
 	struct vnode *v = vnode_at(g->vnode);
 	const struct proc *p = proc_of(t);
-	bool own = p->fsuid == v->uid && (uid == NONE || uid == v->uid) && may_give_group(p, v, gid);
+	bool own =
+		p->fsuid == v->uid && (uid == NONE || uid == v->uid) && may_give_group(p, v, gid);
 
 	if (p->fsuid && !own)
 		return -EPERM;

@@ -9,12 +9,12 @@
 #include <linux/openat2.h>
 #include "lookup.h"
 
-#define HOST_OPEN_FLAGS                                                                           \
+#define HOST_OPEN_FLAGS \
 	(O_ACCMODE | O_APPEND | O_DIRECTORY | O_NOFOLLOW | O_PATH | O_CLOEXEC | O_LARGEFILE)
 #define FLAG_TMPFILE (__O_TMPFILE)
 /* What F_GETFL shows of the flags of open. */
-#define SHOWN_FLAGS                                                                               \
-	(O_ACCMODE | O_APPEND | O_NONBLOCK | O_DSYNC | __O_SYNC | O_DIRECT | O_DIRECTORY |         \
+#define SHOWN_FLAGS                                                                        \
+	(O_ACCMODE | O_APPEND | O_NONBLOCK | O_DSYNC | __O_SYNC | O_DIRECT | O_DIRECTORY | \
 	 O_NOFOLLOW | O_NOATIME | O_PATH)
 
 struct opening {
@@ -132,7 +132,8 @@ static long truncate_opened(struct task *t, struct opening *o, long fd, u32 vnod
 	if (st->st_size) {
 		long writable = fd;
 		if ((o->flags & O_ACCMODE) == O_RDONLY)
-			writable = SYS4(NR_openat, o->p->dirfd, o->p->name, O_WRONLY | O_CLOEXEC, 0);
+			writable =
+				SYS4(NR_openat, o->p->dirfd, o->p->name, O_WRONLY | O_CLOEXEC, 0);
 		long r = writable < 0 ? writable : SYS2(NR_ftruncate, writable, 0);
 		if (writable >= 0 && writable != fd)
 			SYS1(NR_close, writable);
@@ -307,12 +308,14 @@ long sys_openat2(struct task *t, struct frame *f)
 	if (user_get(how, f->arg[2]))
 		return -EFAULT;
 	digest_bytes(t, &how, sizeof(how));
-	/* Restricted resolution is the kernel's own walk, which our special names are no part of. */
+	/* Restricted resolution is the kernel's own walk, which our special names are no part of.
+	 */
 	if (how.resolve) {
 		HEAD->refused_count[NR_openat2]++;
 		return -ENOSYS;
 	}
-	if (how.flags >> 32 || how.mode & ~07777ull || (how.mode && !(how.flags & (O_CREAT | FLAG_TMPFILE))))
+	if (how.flags >> 32 || how.mode & ~07777ull ||
+	    (how.mode && !(how.flags & (O_CREAT | FLAG_TMPFILE))))
 		return -EINVAL;
 	return open_user(t, (s32)f->arg[0], f->arg[1], (u32)how.flags, (u32)how.mode);
 }
@@ -341,6 +344,7 @@ long sys_memfd_create(struct task *t, struct frame *f)
 	}
 	str_format(abs, sizeof(abs), &len, "/memfd:%s (deleted)", name);
 	ofd_set_path(ofd_at((u32)o), abs);
-	ofd_set_vnode(ofd_at((u32)o), vnode_born(&st, st.st_mode, proc_of(t)->fsuid, proc_of(t)->fsgid));
+	ofd_set_vnode(ofd_at((u32)o),
+		      vnode_born(&st, st.st_mode, proc_of(t)->fsuid, proc_of(t)->fsgid));
 	return fd_install_host(t, fd, (u32)o, flags & MFD_CLOEXEC ? O_CLOEXEC : 0);
 }

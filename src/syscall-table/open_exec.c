@@ -17,8 +17,8 @@ static long exec_admit(struct task *t, const struct path *p, const struct stat *
 	const struct vnode *v = vnode_at(vnode);
 
 	if (!p->is_empty)
-		capture_path(p, (v->mode & S_IFMT) == S_IFREG ? CAPTURE_CONTENT : CAPTURE_METADATA, st,
-			     vnode);
+		capture_path(p, (v->mode & S_IFMT) == S_IFREG ? CAPTURE_CONTENT : CAPTURE_METADATA,
+			     st, vnode);
 	if ((v->mode & S_IFMT) != S_IFREG)
 		return -EACCES;
 	return vnode_permission(t, v, 1, false);

@@ -10,11 +10,12 @@
 #define PATH_EMPTY_OK 1 /* AT_EMPTY_PATH was given */
 
 struct path {
-	s32 dirfd;     /* for the kernel: AT_FDCWD or the app's number */
-	u32 len;       /* of name */
-	bool special;  /* below /proc, /sys, /dev: `abs` is lexically normal, the kernel is not asked */
-	bool is_empty; /* AT_EMPTY_PATH and "": dirfd itself is meant */
-	u32 base_vnode;	  /* of the directory a relative name starts from; 0: absolute name */
+	s32 dirfd;    /* for the kernel: AT_FDCWD or the app's number */
+	u32 len;      /* of name */
+	bool special; /* below /proc, /sys, /dev: `abs` is lexically normal, the kernel is not asked
+		       */
+	bool is_empty;	/* AT_EMPTY_PATH and "": dirfd itself is meant */
+	u32 base_vnode; /* of the directory a relative name starts from; 0: absolute name */
 	u64 base_hash;
 	const char *base; /* its absolute path, or "" */
 	char name[FILE_PATH_MAX];
@@ -47,8 +48,8 @@ bool path_is_special(const char *abs);
  */
 long path_parent(const struct path *p, u32 *ret_vnode);
 
-/* After a lookup failed with -ENOENT: if the path is a symbolic link to a special name, makes p that
- * name.  True if so. */
+/* After a lookup failed with -ENOENT: if the path is a symbolic link to a special name, makes p
+ * that name.  True if so. */
 bool path_follow_special(struct path *p);
 
 /* After a lookup failed: -EACCES if, by the container's permissions, a directory on the way may not

@@ -245,11 +245,8 @@ static long io_single(struct task *t, struct frame *f, s64 offset, bool write)
 {
 	u64 len = f->arg[2] < FILE_IO_MAX ? f->arg[2] : FILE_IO_MAX;
 	struct user_iov iov = {f->arg[1], len};
-	struct file_io io = {.iov = &iov,
-			     .count = 1,
-			     .fd = (u32)f->arg[0],
-			     .total = len,
-			     .offset = offset};
+	struct file_io io = {
+		.iov = &iov, .count = 1, .fd = (u32)f->arg[0], .total = len, .offset = offset};
 
 	return io_run(t, &io, write);
 }

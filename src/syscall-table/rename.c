@@ -19,8 +19,7 @@ static bool repath(char **path, const char *old, const char *new)
 {
 	u64 old_len = strlen(old), new_len = strlen(new);
 
-	if (!*path || strncmp(*path, old, old_len) ||
-	    ((*path)[old_len] && (*path)[old_len] != '/'))
+	if (!*path || strncmp(*path, old, old_len) || ((*path)[old_len] && (*path)[old_len] != '/'))
 		return false;
 	u64 rest = strlen(*path + old_len);
 	char *fresh = heap_alloc(new_len + rest + 1);
@@ -46,7 +45,8 @@ static void repath_all(const struct renaming *r)
 		struct fs_info *fs = &FILES->fs[i];
 		if (fs->refs && repath(&fs->cwd, old, new))
 			fs->cwd_hash = hash_bytes(0, fs->cwd, strlen(fs->cwd));
-		/* Slots are taken lowest first: an unused one with none behind it was never used. */
+		/* Slots are taken lowest first: an unused one with none behind it was never used.
+		 */
 		if (!fs->refs && !fs->cwd_hash)
 			break;
 	}
@@ -166,6 +166,5 @@ long sys_renameat(struct task *t, struct frame *f)
 
 long sys_renameat2(struct task *t, struct frame *f)
 {
-	return rename_user(t, (s32)f->arg[0], f->arg[1], (s32)f->arg[2], f->arg[3],
-			   (u32)f->arg[4]);
+	return rename_user(t, (s32)f->arg[0], f->arg[1], (s32)f->arg[2], f->arg[3], (u32)f->arg[4]);
 }

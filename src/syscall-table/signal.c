@@ -230,26 +230,34 @@ long sys_rt_sigreturn(struct task *t, struct frame *f)
 	return (long)f->rax;
 }
 
+/* The kernel's stack_t. */
+struct app_stack {
+	u64 sp;
+	u32 flags, pad;
+	u64 size;
+};
+
+static long altstack_from(struct task *t, u64 addr, u64 sp)
+{
+	struct app_stack new;
+
+	if (user_get(new, addr) < 0)
+		return -EFAULT;
+	digest_u64(t, new.sp);
+	digest_u64(t, new.flags);
+	digest_u64(t, new.size);
+	return signal_altstack_set(t, new.sp, new.flags, new.size, sp);
+}
+
 long sys_sigaltstack(struct task *t, struct frame *f)
 {
-	struct signal_task *s = signal_task_of(t);
-	struct {
-		u64 sp;
-		u32 flags, pad;
-		u64 size;
-	} new, old = {s->alt_sp, signal_altstack_flags(t, f->rsp), 0, s->alt_size};
+	const struct signal_task *s = signal_task_of(t);
+	struct app_stack old = {s->alt_sp, signal_altstack_flags(t, f->rsp), 0, s->alt_size};
+	long error = f->arg[0] != 0 ? altstack_from(t, f->arg[0], f->rsp) : 0;
 
-	if (f->arg[0] != 0) {
-		if (user_get(new, f->arg[0]) < 0)
-			return -EFAULT;
-		digest_u64(t, new.sp);
-		digest_u64(t, new.flags);
-		digest_u64(t, new.size);
-		long error = signal_altstack_set(t, new.sp, new.flags, new.size, f->rsp);
-		if (error < 0)
-			return error;
-	}
-	return f->arg[1] != 0 ? tell(t, f->arg[1], &old, sizeof(old)) : 0;
+	if (error < 0 || f->arg[1] == 0)
+		return error;
+	return tell(t, f->arg[1], &old, sizeof(old));
 }
 
 /* ---- sending ---- */

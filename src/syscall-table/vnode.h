@@ -39,8 +39,8 @@ struct vnode {
 	u32 mode, uid, gid, nlink;
 	s64 mtime_ns, ctime_ns, atime_ns, btime_ns;
 	u32 flags;
-	u32 opens;   /* descriptions and working directories that name it */
-	u32 next;    /* in its hash chain, or in the free list; 0 ends */
+	u32 opens;	/* descriptions and working directories that name it */
+	u32 next;	/* in its hash chain, or in the free list; 0 ends */
 	u32 fifo;	/* of the pipe family: index of its pipe plus 1 */
 	u32 open_error; /* opening it fails with this (a replay of a file the host denied) */
 	u32 pad;

@@ -42,7 +42,8 @@ static long unsupported(long r, struct task *t, u64 name, u32 nr, bool change)
 
 long sys_setxattr(struct task *t, struct frame *f)
 {
-	return unsupported(check_path(t, AT_FDCWD, f->arg[0], FOLLOW), t, f->arg[1], NR_setxattr, true);
+	return unsupported(check_path(t, AT_FDCWD, f->arg[0], FOLLOW), t, f->arg[1], NR_setxattr,
+			   true);
 }
 
 long sys_lsetxattr(struct task *t, struct frame *f)
@@ -53,7 +54,8 @@ long sys_lsetxattr(struct task *t, struct frame *f)
 
 long sys_getxattr(struct task *t, struct frame *f)
 {
-	return unsupported(check_path(t, AT_FDCWD, f->arg[0], FOLLOW), t, f->arg[1], NR_getxattr, false);
+	return unsupported(check_path(t, AT_FDCWD, f->arg[0], FOLLOW), t, f->arg[1], NR_getxattr,
+			   false);
 }
 
 long sys_lgetxattr(struct task *t, struct frame *f)
@@ -70,8 +72,8 @@ long sys_removexattr(struct task *t, struct frame *f)
 
 long sys_lremovexattr(struct task *t, struct frame *f)
 {
-	return unsupported(check_path(t, AT_FDCWD, f->arg[0], NOFOLLOW), t, f->arg[1], NR_lremovexattr,
-			   true);
+	return unsupported(check_path(t, AT_FDCWD, f->arg[0], NOFOLLOW), t, f->arg[1],
+			   NR_lremovexattr, true);
 }
 
 static long check_fd(struct task *t, u64 fd)
