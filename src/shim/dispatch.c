@@ -81,14 +81,17 @@ void shim_dispatch_insn(struct frame *f)
 {
 	struct task *t = current();
 
+	u32 code = (u32)f->nr;
+
+	f->nr = ~0ull; /* not a call: nothing to restart */
 	event_begin(t, f);
-	if ((f->nr & 0xff) == CODE_FAULT) {
+	if ((code & 0xff) == CODE_FAULT) {
 		signal_fault(t, f);
 		event_finish(t, f, EVENT_SIGNAL, 0, t->fault_signal);
 		return;
 	}
 	u64 word = 0;
-	s64 event = insn_emulate(t, f, (u32)f->nr, &word);
+	s64 event = insn_emulate(t, f, code, &word);
 	event_finish(t, f, event, (long)word, 0);
 }
 

@@ -148,7 +148,8 @@ static void proc_close(struct task *t)
 	files_release(t);
 	proc_release_vfork(t);
 	mm_put(p->mm);
-	if (t->proc == PROC_INIT + 1) {
+	/* The index is reused after the first process is reaped. */
+	if (t->proc == PROC_INIT + 1 && !HEAD->root_exited) {
 		HEAD->exit_status = p->status;
 		HEAD->root_exited = 1;
 	}

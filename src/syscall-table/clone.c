@@ -134,6 +134,8 @@ static void clone_undo(struct task *child, const struct clone_request *r)
 {
 	proc_of(child)->vfork_parent = NONE;
 	child->clear_child_tid = 0;
+	if (!(r->flags & CLONE_THREAD))
+		proc_of(child)->exit_signal = 0; /* the parent is told by the result alone */
 	task_end(child, false);
 	__atomic_store_n(&child->host_gone, 1, __ATOMIC_RELEASE);
 	if (!(r->flags & CLONE_THREAD) && proc_of(child)->state == PROC_ZOMBIE)

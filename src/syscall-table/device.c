@@ -87,9 +87,7 @@ long special_open(struct task *t, const char *abs, u32 flags, u32 mode)
 		return device_open(t, d, flags);
 	if (fd_name(abs, &fd))
 		return file_reopen(t, fd, flags);
-	if (synth_open)
-		return synth_open(t, abs, flags, mode);
-	return flags & O_CREAT ? -EACCES : -ENOENT;
+	return synth_open(t, abs, flags, mode);
 }
 
 long special_stat(struct task *t, const char *abs, bool follow, struct vstat *ret)
@@ -106,7 +104,7 @@ long special_stat(struct task *t, const char *abs, bool follow, struct vstat *re
 		struct ofd *o = fd_get(t, fd);
 		return o ? fd_stat(t, o, fd, ret) : -ENOENT;
 	}
-	return synth_stat ? synth_stat(t, abs, follow, ret) : -ENOENT;
+	return synth_stat(t, abs, follow, ret);
 }
 
 long special_readlink(struct task *t, const char *abs, char *to, u32 size)
@@ -125,7 +123,7 @@ long special_readlink(struct task *t, const char *abs, char *to, u32 size)
 		str_format(to, size, &len, "%s%u", stdio, fd);
 		return (long)len;
 	}
-	return synth_readlink ? synth_readlink(t, abs, to, size) : -ENOENT;
+	return synth_readlink(t, abs, to, size);
 }
 
 /* ---- operations ---- */

@@ -180,8 +180,7 @@ static long snapshot(struct task *t, struct ofd *o, u32 fd)
 	if (o->kind == OFD_SYNTH_DIR) {
 		dir_add(l, ".", 1, DT_OF_DIR);
 		dir_add(l, "..", 1, DT_OF_DIR);
-		if (synth_list)
-			r = synth_list(t, o->path, l);
+		r = synth_list(t, o->path, l);
 		list_sort(l);
 	} else {
 		capture_list(o);
@@ -303,7 +302,7 @@ static long host_dir_stat(struct task *t, struct ofd *o, u32 fd, struct vstat *r
 static long synth_dir_stat(struct task *t, struct ofd *o, u32 fd, struct vstat *ret)
 {
 	(void)fd;
-	return synth_stat ? synth_stat(t, o->path, true, ret) : -EIO;
+	return synth_stat(t, o->path, true, ret);
 }
 
 static void dir_release(struct ofd *o)

@@ -171,12 +171,8 @@ struct file_ops {
 /* The operations of a kind; never NULL. */
 const struct file_ops *file_ops_of(u32 kind);
 
-/* Defined by the families that own the kinds; weak, so that a shim without one refuses the kind. */
-extern const struct file_ops pipe_read_ops __attribute__((weak));
-extern const struct file_ops pipe_write_ops __attribute__((weak));
-extern const struct file_ops fifo_ops __attribute__((weak));
-extern const struct file_ops eventfd_ops __attribute__((weak));
-extern const struct file_ops epoll_ops __attribute__((weak));
+/* Defined by the families that own the kinds. */
+extern const struct file_ops pipe_read_ops, pipe_write_ops, fifo_ops, eventfd_ops, epoll_ops;
 
 /* Kinds of wait keys of this family: struct sched_key {kind, object}. */
 enum file_key_kind {
@@ -274,20 +270,19 @@ long file_before_write(struct task *t, u32 ofd);
 /* Opens the in-container FIFO of a vnode: flags as open(2); returns the index of a new ofd with one
  * reference (kind PIPE_READ, PIPE_WRITE or FIFO) or a negative errno; may park until the other side
  * is there. */
-long fifo_open(struct task *t, u32 vnode, u32 flags) __attribute__((weak));
+long fifo_open(struct task *t, u32 vnode, u32 flags);
 
 /* ---- names below /proc, /sys and /dev (implemented in synth*.c) ----
  * `abs` is absolute and lexically normal (no ".", "..", "//"). */
 
 /* The new descriptor (installed), or a negative errno. */
-long synth_open(struct task *t, const char *abs, u32 flags, u32 mode) __attribute__((weak));
-long synth_stat(struct task *t, const char *abs, bool follow, struct vstat *ret)
-	__attribute__((weak));
+long synth_open(struct task *t, const char *abs, u32 flags, u32 mode);
+long synth_stat(struct task *t, const char *abs, bool follow, struct vstat *ret);
 /* Writes at most `size` bytes, no NUL; the length, -EINVAL when it is no link. */
-long synth_readlink(struct task *t, const char *abs, char *to, u32 size) __attribute__((weak));
+long synth_readlink(struct task *t, const char *abs, char *to, u32 size);
 /* Adds the entries of the directory (without "." and "..") with dir_add. */
 struct dir_list;
-long synth_list(struct task *t, const char *abs, struct dir_list *list) __attribute__((weak));
+long synth_list(struct task *t, const char *abs, struct dir_list *list);
 
 /* directory.c: one entry more; copies the name. type: DT_*. */
 void dir_add(struct dir_list *list, const char *name, u64 ino, u32 type);

@@ -604,7 +604,7 @@ long sys_getrusage(struct task *t, struct frame *f)
 	}
 	usage[0] = ns / SECOND_NS;
 	usage[1] = ns % SECOND_NS / 1000;
-	usage[4] = 10240; /* ru_maxrss in KiB: fixed, not 0 */
+	usage[4] = RUSAGE_MAXRSS_KB;
 	return put_bytes(t, f->arg[1], usage, sizeof(usage));
 }
 

@@ -178,7 +178,7 @@ static long install_fifo(struct task *t, struct opening *o, long fd, u32 vnode)
 
 	if (fd >= 0)
 		SYS1(NR_close, fd);
-	if (!(vnode_at(vnode)->flags & VNODE_BORN_INSIDE) || !fifo_open)
+	if (!(vnode_at(vnode)->flags & VNODE_BORN_INSIDE))
 		return -ENXIO;
 	path_absolute(o->p, abs);
 	long r = fifo_open(t, vnode, o->flags);

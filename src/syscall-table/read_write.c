@@ -191,7 +191,7 @@ const struct file_ops host_file_ops = {
 static long synth_file_stat(struct task *t, struct ofd *o, u32 fd, struct vstat *ret)
 {
 	(void)fd;
-	return synth_stat ? synth_stat(t, o->path, true, ret) : -EIO;
+	return synth_stat(t, o->path, true, ret);
 }
 
 static long synth_file_write(struct task *t, struct ofd *o, const struct file_io *io)

@@ -16,7 +16,6 @@
 #include <stdarg.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
@@ -24,8 +23,10 @@
 #include "insn_kind.h"
 #include "output.h"
 #include "patcher.h"
-#include "../shim/mm.h"
 #include "tracee.h"
+
+#define VSYSCALL_BASE 0xffffffffff600000ull
+#define SYSCALL_BYTES 0x050f
 
 static void end_with(struct container *c, enum container_end end, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -121,6 +122,26 @@ static void on_upcall(struct container *c, pid_t tid, const struct user_regs_str
 	}
 }
 
+/* Hands a fault to the shim, which makes the app's signal of it. */
+static void send_fault(struct container *c, pid_t tid, struct task *t,
+		       struct user_regs_struct *regs, const siginfo_t *info)
+{
+	int sig = info->si_signo;
+
+	t->fault_signal = (u32)sig;
+	t->fault_code = info->si_code;
+	t->fault_addr = (u64)info->si_addr;
+	t->fault_trapno = sig == SIGFPE ? 0 : sig == SIGILL ? 6 : sig == SIGTRAP ? 3 : 14;
+	if (sig == SIGSEGV && info->si_code == SI_KERNEL)
+		t->fault_trapno = 13; /* #GP */
+	t->fault_err = sig == SIGSEGV || sig == SIGBUS ? 4 : 0;
+	t->resume = regs->rip;
+	t->code = CODE_FAULT;
+	regs->rip = c->shim.fault_entry;
+	tracee_regs_set(tid, regs);
+	tracee_continue(tid);
+}
+
 static void on_site(struct container *c, pid_t tid, struct user_regs_struct *regs)
 {
 	struct task *t = task_of(regs);
@@ -132,10 +153,17 @@ static void on_site(struct container *c, pid_t tid, struct user_regs_struct *reg
 		return;
 	}
 	uint64_t site = regs->rip - 2;
-	if (tracee_read(tid, tracee_address(site), &insn, 2) < 0 || insn != 0x050f) {
-		end_with(c, CONTAINER_BUG,
-			 "refused: a 32-bit or vsyscall entry to the kernel at 0x%llx (nr %lld)",
-			 regs->rip, (long long)regs->orig_rax);
+	if (regs->rip >= VSYSCALL_BASE) {
+		end_with(c, CONTAINER_BUG, "refused: a call through the vsyscall page (nr %lld)",
+			 (long long)regs->orig_rax);
+		return;
+	}
+	if (tracee_read(tid, tracee_address(site), &insn, 2) < 0 || insn != SYSCALL_BYTES) {
+		/* int 0x80 or sysenter: 32-bit calls do not exist here. */
+		siginfo_t info = {.si_signo = SIGSYS, .si_code = SI_KERNEL};
+
+		regs->orig_rax = (unsigned long long)-1;
+		send_fault(c, tid, t, regs, &info);
 		return;
 	}
 	HEAD->trapped_events++;
@@ -166,26 +194,6 @@ static void on_seccomp(struct container *c, pid_t tid)
 		return;
 	}
 	on_site(c, tid, &regs);
-}
-
-static void send_fault(struct container *c, pid_t tid, struct task *t,
-		       struct user_regs_struct *regs, int sig)
-{
-	siginfo_t info;
-
-	memset(&info, 0, sizeof(info));
-	ptrace(PTRACE_GETSIGINFO, tid, NULL, &info);
-	if (getenv("DBG")) { const struct mm_exec *e = mm_exec_find(mm_at(proc_at(t->proc)->mm), regs->rip); fprintf(stderr, "fault %d rip %llx addr %p rsp %llx base %lx off %llx\n", sig, regs->rip, info.si_addr, regs->rsp, e?e->base:0, e?regs->rip-e->base:0);}
-	t->fault_signal = (u32)sig;
-	t->fault_code = info.si_code;
-	t->fault_addr = (u64)info.si_addr;
-	t->fault_trapno = sig == SIGFPE ? 0 : sig == SIGILL ? 6 : sig == SIGTRAP ? 3 : 14;
-	t->fault_err = sig == SIGSEGV || sig == SIGBUS ? 4 : 0;
-	t->resume = regs->rip;
-	t->code = CODE_FAULT;
-	regs->rip = c->shim.fault_entry;
-	tracee_regs_set(tid, regs);
-	tracee_continue(tid);
 }
 
 /* A listed instruction that trapped by itself or through our breakpoint. */
@@ -220,18 +228,18 @@ static void on_signal(struct container *c, pid_t tid, int sig)
 	}
 	if (tracee_regs_get(tid, &regs) < 0)
 		return;
+	siginfo_t info = {.si_signo = sig};
+	ptrace(PTRACE_GETSIGINFO, tid, NULL, &info);
 	struct task *t = task_of(&regs);
 	if (regs.rip >= c->shim.usercopy_begin && regs.rip < c->shim.usercopy_end) {
 		regs.rip = c->shim.usercopy_fault;
 		tracee_regs_set(tid, &regs);
 		tracee_continue(tid);
 	} else if (t == NULL || in_shim(regs.rip)) {
-		siginfo_t info = {0};
-		ptrace(PTRACE_GETSIGINFO, tid, NULL, &info);
 		end_with(c, CONTAINER_BUG, "signal %d in the shim at 0x%llx, address %p", sig,
 			 regs.rip, info.si_addr);
 	} else if ((sig != SIGSEGV && sig != SIGTRAP) || !try_insn(c, tid, t, &regs, sig)) {
-		send_fault(c, tid, t, &regs, sig);
+		send_fault(c, tid, t, &regs, &info);
 	}
 }
 

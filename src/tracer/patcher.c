@@ -264,7 +264,7 @@ void patcher_scan(struct patcher *p, pid_t tid, uint32_t index, uint64_t address
 		struct patch_plan plan;
 		struct patch entry;
 
-		if (getenv("NOSCAN") || !sites[i].confirmed)
+		if (!sites[i].confirmed)
 			continue;
 		if (make_plan(p, f, pf, address, stub, sites[i].offset, &plan) < 0)
 			continue;
@@ -353,7 +353,7 @@ uint64_t patcher_site(struct patcher *p, pid_t tid, const struct task *t, uint64
 	const struct patch *known = patch_find(PATCHES, pf, off);
 	if (known != NULL)
 		return write_known(tid, exec, known, site + 2);
-	if (getenv("NOSITE") || make_plan(p, f, pf, exec->base, exec->stub, off, &plan) < 0) {
+	if (make_plan(p, f, pf, exec->base, exec->stub, off, &plan) < 0) {
 		mark_dead(f, off);
 		return site + 2;
 	}
