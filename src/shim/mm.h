@@ -65,7 +65,7 @@ struct mm_exec {
 	u64 start, end;
 	u64 stub; /* its stub area of PATCH_STUB_SIZE bytes */
 	u32 patch_file;
-	u32 pad;
+	u32 applied; /* patches of the file that this process has for certain */
 };
 
 struct mm {

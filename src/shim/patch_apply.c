@@ -216,6 +216,7 @@ static long prepare(struct mm *mm, struct mm_exec *e, const struct patch_key *ke
 	file = &PATCHES->files[e->patch_file];
 	if (file->count != 0)
 		apply(mm, e, file);
+	e->applied = file->count;
 	return 0;
 }
 
@@ -260,6 +261,21 @@ void patch_exec_refresh(struct task *t, u64 start, u64 end)
 		const struct patch_file *file = &PATCHES->files[e->patch_file];
 		if (e->start < end && e->end > start && file->count != 0 && all_fit(e, file))
 			apply(mm, e, file);
+	}
+}
+
+void patch_exec_catch_up(struct task *t)
+{
+	struct mm *mm = mm_of(t);
+
+	for (u32 i = 0; i < mm->nexec; i++) {
+		struct mm_exec *e = &mm->exec[i];
+		const struct patch_file *file = &PATCHES->files[e->patch_file];
+		if (e->applied == file->count)
+			continue;
+		if (all_fit(e, file))
+			apply(mm, e, file);
+		e->applied = file->count;
 	}
 }
 

@@ -147,6 +147,10 @@ long patch_exec_add(struct task *t, u64 start, u64 end, const struct mm_file *fi
 /* Brings the patches back after the kernel dropped changed pages in [start, end). */
 void patch_exec_refresh(struct task *t, u64 start, u64 end);
 
+/* Before a fork: applies what other processes have learnt since, so that a child does not learn the
+ * same again and again. */
+void patch_exec_catch_up(struct task *t);
+
 /* The range is about to be unmapped or replaced: executable mappings in it end, stub areas without
  * a mapping are unmapped. */
 void patch_exec_remove(struct mm *mm, u64 start, u64 end);

@@ -109,10 +109,13 @@ static inline const struct ring_record *ring_peek(const struct ring *r, u64 ring
 /*
  * What a capture record announces.  The path is as the program meant it: absolute, with ".." and
  * symbolic links still in it; the tracer resolves it, and takes links and directories it passes
- * through into the image too, except below a component whose vnode is not of the image
- * (VNODE_BORN_INSIDE or VNODE_MOVED).  The first announcement of a path wins: what is said of it
- * later comes after changes by the container.  The metadata of the record is what counts, not
- * what a later lstat shows.
+ * through into the image too.  It stops, and takes nothing more, at a component whose vnode is not
+ * of the image (vnode_find, VNODE_NOT_IMAGE): that was made or moved by the container.
+ *
+ * The first metadata of a path win, those of the record (not of a later lstat): what comes later
+ * may be the container's own doing.  Bytes or a listing may be added to a path announced before.  A
+ * path that is gone by the time it is looked at needs no notice: what a change destroys is
+ * announced and waited for (UPCALL_CAPTURE_SYNC) before.
  */
 enum capture_kind {
 	CAPTURE_CONTENT = 1, /* the bytes of a regular file: metadata as below */

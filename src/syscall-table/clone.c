@@ -8,7 +8,7 @@
  */
 #include <linux/sched.h>
 #include "../shim/event.h"
-#include "../shim/mm.h"
+#include "../shim/patch_table.h"
 #include "../shim/process.h"
 #include "../shim/signal.h"
 #include "files.h"
@@ -80,10 +80,12 @@ static long new_process(struct task *t, const struct clone_request *r, struct ta
 	}
 	p->environ_blob = 0;
 	p->environ_len = 0;
-	if (r->flags & CLONE_VM)
+	if (r->flags & CLONE_VM) {
 		mm_get(p->mm);
-	else
+	} else {
+		patch_exec_catch_up(t);
 		p->mm = mm_clone(parent->mm);
+	}
 	p->files = r->flags & CLONE_FILES ? files_share(parent->files) : files_clone(parent->files);
 	p->fs = r->flags & CLONE_FS ? fs_share(parent->fs) : fs_clone(parent->fs);
 	signal_fork(t, child);

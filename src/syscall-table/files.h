@@ -109,12 +109,17 @@ struct capture_set {
 	u32 mask, count;
 };
 
+#define NOT_SPECIAL_SLOTS 1024u /* power of two */
+
 struct files_state {
 	u32 ofd_used, ofd_free;
 	bool stream_closed[4];
 	struct channel stdin_channel;
 	struct tty tty;
 	struct capture_set captured;
+	/* Paths known not to be links to special names; void when the container makes links. */
+	u64 not_special[NOT_SPECIAL_SLOTS];
+	u64 link_generation;
 	struct fdtable_head heads[FDTABLES_MAX];
 	struct fs_info fs[FDTABLES_MAX];
 	struct ofd ofds[OFDS_MAX];

@@ -238,12 +238,11 @@ static long open_failed(struct task *t, struct opening *o, long error)
 		capture_failure(p, error);
 		return special_open(t, p->abs, o->flags, o->mode);
 	}
-	if (error != -EACCES && error != -ENXIO && error != -ELOOP && error != -EPERM)
+	if (error == -ENOENT)
 		return lookup_failed(t, p, error);
-	/* It is there, perhaps: what it is decides. */
-	long r = lookup(t, p, o->flags & O_NOFOLLOW ? AT_SYMLINK_NOFOLLOW : 0, &st, &vnode);
-	if (r < 0)
-		return error == -ELOOP ? error : r;
+	/* It is there, or something on the way is: what it is decides. */
+	bool nofollow = o->flags & O_NOFOLLOW || error == -EEXIST;
+	long r = lookup(t, p, nofollow ? AT_SYMLINK_NOFOLLOW : 0, &st, &vnode);
 	if (r == 0 && error == -ENXIO && (st.st_mode & S_IFMT) == S_IFIFO)
 		return install_fifo(t, o, -1, vnode);
 	if (r == 0 && error == -EACCES)

@@ -228,13 +228,27 @@ long path_parent(const struct path *p, u32 *ret_vnode)
 	return 0;
 }
 
+/* Libraries are looked for in vain again and again: the kernel is asked once a path. */
+static u64 *not_special_slot(const struct path *p, u64 *ret_key)
+{
+	u64 key = path_key(p) + FILES->link_generation * 0x9e3779b97f4a7c15u;
+
+	*ret_key = key;
+	return &FILES->not_special[key >> 32 & (NOT_SPECIAL_SLOTS - 1)];
+}
+
 bool path_follow_special(struct path *p)
 {
 	char target[FILE_PATH_MAX], dir[FILE_ABS_MAX];
-	long n = SYS4(NR_readlinkat, p->dirfd, p->name, target, sizeof(target) - 1);
+	u64 key, *known = not_special_slot(p, &key);
 
-	if (n <= 0)
+	if (*known == key)
 		return false;
+	long n = SYS4(NR_readlinkat, p->dirfd, p->name, target, sizeof(target) - 1);
+	if (n <= 0) {
+		*known = key;
+		return false;
+	}
 	target[n] = '\0';
 	u32 len = path_normalise(p->base, p->name, dir);
 	while (len > 1 && dir[len - 1] != '/')

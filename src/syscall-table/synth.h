@@ -1,0 +1,96 @@
+/*
+ * /proc, /sys and /dev as tables: what a row is, and what generators of text may use.
+ *
+ * A row is a path pattern below the root of its table, the type of what is there, and where its
+ * text comes from.  Text is a function of the container's state and configuration only.  The
+ * public functions (synth_open and so on) are in files.h.
+ */
+#ifndef SHADOW_SYNTH_H
+#define SHADOW_SYNTH_H
+
+#include "files.h"
+
+/*
+ * What the numbers in a path mean.  proc is NONE, task NULL where the path has none: a process
+ * without a task in its path has task NULL too.
+ */
+struct synth_ctx {
+	struct task *t;	   /* who asks */
+	u32 proc;	   /* #P: index of the process; PROC_INIT for /proc/1 */
+	struct task *task; /* #T: a thread of it */
+	u32 fd;		   /* #F: an open descriptor of it */
+	u32 cpu;	   /* #C: below config.cpus */
+	u32 cache;	   /* #I: below SYNTH_CACHES */
+};
+
+#define SYNTH_CACHES 4 /* as CPUID leaf 4 tells: L1 data, L1 code, L2, L3 */
+
+/* Text being built, in the heap; whoever began it frees bytes. */
+struct synth_text {
+	char *bytes;
+	size_t len, cap;
+};
+
+enum synth_type { SYNTH_DIR = 1, SYNTH_TEXT, SYNTH_LINK, SYNTH_DEVICE };
+
+/*
+ * path: components after the table's root, each a name or one of #P #T #F #C #I; "" is the root
+ * itself.  Text and link targets come from `make`, or are `fixed`.  `write` takes what is written
+ * to a text; without it a text cannot be opened for writing.
+ */
+struct synth_node {
+	const char *path;
+	u32 type;
+	u32 mode; /* permission bits; 0: 0444 for a text, 0555 for a directory, 0777 for a link */
+	u32 rdev; /* of a device */
+	const char *fixed;
+	void (*make)(const struct synth_ctx *c, struct synth_text *out);
+	long (*write)(const struct synth_ctx *c, const char *bytes, u64 len);
+};
+
+/* The rows; each table ends with a NULL path. */
+extern const struct synth_node synth_proc_nodes[]; /* below /proc */
+extern const struct synth_node synth_task_nodes[]; /* below /proc/#P only */
+extern const struct synth_node synth_pid_nodes[];  /* below /proc/#P and /proc/#P/task/#T */
+extern const struct synth_node synth_sys_nodes[];  /* below /sys */
+extern const struct synth_node synth_dev_nodes[];  /* below /dev */
+
+/* What uname says too: one kernel, whoever asks. */
+#define SYNTH_OSTYPE	"Linux"
+#define SYNTH_RELEASE	"6.1.0-shadow"
+#define SYNTH_VERSION	"#1 SMP Shadow"
+#define SYNTH_CPU_MODEL "Shadow deterministic x86-64 processor" /* as CPUID says */
+#define SYNTH_TICK_NS	10000000ull /* 100 ticks a second */
+
+/* Makes room for `more` bytes and a NUL behind the text. */
+void text_room(struct synth_text *out, size_t more);
+/* Appends a piece; format as str_format.  At most TEXT_PIECE bytes: longer strings by text_string.
+ */
+#define TEXT_PIECE 512
+#define text_add(out, ...)                                                                         \
+	do {                                                                                       \
+		text_room((out), TEXT_PIECE);                                                      \
+		str_format((out)->bytes, (out)->cap, &(out)->len, __VA_ARGS__);                    \
+	} while (0)
+void text_string(struct synth_text *out, const char *s);
+void text_bytes(struct synth_text *out, const void *bytes, u64 len);
+/* Spaces up to the given column of the last line. */
+void text_pad(struct synth_text *out, size_t column);
+/* All processors as a list ("0-1") and as a mask of 32-bit groups ("3"). */
+void text_cpu_list(struct synth_text *out);
+void text_cpu_mask(struct synth_text *out);
+
+/* synth_pid.c: what readlink says of #F. */
+void synth_fd_target(const struct synth_ctx *c, struct synth_text *out);
+/* Permission bits of the link: 0500 for reading, 0300 for writing. */
+u32 synth_fd_mode(const struct synth_ctx *c);
+
+/*
+ * What is written to an open text of /proc: path as ofd.path, bytes of the shim.  `len` when it is
+ * taken, -EINVAL for bytes that make no sense, -ESRCH when the process is gone, -EACCES when the
+ * text cannot be written.
+ */
+long synth_write(struct task *t, const char *abs, const char *bytes, u64 len)
+	__attribute__((weak));
+
+#endif

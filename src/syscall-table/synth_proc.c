@@ -1,0 +1,286 @@
+/*
+ * /proc but for the processes: the machine and the kernel as the container shows them.
+ *
+ * The machine is the one that CPUID (insn.c), sysinfo and uname (ident.c) tell of: config.cpus
+ * processors of 1 GHz, config.memory_bytes of memory, half of it free, booted 1000 s before the
+ * start.  Formats: Documentation/filesystems/proc.rst of Linux 6.1.
+ */
+#include "../shim/mm.h"
+#include "synth.h"
+#include "wait.h"
+
+#define SECOND_NS  1000000000ull
+#define KIB	   1024
+#define CPU_FAMILY 6
+#define CPU_MODEL  60 /* as leaf 1 of CPUID in insn.c, and the rest alike */
+
+/* ---- the machine ---- */
+
+static void put_flags(struct synth_text *out)
+{
+	static const char *const by_level[] = {
+		"fpu vme de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush "
+		"mmx fxsr sse sse2 ss syscall nx rdtscp lm constant_tsc nonstop_tsc",
+		" pni ssse3 cx16 sse4_1 sse4_2 popcnt lahf_lm",
+		" fma movbe xsave avx f16c abm bmi1 avx2 bmi2 xsaveopt xsavec",
+	};
+
+	for (u32 i = 0; i < 3 && i < HEAD->config.cpu_level; i++)
+		text_string(out, by_level[i]);
+	if (HEAD->config.cpus > 1)
+		text_string(out, " ht");
+}
+
+static void put_cpu(struct synth_text *out, u32 cpu)
+{
+	u32 cpus = HEAD->config.cpus;
+
+	text_add(out, "processor\t: %u\nvendor_id\t: GenuineIntel\ncpu family\t: %u\n", cpu,
+		 CPU_FAMILY);
+	text_add(out, "model\t\t: %u\nmodel name\t: %s\nstepping\t: 3\n", CPU_MODEL,
+		 SYNTH_CPU_MODEL);
+	text_add(out, "cpu MHz\t\t: 1000.000\ncache size\t: 8192 KB\nphysical id\t: 0\n");
+	text_add(out, "siblings\t: %u\ncore id\t\t: %u\ncpu cores\t: %u\n", cpus, cpu, cpus);
+	text_add(out, "apicid\t\t: %u\ninitial apicid\t: %u\nfpu\t\t: yes\n", cpu, cpu);
+	text_add(out, "fpu_exception\t: yes\ncpuid level\t: 13\nwp\t\t: yes\nflags\t\t: ");
+	put_flags(out);
+	text_add(out, "\nbugs\t\t:\nbogomips\t: 2000.00\nclflush size\t: 64\n");
+	text_add(out, "cache_alignment\t: 64\naddress sizes\t: 48 bits physical, 48 bits "
+		      "virtual\npower management:\n\n");
+}
+
+static void make_cpuinfo(const struct synth_ctx *c, struct synth_text *out)
+{
+	(void)c;
+	for (u32 i = 0; i < HEAD->config.cpus; i++)
+		put_cpu(out, i);
+}
+
+static void put_memory(struct synth_text *out, const char *name, u64 bytes)
+{
+	text_add(out, "%s:", name);
+	text_pad(out, 16);
+	text_add(out, "%8lu kB\n", bytes / KIB);
+}
+
+static void make_meminfo(const struct synth_ctx *c, struct synth_text *out)
+{
+	u64 total = HEAD->config.memory_bytes;
+	const struct {
+		const char *name;
+		u64 bytes;
+	} lines[] = {
+		{"MemTotal", total},
+		{"MemFree", total / 2},
+		{"MemAvailable", total / 4 * 3},
+		{"Buffers", total / 64},
+		{"Cached", total / 4},
+		{"SwapCached", 0},
+		{"Active", total / 8},
+		{"Inactive", total / 8},
+		{"Unevictable", 0},
+		{"Mlocked", 0},
+		{"SwapTotal", 0},
+		{"SwapFree", 0},
+		{"Dirty", 0},
+		{"Writeback", 0},
+		{"AnonPages", total / 16},
+		{"Mapped", total / 64},
+		{"Shmem", 0},
+		{"KReclaimable", total / 64},
+		{"Slab", total / 64},
+		{"SReclaimable", total / 64},
+		{"SUnreclaim", 0},
+		{"PageTables", total / 1024},
+		{"CommitLimit", total},
+		{"Committed_AS", total / 4},
+		{"VmallocTotal", 0x1ffffffffc00},
+		{"VmallocUsed", 0},
+		{"AnonHugePages", 0},
+	};
+
+	(void)c;
+	for (u32 i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		put_memory(out, lines[i].name, lines[i].bytes);
+	text_add(out, "HugePages_Total:       0\nHugePages_Free:        0\n"
+		      "HugePages_Rsvd:        0\nHugePages_Surp:        0\n"
+		      "Hugepagesize:       2048 kB\nHugetlb:               0 kB\n");
+}
+
+/* Ticks the processors were busy and idle: each event is a step of work. */
+static void cpu_ticks(u64 *ret_busy, u64 *ret_idle)
+{
+	u64 all = (now_ns() - clock_monotonic_base()) * HEAD->config.cpus;
+	u64 busy = HEAD->events * HEAD->config.time_step_ns;
+
+	busy = busy < all ? busy : all;
+	*ret_busy = busy / SYNTH_TICK_NS;
+	*ret_idle = (all - busy) / SYNTH_TICK_NS;
+}
+
+static void make_stat(const struct synth_ctx *c, struct synth_text *out)
+{
+	u32 cpus = HEAD->config.cpus;
+	u64 busy, idle;
+
+	(void)c;
+	cpu_ticks(&busy, &idle);
+	text_add(out, "cpu  %lu 0 0 %lu 0 0 0 0 0 0\n", busy, idle);
+	for (u32 i = 0; i < cpus; i++)
+		text_add(out, "cpu%u %lu 0 0 %lu 0 0 0 0 0 0\n", i, busy / cpus, idle / cpus);
+	text_add(out, "intr 0\nctxt %lu\nbtime %lu\nprocesses %u\n", HEAD->events,
+		 clock_monotonic_base() / SECOND_NS, PROCT->next_id - 1);
+	text_add(out, "procs_running 1\nprocs_blocked 0\nsoftirq 0 0 0 0 0 0 0 0 0 0 0\n");
+}
+
+static void make_uptime(const struct synth_ctx *c, struct synth_text *out)
+{
+	u64 up = (now_ns() - clock_monotonic_base()) / SYNTH_TICK_NS, busy, idle;
+
+	(void)c;
+	cpu_ticks(&busy, &idle);
+	text_add(out, "%lu.%02lu %lu.%02lu\n", up / 100, up % 100, idle / 100, idle % 100);
+}
+
+static void make_loadavg(const struct synth_ctx *c, struct synth_text *out)
+{
+	(void)c;
+	text_add(out, "0.00 0.00 0.00 1/%u %u\n", PROCT->nlive_tasks, PROCT->next_id - 1);
+}
+
+/* ---- /proc/sys ---- */
+
+static void make_hostname(const struct synth_ctx *c, struct synth_text *out)
+{
+	(void)c;
+	text_add(out, "%s\n", HEAD->config.hostname);
+}
+
+static void put_uuid(struct synth_text *out, u8 *bytes)
+{
+	bytes[6] = (u8)((bytes[6] & 0x0f) | 0x40); /* version 4: random */
+	bytes[8] = (u8)((bytes[8] & 0x3f) | 0x80);
+	for (u32 i = 0; i < 16; i++) {
+		bool dash = i == 4 || i == 6 || i == 8 || i == 10;
+		text_add(out, dash ? "-%02x" : "%02x", bytes[i]);
+	}
+	text_add(out, "\n");
+}
+
+static void make_uuid(const struct synth_ctx *c, struct synth_text *out)
+{
+	u8 bytes[16];
+
+	(void)c;
+	random_fill(bytes, sizeof(bytes));
+	put_uuid(out, bytes);
+}
+
+/* One for the whole run, and not a draw from the stream: reading it changes nothing. */
+static void make_boot_id(const struct synth_ctx *c, struct synth_text *out)
+{
+	const struct region_config *config = &HEAD->config;
+	u64 words[2];
+	u8 bytes[16];
+
+	(void)c;
+	words[0] = hash_bytes(1, config->seed, sizeof(config->seed));
+	words[1] = hash_bytes(2, config->seed, sizeof(config->seed));
+	memcpy(bytes, words, sizeof(bytes));
+	put_uuid(out, bytes);
+}
+
+/* A sysctl whose value is one of our limits. */
+#define NUMBER_NODE(name, value)                                                     \
+	static void make_##name(const struct synth_ctx *c, struct synth_text *out)  \
+	{                                                                            \
+		(void)c;                                                             \
+		text_add(out, "%lu\n", (u64)(value));                                \
+	}
+NUMBER_NODE(pid_max, PID_MAX)
+NUMBER_NODE(threads_max, TASK_SLOTS_MAX)
+NUMBER_NODE(max_map_count, MM_VMAS_MAX)
+NUMBER_NODE(mmap_min_addr, APP_MIN_ADDR)
+NUMBER_NODE(file_max, OFDS_MAX)
+NUMBER_NODE(nr_open, APP_FD_MAX)
+
+#define DIR(name)	       {.path = (name), .type = SYNTH_DIR}
+#define TEXT(name, function)   {.path = (name), .type = SYNTH_TEXT, .make = (function)}
+#define FIXED(name, contents)  {.path = (name), .type = SYNTH_TEXT, .fixed = (contents)}
+#define LINK(name, target)     {.path = (name), .type = SYNTH_LINK, .fixed = (target)}
+#define TO_TASK(name, function) {.path = (name), .type = SYNTH_LINK, .make = (function)}
+
+static void make_self(const struct synth_ctx *c, struct synth_text *out)
+{
+	text_add(out, "%u", proc_of(c->t)->pid);
+}
+
+static void make_thread_self(const struct synth_ctx *c, struct synth_text *out)
+{
+	text_add(out, "%u/task/%u", proc_of(c->t)->pid, c->t->tid);
+}
+
+static const char devices_text[] = "Character devices:\n  1 mem\n  5 /dev/tty\n136 pts\n\n"
+				   "Block devices:\n  8 sd\n";
+static const char filesystems_text[] = "nodev\tsysfs\nnodev\ttmpfs\nnodev\tproc\nnodev\tdevtmpfs\n"
+				       "nodev\tpipefs\n";
+
+const struct synth_node synth_proc_nodes[] = {
+	DIR(""),
+	DIR("/#P"),
+	TO_TASK("/self", make_self),
+	TO_TASK("/thread-self", make_thread_self),
+	TEXT("/cpuinfo", make_cpuinfo),
+	TEXT("/meminfo", make_meminfo),
+	TEXT("/stat", make_stat),
+	TEXT("/uptime", make_uptime),
+	TEXT("/loadavg", make_loadavg),
+	FIXED("/version", "Linux version " SYNTH_RELEASE " (shadow@shadow) " SYNTH_VERSION "\n"),
+	FIXED("/cmdline", "shadow\n"),
+	FIXED("/filesystems", filesystems_text),
+	LINK("/mounts", "self/mounts"),
+	FIXED("/swaps", "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"),
+	FIXED("/partitions", "major minor  #blocks  name\n\n"),
+	FIXED("/devices", devices_text),
+	FIXED("/modules", ""),
+	FIXED("/cgroups", "#subsys_name\thierarchy\tnum_cgroups\tenabled\n"),
+	DIR("/sys"),
+	DIR("/sys/kernel"),
+	FIXED("/sys/kernel/osrelease", SYNTH_RELEASE "\n"),
+	FIXED("/sys/kernel/ostype", SYNTH_OSTYPE "\n"),
+	FIXED("/sys/kernel/version", SYNTH_VERSION "\n"),
+	TEXT("/sys/kernel/hostname", make_hostname),
+	FIXED("/sys/kernel/domainname", "(none)\n"),
+	TEXT("/sys/kernel/pid_max", make_pid_max),
+	FIXED("/sys/kernel/ngroups_max", "65536\n"),
+	FIXED("/sys/kernel/cap_last_cap", "40\n"),
+	TEXT("/sys/kernel/threads-max", make_threads_max),
+	FIXED("/sys/kernel/overflowuid", "65534\n"),
+	FIXED("/sys/kernel/overflowgid", "65534\n"),
+	FIXED("/sys/kernel/randomize_va_space", "0\n"),
+	FIXED("/sys/kernel/core_pattern", "core\n"),
+	FIXED("/sys/kernel/core_uses_pid", "0\n"),
+	FIXED("/sys/kernel/tainted", "0\n"),
+	DIR("/sys/kernel/random"),
+	TEXT("/sys/kernel/random/boot_id", make_boot_id),
+	TEXT("/sys/kernel/random/uuid", make_uuid),
+	FIXED("/sys/kernel/random/entropy_avail", "256\n"),
+	FIXED("/sys/kernel/random/poolsize", "256\n"),
+	DIR("/sys/vm"),
+	FIXED("/sys/vm/overcommit_memory", "0\n"),
+	FIXED("/sys/vm/overcommit_ratio", "50\n"),
+	FIXED("/sys/vm/swappiness", "60\n"),
+	FIXED("/sys/vm/nr_hugepages", "0\n"),
+	TEXT("/sys/vm/max_map_count", make_max_map_count),
+	TEXT("/sys/vm/mmap_min_addr", make_mmap_min_addr),
+	DIR("/sys/fs"),
+	TEXT("/sys/fs/file-max", make_file_max),
+	TEXT("/sys/fs/nr_open", make_nr_open),
+	FIXED("/sys/fs/pipe-max-size", "1048576\n"),
+	FIXED("/sys/fs/overflowuid", "65534\n"),
+	FIXED("/sys/fs/overflowgid", "65534\n"),
+	DIR("/sys/net"),
+	DIR("/sys/net/core"),
+	FIXED("/sys/net/core/somaxconn", "4096\n"),
+	{.path = NULL},
+};

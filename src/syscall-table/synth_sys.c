@@ -1,0 +1,194 @@
+/*
+ * /sys and /dev: the processors as programs look for them, and the names of the devices.
+ *
+ * The topology is the one that CPUID leaf 4 (insn.c) tells: one package, a core per processor,
+ * private L1 and L2, a shared L3.  What the devices do is in device.c.
+ */
+#include "synth.h"
+
+#define MAJOR_MEM 1
+#define MAJOR_TTY 5
+#define RDEV(major, minor) ((major) << 8 | (minor))
+
+static void line_end(struct synth_text *out)
+{
+	text_add(out, "\n");
+}
+
+static void make_cpu_list(const struct synth_ctx *c, struct synth_text *out)
+{
+	(void)c;
+	text_cpu_list(out);
+	line_end(out);
+}
+
+static void make_cpu_mask(const struct synth_ctx *c, struct synth_text *out)
+{
+	(void)c;
+	text_cpu_mask(out);
+	line_end(out);
+}
+
+static void make_kernel_max(const struct synth_ctx *c, struct synth_text *out)
+{
+	(void)c;
+	text_add(out, "%u\n", HEAD->config.cpus - 1);
+}
+
+static void make_own_number(const struct synth_ctx *c, struct synth_text *out)
+{
+	text_add(out, "%u\n", c->cpu);
+}
+
+/* A mask with the one processor's bit: groups of 32, highest first. */
+static void make_own_mask(const struct synth_ctx *c, struct synth_text *out)
+{
+	u32 groups = (HEAD->config.cpus + 31) / 32;
+
+	for (u32 i = groups; i-- > 0;) {
+		u32 bits = c->cpu / 32 == i ? 1u << c->cpu % 32 : 0;
+		text_add(out, i + 1 == groups ? "%x" : ",%08x", bits);
+	}
+	line_end(out);
+}
+
+/* ---- caches ---- */
+
+struct cache {
+	const char *type;
+	u32 level, size_kib, ways, sets;
+	bool shared;
+};
+
+static const struct cache caches[SYNTH_CACHES] = {
+	{"Data", 1, 32, 8, 64, false},
+	{"Instruction", 1, 32, 8, 64, false},
+	{"Unified", 2, 256, 8, 512, false},
+	{"Unified", 3, 8192, 16, 8192, true},
+};
+
+static void make_cache_type(const struct synth_ctx *c, struct synth_text *out)
+{
+	text_add(out, "%s\n", caches[c->cache].type);
+}
+
+static void make_cache_level(const struct synth_ctx *c, struct synth_text *out)
+{
+	text_add(out, "%u\n", caches[c->cache].level);
+}
+
+static void make_cache_size(const struct synth_ctx *c, struct synth_text *out)
+{
+	text_add(out, "%uK\n", caches[c->cache].size_kib);
+}
+
+static void make_cache_ways(const struct synth_ctx *c, struct synth_text *out)
+{
+	text_add(out, "%u\n", caches[c->cache].ways);
+}
+
+static void make_cache_sets(const struct synth_ctx *c, struct synth_text *out)
+{
+	text_add(out, "%u\n", caches[c->cache].sets);
+}
+
+static void make_cache_cpu_list(const struct synth_ctx *c, struct synth_text *out)
+{
+	(caches[c->cache].shared ? make_cpu_list : make_own_number)(c, out);
+}
+
+static void make_cache_cpu_mask(const struct synth_ctx *c, struct synth_text *out)
+{
+	(caches[c->cache].shared ? make_cpu_mask : make_own_mask)(c, out);
+}
+
+#define CPU   "/devices/system/cpu"
+#define TOPO  CPU "/cpu#C/topology"
+#define CACHE CPU "/cpu#C/cache/index#I"
+#define NODE  "/devices/system/node"
+#define THP   "/kernel/mm/transparent_hugepage"
+
+#define DIR(name)	      {.path = (name), .type = SYNTH_DIR}
+#define TEXT(name, function)  {.path = (name), .type = SYNTH_TEXT, .make = (function)}
+#define FIXED(name, contents) {.path = (name), .type = SYNTH_TEXT, .fixed = (contents)}
+#define LINK(name, target)    {.path = (name), .type = SYNTH_LINK, .fixed = (target)}
+
+const struct synth_node synth_sys_nodes[] = {
+	DIR(""),
+	DIR("/block"),
+	DIR("/bus"),
+	DIR("/class"),
+	DIR("/dev"),
+	DIR("/devices"),
+	DIR("/devices/system"),
+	DIR(CPU),
+	TEXT(CPU "/online", make_cpu_list),
+	TEXT(CPU "/possible", make_cpu_list),
+	TEXT(CPU "/present", make_cpu_list),
+	FIXED(CPU "/offline", "\n"),
+	FIXED(CPU "/isolated", "\n"),
+	TEXT(CPU "/kernel_max", make_kernel_max),
+	DIR(CPU "/cpu#C"),
+	FIXED(CPU "/cpu#C/online", "1\n"),
+	DIR(TOPO),
+	TEXT(TOPO "/core_id", make_own_number),
+	FIXED(TOPO "/physical_package_id", "0\n"),
+	FIXED(TOPO "/die_id", "0\n"),
+	TEXT(TOPO "/thread_siblings", make_own_mask),
+	TEXT(TOPO "/thread_siblings_list", make_own_number),
+	TEXT(TOPO "/core_cpus", make_own_mask),
+	TEXT(TOPO "/core_cpus_list", make_own_number),
+	TEXT(TOPO "/core_siblings", make_cpu_mask),
+	TEXT(TOPO "/core_siblings_list", make_cpu_list),
+	TEXT(TOPO "/package_cpus", make_cpu_mask),
+	TEXT(TOPO "/package_cpus_list", make_cpu_list),
+	DIR(CPU "/cpu#C/cache"),
+	DIR(CACHE),
+	TEXT(CACHE "/type", make_cache_type),
+	TEXT(CACHE "/level", make_cache_level),
+	TEXT(CACHE "/size", make_cache_size),
+	TEXT(CACHE "/ways_of_associativity", make_cache_ways),
+	TEXT(CACHE "/number_of_sets", make_cache_sets),
+	FIXED(CACHE "/coherency_line_size", "64\n"),
+	FIXED(CACHE "/physical_line_partition", "1\n"),
+	TEXT(CACHE "/shared_cpu_list", make_cache_cpu_list),
+	TEXT(CACHE "/shared_cpu_map", make_cache_cpu_mask),
+	DIR(NODE),
+	FIXED(NODE "/online", "0\n"),
+	FIXED(NODE "/possible", "0\n"),
+	FIXED(NODE "/has_cpu", "0\n"),
+	FIXED(NODE "/has_memory", "0\n"),
+	DIR(NODE "/node0"),
+	TEXT(NODE "/node0/cpulist", make_cpu_list),
+	TEXT(NODE "/node0/cpumap", make_cpu_mask),
+	FIXED(NODE "/node0/distance", "10\n"),
+	DIR("/fs"),
+	DIR("/fs/cgroup"),
+	DIR("/kernel"),
+	DIR("/kernel/mm"),
+	DIR(THP),
+	FIXED(THP "/enabled", "always [madvise] never\n"),
+	FIXED(THP "/defrag", "always defer defer+madvise [madvise] never\n"),
+	FIXED(THP "/hpage_pmd_size", "2097152\n"),
+	{.path = NULL},
+};
+
+#define DEVICE(name, major, minor)                                                                 \
+	{.path = (name), .type = SYNTH_DEVICE, .rdev = RDEV(major, minor)}
+
+const struct synth_node synth_dev_nodes[] = {
+	{.path = "", .type = SYNTH_DIR, .mode = 0755},
+	DEVICE("/null", MAJOR_MEM, 3),
+	DEVICE("/zero", MAJOR_MEM, 5),
+	DEVICE("/full", MAJOR_MEM, 7),
+	DEVICE("/random", MAJOR_MEM, 8),
+	DEVICE("/urandom", MAJOR_MEM, 9),
+	DEVICE("/tty", MAJOR_TTY, 0),
+	LINK("/fd", "/proc/self/fd"),
+	LINK("/stdin", "/proc/self/fd/0"),
+	LINK("/stdout", "/proc/self/fd/1"),
+	LINK("/stderr", "/proc/self/fd/2"),
+	/* Its contents are the host's private tmpfs: only its name comes from here. */
+	{.path = "/shm", .type = SYNTH_DIR, .mode = 01777},
+	{.path = NULL},
+};
