@@ -72,7 +72,7 @@ shim_return:
 	mov	48(%rsp), %rcx
 	mov	%rcx, %gs:TASK_RESUME
 	mov	32(%rsp), %ecx
-	test	$0x254700, %ecx		/* TF DF NT RF AC ID: rarely set, so only then popfq */
+	test	$0x254500, %ecx		/* TF DF NT RF AC ID: rarely set, so only then popfq */
 	jnz	2f
 	mov	%ecx, %eax
 	shr	$11, %eax
@@ -114,7 +114,7 @@ fast_clock:
 	test	%eax, %eax
 	jnz	4f
 	mov	8(%rsp), %r11d		/* flags */
-	test	$0x254700, %r11d
+	test	$0x254500, %r11d
 	jnz	5f
 	mov	%r11d, %ecx
 	mov	%r11d, %eax

@@ -285,6 +285,8 @@ long synth_open(struct task *t, const char *abs, u32 flags, u32 mode);
 long synth_stat(struct task *t, const char *abs, bool follow, struct vstat *ret);
 /* Writes at most `size` bytes, no NUL; the length, -EINVAL when it is no link. */
 long synth_readlink(struct task *t, const char *abs, char *to, u32 size);
+/* What was written to an open text (OFD_SYNTH_FILE): `len`, or a negative errno. */
+long synth_write(struct task *t, const char *abs, const char *bytes, u64 len);
 /* Adds the entries of the directory (without "." and "..") with dir_add. */
 struct dir_list;
 long synth_list(struct task *t, const char *abs, struct dir_list *list);

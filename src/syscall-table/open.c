@@ -15,7 +15,7 @@
 /* What F_GETFL shows of the flags of open. */
 #define SHOWN_FLAGS                                                                        \
 	(O_ACCMODE | O_APPEND | O_NONBLOCK | O_DSYNC | __O_SYNC | O_DIRECT | O_DIRECTORY | \
-	 O_NOFOLLOW | O_NOATIME | O_PATH)
+	 O_NOFOLLOW | O_NOATIME | O_PATH | __O_TMPFILE)
 
 struct opening {
 	struct path *p;

@@ -10,6 +10,8 @@
 #include "lookup.h"
 #include "file_kinds.h"
 
+#define SYNTH_WRITE_MAX 4096 /* a page, as the kernel takes of its own texts */
+
 /* The kernel would write over our own memory as gladly as over the app's. */
 static bool range_is_app(u64 base, u64 len)
 {
@@ -196,9 +198,12 @@ static long synth_file_stat(struct task *t, struct ofd *o, u32 fd, struct vstat 
 
 static long synth_file_write(struct task *t, struct ofd *o, const struct file_io *io)
 {
-	(void)t;
-	(void)o;
-	return (long)io->total;
+	char bytes[SYNTH_WRITE_MAX];
+
+	if (io->total > sizeof(bytes))
+		return -EINVAL;
+	long r = io_take(t, io, 0, bytes, io->total);
+	return r < 0 ? r : synth_write(t, o->path, bytes, io->total);
 }
 
 const struct file_ops synth_file_ops = {

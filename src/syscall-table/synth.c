@@ -10,6 +10,7 @@
 #include "../shim/mm.h"
 #include "lookup.h"
 #include "synth.h"
+#include "tty.h"
 #include "wait.h"
 
 #define LINK_HOPS_MAX 40 /* as Linux: MAXSYMLINKS */
@@ -23,22 +24,19 @@ static const struct {
 	const char *root;
 	const struct synth_node *nodes;
 } tables[] = {
-	{"/proc", synth_proc_nodes},
-	{"/proc/#P", synth_task_nodes},
-	{"/proc/#P", synth_pid_nodes},
-	{"/proc/#P/task/#T", synth_pid_nodes},
-	{"/sys", synth_sys_nodes},
-	{"/dev", synth_dev_nodes},
+	{"/proc", synth_proc_nodes},   {"/proc/#P", synth_task_nodes},
+	{"/proc/#P", synth_pid_nodes}, {"/proc/#P/task/#T", synth_pid_nodes},
+	{"/sys", synth_sys_nodes},     {"/dev", synth_dev_nodes},
 };
 #define TABLES (sizeof(tables) / sizeof(tables[0]))
 
-/* st_dev of the three; as in /proc/self/mountinfo. */
+/* st_dev of the three; as in /proc/self/mountinfo, and /dev as device.c has it. */
 static const struct {
 	const char *root;
 	u32 len;
 	u32 dev;
 	u64 text_size; /* what stat says of a text */
-} trees[] = {{"/proc", 5, 5, 0}, {"/sys", 4, 6, 4096}, {"/dev", 4, 7, 0}};
+} trees[] = {{"/proc", 5, 7, 0}, {"/sys", 4, 6, 4096}, {"/dev", 4, 5, 0}};
 
 /* What a path leads to: a row, or (outside) a host file that was looked up. */
 struct found {
@@ -112,8 +110,7 @@ void text_cpu_mask(struct synth_text *out)
 		text_add(out, ",ffffffff");
 }
 
-static void node_text(const struct synth_node *n, const struct synth_ctx *c,
-		      struct synth_text *out)
+static void node_text(const struct synth_node *n, const struct synth_ctx *c, struct synth_text *out)
 {
 	text_room(out, TEXT_PIECE);
 	if (n->make)
@@ -159,6 +156,16 @@ static bool is_open(u32 proc, u32 fd)
 	return has_fds(proc) && fd < APP_FD_MAX && FILES->tables[proc_at(proc)->files].fd[fd];
 }
 
+/* The standard stream that is a terminal, /dev/pts/0; NONE if there is none. */
+static u32 stdio_tty(void)
+{
+	for (u32 i = 0; i < 3; i++) {
+		if (HEAD->config.stdio_kind[i] == STDIO_TTY)
+			return i;
+	}
+	return NONE;
+}
+
 static bool number_fits(struct synth_ctx *c, char kind, u32 value)
 {
 	switch (kind) {
@@ -177,6 +184,8 @@ static bool number_fits(struct synth_ctx *c, char kind, u32 value)
 	case 'I':
 		c->cache = value;
 		return value < SYNTH_CACHES;
+	case 'Y':
+		return value == 0 && stdio_tty() != NONE;
 	default:
 		return false;
 	}
@@ -256,7 +265,7 @@ static long expand(struct found *f, u32 end)
 		dir--;
 	memcpy(base, f->abs, dir);
 	/* A number's target without a path (pipe:[5]) is no place to go to. */
-	if (f->node->make == synth_fd_target && target.bytes[0] != '/')
+	if (f->node->is_fd && target.bytes[0] != '/')
 		r = f->abs[end] ? -ENOTDIR : -EACCES;
 	text_string(&target, f->abs + end);
 	if (r > 0 && target.len >= FILE_PATH_MAX)
@@ -271,7 +280,7 @@ static long expand(struct found *f, u32 end)
 /* The descriptor of a link /proc/self/fd/N is meant itself, not its name. */
 static bool is_own_fd(const struct found *f)
 {
-	return f->node->make == synth_fd_target && f->ctx.proc == f->ctx.t->proc;
+	return f->node->is_fd && f->ctx.proc == f->ctx.t->proc;
 }
 
 /* One walk over f->abs: FOUND_NODE, FOUND_AGAIN after a link was expanded, or an errno. */
@@ -347,7 +356,7 @@ static u32 mode_of(const struct synth_node *n, const struct synth_ctx *c)
 				    [SYNTH_DEVICE] = S_IFCHR | 0666};
 	u32 mode = n->mode;
 
-	if (n->make == synth_fd_target)
+	if (n->is_fd)
 		mode = synth_fd_mode(c);
 	return mode ? (usual[n->type] & S_IFMT) | mode : usual[n->type];
 }
@@ -365,6 +374,11 @@ static void stat_node(const struct found *f, struct vstat *ret)
 	u32 tree = 0;
 
 	memset(ret, 0, sizeof(*ret));
+	/* What fstat says of the stream, so that the two are known to be the same terminal. */
+	if (n->rdev == SYNTH_PTS_RDEV) {
+		stdio_stat(stdio_tty(), ret);
+		return;
+	}
 	while (strncmp(f->abs, trees[tree].root, trees[tree].len) != 0)
 		tree++;
 	ret->dev = trees[tree].dev;
@@ -377,7 +391,7 @@ static void stat_node(const struct found *f, struct vstat *ret)
 		ret->size = trees[tree].text_size;
 	else if (n->type == SYNTH_LINK && n->fixed)
 		ret->size = strlen(n->fixed);
-	else if (n->make == synth_fd_target)
+	else if (n->is_fd)
 		ret->size = 64; /* as Linux has it */
 	if (f->ctx.proc != NONE && f->ctx.proc != PROC_INIT) {
 		ret->uid = proc_at(f->ctx.proc)->euid;
@@ -517,7 +531,8 @@ long synth_readlink(struct task *t, const char *abs, char *to, u32 size)
 	return r;
 }
 
-static void add_entry(struct dir_list *list, const char *dir, const char *name, u32 type)
+static void add_entry(struct task *t, struct dir_list *list, const char *dir, const char *name,
+		      u32 type)
 {
 	static const u32 dt[] = {[SYNTH_DIR] = DT_OF_DIR,
 				 [SYNTH_TEXT] = DT_OF_REG,
@@ -527,8 +542,27 @@ static void add_entry(struct dir_list *list, const char *dir, const char *name, 
 
 	text_string(&abs, dir);
 	text_add(&abs, "/%s", name);
-	dir_add(list, name, ino_of(abs.bytes), dt[type]);
+	u64 ino = ino_of(abs.bytes);
+	struct vstat st;
+	if (type == SYNTH_DEVICE && special_stat(t, abs.bytes, false, &st) == 0)
+		ino = st.ino;
+	dir_add(list, name, ino, dt[type]);
 	heap_free(abs.bytes);
+}
+
+/* Numbers of these kinds count from 0. */
+static u32 number_limit(char kind)
+{
+	switch (kind) {
+	case 'F':
+		return APP_FD_MAX;
+	case 'C':
+		return HEAD->config.cpus;
+	case 'I':
+		return SYNTH_CACHES;
+	default:
+		return stdio_tty() != NONE;
+	}
 }
 
 /* The first number of the kind that is at least `from` in the kind's own order, as a position:
@@ -559,8 +593,7 @@ static u32 number_next(const struct synth_ctx *c, char kind, u32 position, u32 *
 		i++;
 	}
 	*ret_value = i;
-	u32 limit = kind == 'F' ? APP_FD_MAX : kind == 'C' ? HEAD->config.cpus : SYNTH_CACHES;
-	return i < limit ? i : NONE;
+	return i < number_limit(kind) ? i : NONE;
 }
 
 /* All entries that a pattern component (#P, cpu#C) stands for. */
@@ -576,7 +609,7 @@ static void add_numbers(struct dir_list *list, const struct synth_ctx *c, const 
 		str_format(name, sizeof(name), &len, "%s", pattern);
 		len = (size_t)(mark - pattern);
 		str_format(name, sizeof(name), &len, "%u", value);
-		add_entry(list, dir, name, type);
+		add_entry(c->t, list, dir, name, type);
 	}
 }
 
@@ -593,7 +626,7 @@ static void list_table(struct task *t, const char *dir, u32 table, struct dir_li
 		if (strchr(pattern, '#'))
 			add_numbers(list, &c, dir, pattern + 1, n->type);
 		else
-			add_entry(list, dir, pattern + 1, n->type);
+			add_entry(t, list, dir, pattern + 1, n->type);
 	}
 }
 

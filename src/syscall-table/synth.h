@@ -34,15 +34,17 @@ struct synth_text {
 enum synth_type { SYNTH_DIR = 1, SYNTH_TEXT, SYNTH_LINK, SYNTH_DEVICE };
 
 /*
- * path: components after the table's root, each a name or one of #P #T #F #C #I; "" is the root
+ * path: components after the table's root, each a name or one of #P #T #F #C #I, or #Y (the
+ * terminal, 0); "" is the root
  * itself.  Text and link targets come from `make`, or are `fixed`.  `write` takes what is written
  * to a text; without it a text cannot be opened for writing.
  */
 struct synth_node {
 	const char *path;
 	u32 type;
-	u32 mode; /* permission bits; 0: 0444 for a text, 0555 for a directory, 0777 for a link */
-	u32 rdev; /* of a device */
+	u32 mode;   /* permission bits; 0: 0444 for a text, 0555 for a directory, 0777 for a link */
+	u32 rdev;   /* of a device */
+	bool is_fd; /* the link is a descriptor */
 	const char *fixed;
 	void (*make)(const struct synth_ctx *c, struct synth_text *out);
 	long (*write)(const struct synth_ctx *c, const char *bytes, u64 len);
@@ -55,22 +57,24 @@ extern const struct synth_node synth_pid_nodes[];  /* below /proc/#P and /proc/#
 extern const struct synth_node synth_sys_nodes[];  /* below /sys */
 extern const struct synth_node synth_dev_nodes[];  /* below /dev */
 
+#define SYNTH_PTS_RDEV (136 << 8) /* /dev/pts/0: the terminal behind the standard streams */
+
 /* What uname says too: one kernel, whoever asks. */
 #define SYNTH_OSTYPE	"Linux"
 #define SYNTH_RELEASE	"6.1.0-shadow"
 #define SYNTH_VERSION	"#1 SMP Shadow"
 #define SYNTH_CPU_MODEL "Shadow deterministic x86-64 processor" /* as CPUID says */
-#define SYNTH_TICK_NS	10000000ull /* 100 ticks a second */
+#define SYNTH_TICK_NS	10000000ul				/* 100 ticks a second */
 
 /* Makes room for `more` bytes and a NUL behind the text. */
 void text_room(struct synth_text *out, size_t more);
 /* Appends a piece; format as str_format.  At most TEXT_PIECE bytes: longer strings by text_string.
  */
 #define TEXT_PIECE 512
-#define text_add(out, ...)                                                                         \
-	do {                                                                                       \
-		text_room((out), TEXT_PIECE);                                                      \
-		str_format((out)->bytes, (out)->cap, &(out)->len, __VA_ARGS__);                    \
+#define text_add(out, ...)                                                      \
+	do {                                                                    \
+		text_room((out), TEXT_PIECE);                                   \
+		str_format((out)->bytes, (out)->cap, &(out)->len, __VA_ARGS__); \
 	} while (0)
 void text_string(struct synth_text *out, const char *s);
 void text_bytes(struct synth_text *out, const void *bytes, u64 len);
@@ -80,9 +84,7 @@ void text_pad(struct synth_text *out, size_t column);
 void text_cpu_list(struct synth_text *out);
 void text_cpu_mask(struct synth_text *out);
 
-/* synth_pid.c: what readlink says of #F. */
-void synth_fd_target(const struct synth_ctx *c, struct synth_text *out);
-/* Permission bits of the link: 0500 for reading, 0300 for writing. */
+/* synth_pid.c: permission bits of the link of #F: 0500 for reading, 0300 for writing. */
 u32 synth_fd_mode(const struct synth_ctx *c);
 
 /*
@@ -90,7 +92,6 @@ u32 synth_fd_mode(const struct synth_ctx *c);
  * taken, -EINVAL for bytes that make no sense, -ESRCH when the process is gone, -EACCES when the
  * text cannot be written.
  */
-long synth_write(struct task *t, const char *abs, const char *bytes, u64 len)
-	__attribute__((weak));
+long synth_write(struct task *t, const char *abs, const char *bytes, u64 len) __attribute__((weak));
 
 #endif

@@ -9,7 +9,7 @@
 #include "synth.h"
 #include "wait.h"
 
-#define SECOND_NS  1000000000ull
+#define SECOND_NS  1000000000ul
 #define KIB	   1024
 #define CPU_FAMILY 6
 #define CPU_MODEL  60 /* as leaf 1 of CPUID in insn.c, and the rest alike */
@@ -18,12 +18,12 @@
 
 static void put_flags(struct synth_text *out)
 {
-	static const char *const by_level[] = {
+	static const char level1[] =
 		"fpu vme de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush "
-		"mmx fxsr sse sse2 ss syscall nx rdtscp lm constant_tsc nonstop_tsc",
-		" pni ssse3 cx16 sse4_1 sse4_2 popcnt lahf_lm",
-		" fma movbe xsave avx f16c abm bmi1 avx2 bmi2 xsaveopt xsavec",
-	};
+		"mmx fxsr sse sse2 ss syscall nx rdtscp lm constant_tsc nonstop_tsc";
+	static const char level2[] = " pni ssse3 cx16 sse4_1 sse4_2 popcnt lahf_lm";
+	static const char level3[] = " fma movbe xsave avx f16c abm bmi1 avx2 bmi2 xsaveopt xsavec";
+	static const char *const by_level[] = {level1, level2, level3};
 
 	for (u32 i = 0; i < 3 && i < HEAD->config.cpu_level; i++)
 		text_string(out, by_level[i]);
@@ -191,11 +191,11 @@ static void make_boot_id(const struct synth_ctx *c, struct synth_text *out)
 }
 
 /* A sysctl whose value is one of our limits. */
-#define NUMBER_NODE(name, value)                                                     \
-	static void make_##name(const struct synth_ctx *c, struct synth_text *out)  \
-	{                                                                            \
-		(void)c;                                                             \
-		text_add(out, "%lu\n", (u64)(value));                                \
+#define NUMBER_NODE(name, value)                                                   \
+	static void make_##name(const struct synth_ctx *c, struct synth_text *out) \
+	{                                                                          \
+		(void)c;                                                           \
+		text_add(out, "%lu\n", (u64)(value));                              \
 	}
 NUMBER_NODE(pid_max, PID_MAX)
 NUMBER_NODE(threads_max, TASK_SLOTS_MAX)
@@ -204,11 +204,26 @@ NUMBER_NODE(mmap_min_addr, APP_MIN_ADDR)
 NUMBER_NODE(file_max, OFDS_MAX)
 NUMBER_NODE(nr_open, APP_FD_MAX)
 
-#define DIR(name)	       {.path = (name), .type = SYNTH_DIR}
-#define TEXT(name, function)   {.path = (name), .type = SYNTH_TEXT, .make = (function)}
-#define FIXED(name, contents)  {.path = (name), .type = SYNTH_TEXT, .fixed = (contents)}
-#define LINK(name, target)     {.path = (name), .type = SYNTH_LINK, .fixed = (target)}
-#define TO_TASK(name, function) {.path = (name), .type = SYNTH_LINK, .make = (function)}
+#define DIR(name)                                 \
+	{                                         \
+		.path = (name), .type = SYNTH_DIR \
+	}
+#define TEXT(name, function)                                           \
+	{                                                              \
+		.path = (name), .type = SYNTH_TEXT, .make = (function) \
+	}
+#define FIXED(name, contents)                                           \
+	{                                                               \
+		.path = (name), .type = SYNTH_TEXT, .fixed = (contents) \
+	}
+#define LINK(name, target)                                            \
+	{                                                             \
+		.path = (name), .type = SYNTH_LINK, .fixed = (target) \
+	}
+#define TO_TASK(name, function)                                        \
+	{                                                              \
+		.path = (name), .type = SYNTH_LINK, .make = (function) \
+	}
 
 static void make_self(const struct synth_ctx *c, struct synth_text *out)
 {

@@ -6,8 +6,8 @@
  */
 #include "synth.h"
 
-#define MAJOR_MEM 1
-#define MAJOR_TTY 5
+#define MAJOR_MEM	   1
+#define MAJOR_TTY	   5
 #define RDEV(major, minor) ((major) << 8 | (minor))
 
 static void line_end(struct synth_text *out)
@@ -108,10 +108,22 @@ static void make_cache_cpu_mask(const struct synth_ctx *c, struct synth_text *ou
 #define NODE  "/devices/system/node"
 #define THP   "/kernel/mm/transparent_hugepage"
 
-#define DIR(name)	      {.path = (name), .type = SYNTH_DIR}
-#define TEXT(name, function)  {.path = (name), .type = SYNTH_TEXT, .make = (function)}
-#define FIXED(name, contents) {.path = (name), .type = SYNTH_TEXT, .fixed = (contents)}
-#define LINK(name, target)    {.path = (name), .type = SYNTH_LINK, .fixed = (target)}
+#define DIR(name)                                 \
+	{                                         \
+		.path = (name), .type = SYNTH_DIR \
+	}
+#define TEXT(name, function)                                           \
+	{                                                              \
+		.path = (name), .type = SYNTH_TEXT, .make = (function) \
+	}
+#define FIXED(name, contents)                                           \
+	{                                                               \
+		.path = (name), .type = SYNTH_TEXT, .fixed = (contents) \
+	}
+#define LINK(name, target)                                            \
+	{                                                             \
+		.path = (name), .type = SYNTH_LINK, .fixed = (target) \
+	}
 
 const struct synth_node synth_sys_nodes[] = {
 	DIR(""),
@@ -173,8 +185,10 @@ const struct synth_node synth_sys_nodes[] = {
 	{.path = NULL},
 };
 
-#define DEVICE(name, major, minor)                                                                 \
-	{.path = (name), .type = SYNTH_DEVICE, .rdev = RDEV(major, minor)}
+#define DEVICE(name, major, minor)                                               \
+	{                                                                        \
+		.path = (name), .type = SYNTH_DEVICE, .rdev = RDEV(major, minor) \
+	}
 
 const struct synth_node synth_dev_nodes[] = {
 	{.path = "", .type = SYNTH_DIR, .mode = 0755},
@@ -184,6 +198,8 @@ const struct synth_node synth_dev_nodes[] = {
 	DEVICE("/random", MAJOR_MEM, 8),
 	DEVICE("/urandom", MAJOR_MEM, 9),
 	DEVICE("/tty", MAJOR_TTY, 0),
+	DIR("/pts"),
+	{.path = "/pts/#Y", .type = SYNTH_DEVICE, .mode = 0620, .rdev = SYNTH_PTS_RDEV},
 	LINK("/fd", "/proc/self/fd"),
 	LINK("/stdin", "/proc/self/fd/0"),
 	LINK("/stdout", "/proc/self/fd/1"),

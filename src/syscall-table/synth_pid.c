@@ -1,0 +1,656 @@
+/*
+ * /proc/PID and /proc/PID/task/TID: processes as the books of the container know them.
+ *
+ * Another process is shown from the same books as one's own: nothing asks the kernel, nothing
+ * reads another process's memory.  Zombies and init have neither memory nor descriptors; init has
+ * no task either.  Resident memory is what is mapped and can be reached, because real residence is
+ * the host's business.  Formats: Documentation/filesystems/proc.rst and fs/proc of Linux 6.1.
+ */
+#include <linux/mman.h>
+#include "../shim/mm.h"
+#include "../shim/signal.h"
+#include "synth.h"
+#include "wait.h"
+
+#define STACK_SHOWN_BYTES (132u << 10) /* of the stack's mapping, which is there as a whole */
+#define MAPS_NAME_COLUMN  73
+#define LIMIT_INFINITY	  (~0ul)
+#define COMM_MAX	  16
+#define RLIMIT_OF_RSS	  5
+#define CAPS_ALL	  0x1fffffffffful
+
+/* ---- who is meant ---- */
+
+static bool is_live(const struct synth_ctx *c)
+{
+	return c->proc != PROC_INIT && proc_at(c->proc)->state == PROC_LIVE;
+}
+
+/* The thread that stands for the path: its own, else the leader, else the first that is left. */
+static struct task *thread_of(const struct synth_ctx *c)
+{
+	const struct proc *p = proc_at(c->proc);
+
+	if (c->task || !is_live(c))
+		return c->task;
+	struct task *leader = proc_find_tid(c->proc, p->pid);
+	return leader || p->threads == NONE ? leader : task_at(p->threads);
+}
+
+static struct mm *memory_of(const struct synth_ctx *c)
+{
+	return is_live(c) ? mm_at(proc_at(c->proc)->mm) : NULL;
+}
+
+/* The 15 characters that ps shows; a zombie goes by the name of its program. */
+static void name_of(const struct synth_ctx *c, char *ret_name)
+{
+	const struct task *thread = thread_of(c);
+	const char *name = c->proc == PROC_INIT ? "init" : (char *)proc_at(c->proc)->exe_path;
+	u32 n = 0;
+
+	if (thread)
+		name = thread->comm;
+	else if (name && strrchr(name, '/'))
+		name = strrchr(name, '/') + 1;
+	for (; name && name[n] && n < COMM_MAX - 1; n++)
+		ret_name[n] = name[n];
+	ret_name[n] = '\0';
+}
+
+static char state_of(const struct synth_ctx *c)
+{
+	struct task *thread = thread_of(c);
+
+	if (c->proc == PROC_INIT)
+		return 'S';
+	if (!thread)
+		return 'Z';
+	if (signal_task_of(thread)->flags & SIGNAL_STOPPED)
+		return 'T';
+	return SCHED->state[thread->index] == SCHED_STATE_PARKED ? 'S' : 'R';
+}
+
+static u64 cpu_ticks(const struct synth_ctx *c)
+{
+	if (c->proc == PROC_INIT)
+		return 0;
+	if (c->task)
+		return c->task->events * HEAD->config.time_step_ns / SYNTH_TICK_NS;
+	return proc_cpu_ns(c->proc) / SYNTH_TICK_NS;
+}
+
+/* Strings of the app with a newline in them must not look like two lines. */
+static void put_escaped(struct synth_text *out, const char *s, const char *newline)
+{
+	text_room(out, strlen(s) * 4);
+	for (; *s; s++) {
+		if (*s == '\n')
+			text_string(out, newline);
+		else
+			text_bytes(out, s, 1);
+	}
+}
+
+/* ---- memory ---- */
+
+struct usage {
+	u64 total, resident, data, stack, text, library, shared;
+	u64 code_start, code_end;
+};
+
+static void usage_add(struct usage *u, const struct vma *v, const char *exe)
+{
+	u64 size = v->end - v->start;
+	const struct mm_file *file = (const struct mm_file *)v->file;
+	bool of_file = v->kind == VMA_FILE && file;
+
+	u->total += size;
+	if (v->kind == VMA_STACK) {
+		u->stack += size;
+		u->resident += size < STACK_SHOWN_BYTES ? size : STACK_SHOWN_BYTES;
+		return;
+	}
+	if (v->prot)
+		u->resident += size;
+	if (of_file || v->flags & VMA_SHARED)
+		u->shared += v->prot ? size : 0;
+	if (v->prot & PROT_WRITE && !(v->flags & VMA_SHARED))
+		u->data += size;
+	if (!(v->prot & PROT_EXEC) || !of_file)
+		return;
+	if (!exe || !file->path || strcmp((char *)file->path, exe) != 0) {
+		u->library += size;
+		return;
+	}
+	u->text += size;
+	if (!u->code_start)
+		u->code_start = v->start;
+	u->code_end = v->end;
+}
+
+static struct usage usage_of(const struct synth_ctx *c)
+{
+	const struct mm *mm = memory_of(c);
+	struct usage u = {0};
+
+	for (u32 i = 0; mm && i < mm->count; i++) {
+		const struct vma *v = vma_at(mm, i);
+		if (v->kind != VMA_STUB)
+			usage_add(&u, v, (char *)proc_at(c->proc)->exe_path);
+	}
+	return u;
+}
+
+static void put_vma_name(struct synth_text *out, const struct vma *v)
+{
+	const struct mm_file *file = (const struct mm_file *)v->file;
+
+	if (v->kind == VMA_HEAP || v->kind == VMA_STACK) {
+		text_pad(out, MAPS_NAME_COLUMN);
+		text_string(out, v->kind == VMA_HEAP ? "[heap]" : "[stack]");
+	} else if (file) {
+		text_pad(out, MAPS_NAME_COLUMN);
+		const char *path =
+			file->vnode && file->path ? (char *)file->path : "/dev/zero (deleted)";
+		put_escaped(out, path, "\\012");
+		if (file->vnode && vnode_at(file->vnode)->flags & VNODE_GONE &&
+		    strncmp(path, "/memfd:", 7) != 0)
+			text_string(out, " (deleted)");
+	}
+}
+
+static void put_vma(struct synth_text *out, const struct vma *v)
+{
+	const struct mm_file *file = (const struct mm_file *)v->file;
+	u64 ino = !file ? 0 : file->vnode ? vnode_at(file->vnode)->ino : file->id;
+
+	text_add(out, "%08lx-%08lx %c%c%c%c %08lx ", v->start, v->end,
+		 v->prot & PROT_READ ? 'r' : '-', v->prot & PROT_WRITE ? 'w' : '-',
+		 v->prot & PROT_EXEC ? 'x' : '-', v->flags & VMA_SHARED ? 's' : 'p',
+		 file ? v->file_off : 0);
+	text_add(out, "%s %lu ", !file ? "00:00" : file->vnode ? "08:01" : "00:01", ino);
+	put_vma_name(out, v);
+	text_add(out, "\n");
+}
+
+static void make_maps(const struct synth_ctx *c, struct synth_text *out)
+{
+	const struct mm *mm = memory_of(c);
+
+	for (u32 i = 0; mm && i < mm->count; i++) {
+		if (vma_at(mm, i)->kind != VMA_STUB)
+			put_vma(out, vma_at(mm, i));
+	}
+}
+
+static void make_statm(const struct synth_ctx *c, struct synth_text *out)
+{
+	struct usage u = usage_of(c);
+
+	text_add(out, "%lu %lu %lu %lu 0 %lu 0\n", u.total / MM_PAGE, u.resident / MM_PAGE,
+		 u.shared / MM_PAGE, u.text / MM_PAGE, (u.data + u.stack) / MM_PAGE);
+}
+
+/* ---- strings of the process ---- */
+
+static void make_cmdline(const struct synth_ctx *c, struct synth_text *out)
+{
+	const struct proc *p = proc_at(c->proc);
+
+	if (is_live(c) && p->cmdline)
+		text_bytes(out, (void *)p->cmdline, p->cmdline_len);
+}
+
+/* A fork keeps no copy of the environment: its own memory still has it. */
+static void make_environ(const struct synth_ctx *c, struct synth_text *out)
+{
+	const struct proc *p = proc_at(c->proc);
+	const struct mm *mm = memory_of(c);
+
+	if (!mm)
+		return;
+	if (p->environ_blob) {
+		text_bytes(out, (void *)p->environ_blob, p->environ_len);
+		return;
+	}
+	u64 len = mm->env_end - mm->env_start;
+	if (c->proc != c->t->proc || mm->env_end < mm->env_start || len > APP_STACK_SIZE)
+		return;
+	text_room(out, len);
+	if (user_copy_in(out->bytes + out->len, mm->env_start, len) == 0) {
+		out->len += len;
+		out->bytes[out->len] = '\0';
+	}
+}
+
+static void make_comm(const struct synth_ctx *c, struct synth_text *out)
+{
+	char name[COMM_MAX];
+
+	name_of(c, name);
+	text_add(out, "%s\n", name);
+}
+
+/* Only the threads of one's own process can be renamed, as in Linux. */
+static long write_comm(const struct synth_ctx *c, const char *bytes, u64 len)
+{
+	struct task *thread = thread_of(c);
+	u32 n = 0;
+
+	if (c->proc != c->t->proc || !thread)
+		return -EINVAL;
+	memset(thread->comm, 0, sizeof(thread->comm));
+	for (; n < len && n < COMM_MAX - 1 && bytes[n] && bytes[n] != '\n'; n++)
+		thread->comm[n] = bytes[n];
+	return (long)len;
+}
+
+/* Nothing here runs out of memory by another's choice: the figure is taken and does nothing. */
+static long write_oom(const struct synth_ctx *c, const char *bytes, u64 len)
+{
+	u64 i = len && (bytes[0] == '-' || bytes[0] == '+'), digits = 0;
+
+	(void)c;
+	for (; i < len && bytes[i] >= '0' && bytes[i] <= '9'; i++)
+		digits++;
+	return digits && (i == len || bytes[i] == '\n') ? (long)len : -EINVAL;
+}
+
+static void make_exe(const struct synth_ctx *c, struct synth_text *out)
+{
+	if (is_live(c) && proc_at(c->proc)->exe_path)
+		text_string(out, (char *)proc_at(c->proc)->exe_path);
+}
+
+static void make_cwd(const struct synth_ctx *c, struct synth_text *out)
+{
+	const struct fs_info *fs;
+
+	if (!is_live(c))
+		return;
+	fs = &FILES->fs[proc_at(c->proc)->fs];
+	text_string(out, fs->cwd);
+	if (fs->vnode && vnode_at(fs->vnode)->flags & VNODE_GONE)
+		text_string(out, " (deleted)");
+}
+
+/* ---- stat and status ---- */
+
+struct signal_sets {
+	u64 pending, shared, blocked, ignored, caught;
+};
+
+static struct signal_sets signals_of(const struct synth_ctx *c)
+{
+	struct signal_sets s = {0};
+	struct task *thread = thread_of(c);
+
+	if (!thread)
+		return s;
+	const struct signal_proc *p = &SIGNALS->procs[c->proc];
+	s.pending = signal_task_of(thread)->queue.pending;
+	s.shared = p->queue.pending;
+	s.blocked = signal_task_of(thread)->mask;
+	for (u32 i = 0; i < SIG_MAX; i++) {
+		if (p->actions[i].handler == SIG_HANDLER_IGN)
+			s.ignored |= SIG_BIT(i + 1);
+		else if (p->actions[i].handler != SIG_HANDLER_DFL)
+			s.caught |= SIG_BIT(i + 1);
+	}
+	return s;
+}
+
+static u32 parent_pid(const struct synth_ctx *c)
+{
+	return c->proc == PROC_INIT ? 0 : proc_at(proc_at(c->proc)->parent)->pid;
+}
+
+static u32 id_of(const struct synth_ctx *c)
+{
+	return c->task ? c->task->tid : proc_at(c->proc)->pid;
+}
+
+/* Fields 1 to 22 of stat: who, whose, and how long. */
+static void put_stat_who(const struct synth_ctx *c, struct synth_text *out)
+{
+	const struct proc *p = proc_at(c->proc);
+	u64 begin = p->start_time_ns, boot = clock_monotonic_base();
+	char name[COMM_MAX];
+
+	name_of(c, name);
+	text_add(out, "%u (%s) %c %u %u %u 0 -1 4194304 0 0 0 0 ", id_of(c), name, state_of(c),
+		 parent_pid(c), p->pgid, p->sid);
+	text_add(out, "%lu 0 %lu 0 20 0 %u 0 %lu ", cpu_ticks(c), p->cutime_ns / SYNTH_TICK_NS,
+		 is_live(c) ? p->nthreads : 1, begin > boot ? (begin - boot) / SYNTH_TICK_NS : 0);
+}
+
+/* Fields 45 to 52: addresses, and how it ended. */
+static void put_stat_end(const struct synth_ctx *c, struct synth_text *out)
+{
+	const struct proc *p = proc_at(c->proc);
+	const struct mm *mm = memory_of(c);
+
+	if (mm)
+		text_add(out, "0 0 %lu %lu %lu %lu %lu ", mm->brk_start, mm->arg_start, mm->arg_end,
+			 mm->env_start, mm->env_end);
+	else
+		text_add(out, "0 0 0 0 0 0 0 ");
+	text_add(out, "%u\n", p->state == PROC_ZOMBIE ? (u32)p->status : 0);
+}
+
+static void make_stat(const struct synth_ctx *c, struct synth_text *out)
+{
+	const struct proc *p = proc_at(c->proc);
+	struct signal_sets s = signals_of(c);
+	struct usage u = usage_of(c);
+
+	put_stat_who(c, out);
+	text_add(out, "%lu %lu %lu %lu %lu %lu 0 0 ", u.total, u.resident / MM_PAGE,
+		 is_live(c) ? p->rlimits[RLIMIT_OF_RSS][0] : LIMIT_INFINITY, u.code_start,
+		 u.code_end, memory_of(c) ? memory_of(c)->stack_top : 0);
+	text_add(out, "%lu %lu %lu %lu 0 0 0 ", s.pending & 0x7fffffff, s.blocked & 0x7fffffff,
+		 s.ignored & 0x7fffffff, s.caught & 0x7fffffff);
+	text_add(out, "%u 0 0 0 0 0 0 ", p->exit_signal);
+	put_stat_end(c, out);
+}
+
+static void put_kb(struct synth_text *out, const char *name, u64 bytes)
+{
+	text_add(out, "%s:\t%8lu kB\n", name, bytes / 1024);
+}
+
+static void put_status_memory(const struct synth_ctx *c, struct synth_text *out)
+{
+	struct usage u = usage_of(c);
+
+	put_kb(out, "VmPeak", u.total);
+	put_kb(out, "VmSize", u.total);
+	put_kb(out, "VmLck", memory_of(c)->locked_bytes);
+	put_kb(out, "VmPin", 0);
+	put_kb(out, "VmHWM", u.resident);
+	put_kb(out, "VmRSS", u.resident);
+	put_kb(out, "RssAnon", u.resident - u.shared);
+	put_kb(out, "RssFile", u.shared);
+	put_kb(out, "RssShmem", 0);
+	put_kb(out, "VmData", u.data);
+	put_kb(out, "VmStk", STACK_SHOWN_BYTES);
+	put_kb(out, "VmExe", u.text);
+	put_kb(out, "VmLib", u.library);
+	put_kb(out, "VmPTE", u.total / 512);
+	put_kb(out, "VmSwap", 0);
+}
+
+static void put_status_ids(const struct synth_ctx *c, struct synth_text *out)
+{
+	const struct proc *p = proc_at(c->proc);
+
+	text_add(out, "Tgid:\t%u\nNgid:\t0\nPid:\t%u\nPPid:\t%u\nTracerPid:\t0\n", p->pid, id_of(c),
+		 parent_pid(c));
+	text_add(out, "Uid:\t%u\t%u\t%u\t%u\n", p->uid, p->euid, p->suid, p->fsuid);
+	text_add(out, "Gid:\t%u\t%u\t%u\t%u\n", p->gid, p->egid, p->sgid, p->fsgid);
+	text_add(out, "FDSize:\t%u\nGroups:\t", is_live(c) ? 256 : 0);
+	for (u32 i = 0; i < p->ngroups && i < 64; i++)
+		text_add(out, "%u ", p->groups[i]);
+	text_add(out, "\nNStgid:\t%u\nNSpid:\t%u\nNSpgid:\t%u\nNSsid:\t%u\n", p->pid, id_of(c),
+		 p->pgid, p->sid);
+}
+
+static void put_status_signals(const struct synth_ctx *c, struct synth_text *out)
+{
+	const struct proc *p = proc_at(c->proc);
+	struct signal_sets s = signals_of(c);
+
+	text_add(out, "Threads:\t%u\nSigQ:\t%u/%u\n", is_live(c) ? p->nthreads : 1,
+		 SIGNALS->nqueued, SIGNAL_QUEUE_MAX);
+	text_add(out, "SigPnd:\t%016lx\nShdPnd:\t%016lx\nSigBlk:\t%016lx\n", s.pending, s.shared,
+		 s.blocked);
+	text_add(out, "SigIgn:\t%016lx\nSigCgt:\t%016lx\n", s.ignored, s.caught);
+}
+
+static void put_status_rest(const struct synth_ctx *c, struct synth_text *out)
+{
+	const struct proc *p = proc_at(c->proc);
+	u64 caps = p->euid == 0 ? CAPS_ALL : 0;
+
+	text_add(out, "CapInh:\t%016lx\nCapPrm:\t%016lx\nCapEff:\t%016lx\n", 0ul, caps, caps);
+	text_add(out, "CapBnd:\t%016lx\nCapAmb:\t%016lx\nNoNewPrivs:\t%u\nSeccomp:\t0\n",
+		 p->euid == 0 ? CAPS_ALL : 0, 0ul, p->no_new_privs);
+	text_add(out, "Seccomp_filters:\t0\nCpus_allowed:\t");
+	text_cpu_mask(out);
+	text_add(out, "\nCpus_allowed_list:\t");
+	text_cpu_list(out);
+	text_add(out, "\nMems_allowed:\t1\nMems_allowed_list:\t0\n");
+	text_add(out, "voluntary_ctxt_switches:\t0\nnonvoluntary_ctxt_switches:\t0\n");
+}
+
+static const char *state_word(char state)
+{
+	switch (state) {
+	case 'R':
+		return "running";
+	case 'T':
+		return "stopped";
+	case 'Z':
+		return "zombie";
+	default:
+		return "sleeping";
+	}
+}
+
+static void make_status(const struct synth_ctx *c, struct synth_text *out)
+{
+	char name[COMM_MAX], state = state_of(c);
+	u32 umask = is_live(c) ? FILES->fs[proc_at(c->proc)->fs].umask : 0;
+
+	name_of(c, name);
+	text_add(out, "Name:\t");
+	put_escaped(out, name, "\\n");
+	text_add(out, "\nUmask:\t0%u%u%u\nState:\t%c (%s)\n", umask >> 6 & 7, umask >> 3 & 7,
+		 umask & 7, state, state_word(state));
+	put_status_ids(c, out);
+	if (memory_of(c))
+		put_status_memory(c, out);
+	put_status_signals(c, out);
+	put_status_rest(c, out);
+}
+
+/* ---- limits, io, mounts ---- */
+
+static void put_limit(struct synth_text *out, u64 value, size_t column)
+{
+	if (value == LIMIT_INFINITY)
+		text_add(out, "unlimited");
+	else
+		text_add(out, "%lu", value);
+	text_pad(out, column);
+}
+
+static void make_limits(const struct synth_ctx *c, struct synth_text *out)
+{
+	static const char *const lines[16][2] = {
+		{"Max cpu time", "seconds"},	 {"Max file size", "bytes"},
+		{"Max data size", "bytes"},	 {"Max stack size", "bytes"},
+		{"Max core file size", "bytes"}, {"Max resident set", "bytes"},
+		{"Max processes", "processes"},	 {"Max open files", "files"},
+		{"Max locked memory", "bytes"},	 {"Max address space", "bytes"},
+		{"Max file locks", "locks"},	 {"Max pending signals", "signals"},
+		{"Max msgqueue size", "bytes"},	 {"Max nice priority", ""},
+		{"Max realtime priority", ""},	 {"Max realtime timeout", "us"},
+	};
+	const struct proc *p = proc_at(c->proc);
+
+	text_add(out, "Limit                     Soft Limit           Hard Limit           "
+		      "Units     \n");
+	for (u32 i = 0; i < 16; i++) {
+		text_string(out, lines[i][0]);
+		text_pad(out, 26);
+		put_limit(out, p->rlimits[i][0], 47);
+		put_limit(out, p->rlimits[i][1], 68);
+		text_string(out, lines[i][1]);
+		text_pad(out, 78);
+		text_string(out, "\n");
+	}
+}
+
+static const char io_text[] = "rchar: 0\nwchar: 0\nsyscr: 0\nsyscw: 0\nread_bytes: 0\n"
+			      "write_bytes: 0\ncancelled_write_bytes: 0\n";
+static const char mounts_text[] = "shadow / tmpfs rw,relatime 0 0\n"
+				  "proc /proc proc rw,nosuid,nodev,noexec,relatime 0 0\n"
+				  "sysfs /sys sysfs ro,nosuid,nodev,noexec,relatime 0 0\n"
+				  "dev /dev devtmpfs rw,nosuid 0 0\n"
+				  "shm /dev/shm tmpfs rw,nosuid,nodev 0 0\n";
+/* The device numbers are those that stat gives. */
+static const char mountinfo_text[] =
+	"21 1 8:1 / / rw,relatime - tmpfs shadow rw\n"
+	"22 21 0:7 / /proc rw,nosuid,nodev,noexec,relatime - proc proc rw\n"
+	"23 21 0:6 / /sys ro,nosuid,nodev,noexec,relatime - sysfs sysfs ro\n"
+	"24 21 0:5 / /dev rw,nosuid - devtmpfs dev rw\n"
+	"25 24 8:1 / /dev/shm rw,nosuid,nodev - tmpfs shm rw\n";
+
+/* ---- descriptors ---- */
+
+static struct ofd *ofd_of(const struct synth_ctx *c)
+{
+	return ofd_at(FILES->tables[proc_at(c->proc)->files].fd[c->fd] & FD_OFD);
+}
+
+/* The inode number that fstat gives: names of pipes are made of it. */
+static u64 ino_of(const struct synth_ctx *c, struct ofd *o)
+{
+	struct vstat st = {0};
+
+	if (file_ops_of(o->kind)->stat)
+		file_ops_of(o->kind)->stat(c->t, o, c->fd, &st);
+	return st.ino;
+}
+
+/* Standard streams have no path: what they are is in the configuration. */
+static void put_stdio_target(const struct synth_ctx *c, struct ofd *o, struct synth_text *out)
+{
+	u32 stream = o->kind == OFD_STREAM_OUT ? o->object : 0;
+
+	if (HEAD->config.stdio_kind[stream & 1 ? 1 : stream] == STDIO_TTY)
+		text_string(out, "/dev/pts/0");
+	else
+		text_add(out, "pipe:[%lu]", ino_of(c, o));
+}
+
+static void put_path_target(struct ofd *o, struct synth_text *out)
+{
+	text_string(out, o->path);
+	if (o->vnode && vnode_at(o->vnode)->flags & VNODE_GONE &&
+	    strncmp(o->path, "/memfd:", 7) != 0)
+		text_string(out, " (deleted)");
+}
+
+static void put_fd_target(const struct synth_ctx *c, struct synth_text *out)
+{
+	struct ofd *o = ofd_of(c);
+
+	if (o->kind == OFD_EVENTFD)
+		text_string(out, "anon_inode:[eventfd]");
+	else if (o->kind == OFD_EPOLL)
+		text_string(out, "anon_inode:[eventpoll]");
+	else if (o->path)
+		put_path_target(o, out);
+	else if (o->kind == OFD_NULL)
+		text_string(out, "/dev/null");
+	else if (o->kind == OFD_HOST_FILE)
+		text_string(out, "/stdin (deleted)"); /* a redirected file: its name is not ours */
+	else
+		put_stdio_target(c, o, out);
+}
+
+u32 synth_fd_mode(const struct synth_ctx *c)
+{
+	static const u32 by_access[] = {0500, 0300, 0700, 0700};
+
+	return by_access[ofd_of(c)->flags & O_ACCMODE];
+}
+
+static void put_octal(struct synth_text *out, u32 value)
+{
+	for (int shift = 30; shift >= 0; shift -= 3) {
+		if (value >> shift || !shift)
+			text_add(out, "%u", value >> shift & 7);
+	}
+}
+
+/* Only the kernel knows the position of a file, and only of our own descriptors. */
+static u64 position_of(const struct synth_ctx *c, const struct ofd *o)
+{
+	bool kernels = o->kind == OFD_HOST_FILE || o->kind == OFD_SYNTH_FILE;
+
+	if (!kernels || c->proc != c->t->proc)
+		return o->kind == OFD_HOST_DIR || o->kind == OFD_SYNTH_DIR ? o->private[0] : 0;
+	long at = SYS3(NR_lseek, c->fd, 0, 1);
+	return at > 0 ? (u64)at : 0;
+}
+
+static void make_fdinfo(const struct synth_ctx *c, struct synth_text *out)
+{
+	struct ofd *o = ofd_of(c);
+	u32 entry = FILES->tables[proc_at(c->proc)->files].fd[c->fd];
+
+	text_add(out, "pos:\t%lu\nflags:\t0", position_of(c, o));
+	put_octal(out, o->flags | (entry & FD_CLOEXEC_BIT ? O_CLOEXEC : 0));
+	text_add(out, "\nmnt_id:\t21\nino:\t%lu\n", ino_of(c, o));
+}
+
+/* ---- rows ---- */
+
+#define DIR(name)                                 \
+	{                                         \
+		.path = (name), .type = SYNTH_DIR \
+	}
+#define TEXT(name, function)                                           \
+	{                                                              \
+		.path = (name), .type = SYNTH_TEXT, .make = (function) \
+	}
+#define FIXED(name, contents)                                           \
+	{                                                               \
+		.path = (name), .type = SYNTH_TEXT, .fixed = (contents) \
+	}
+#define OWN(name, bits, function)                                                      \
+	{                                                                              \
+		.path = (name), .type = SYNTH_TEXT, .mode = (bits), .make = (function) \
+	}
+
+const struct synth_node synth_task_nodes[] = {
+	DIR("/task"),
+	DIR("/task/#T"),
+	{.path = NULL},
+};
+
+const struct synth_node synth_pid_nodes[] = {
+	TEXT("/cmdline", make_cmdline),
+	{.path = "/comm", .type = SYNTH_TEXT, .mode = 0644, .make = make_comm, .write = write_comm},
+	OWN("/environ", 0400, make_environ),
+	{.path = "/exe", .type = SYNTH_LINK, .make = make_exe},
+	{.path = "/cwd", .type = SYNTH_LINK, .make = make_cwd},
+	{.path = "/root", .type = SYNTH_LINK, .fixed = "/"},
+	{.path = "/fd", .type = SYNTH_DIR, .mode = 0500},
+	{.path = "/fd/#F", .type = SYNTH_LINK, .is_fd = true, .make = put_fd_target},
+	DIR("/fdinfo"),
+	OWN("/fdinfo/#F", 0400, make_fdinfo),
+	TEXT("/maps", make_maps),
+	TEXT("/stat", make_stat),
+	TEXT("/statm", make_statm),
+	TEXT("/status", make_status),
+	TEXT("/limits", make_limits),
+	FIXED("/mounts", mounts_text),
+	FIXED("/mountinfo", mountinfo_text),
+	FIXED("/cgroup", "0::/\n"),
+	{.path = "/io", .type = SYNTH_TEXT, .mode = 0400, .fixed = io_text},
+	FIXED("/oom_score", "0\n"),
+	{.path = "/oom_score_adj",
+	 .type = SYNTH_TEXT,
+	 .mode = 0644,
+	 .fixed = "0\n",
+	 .write = write_oom},
+	FIXED("/uid_map", "         0          0 4294967295\n"),
+	FIXED("/gid_map", "         0          0 4294967295\n"),
+	FIXED("/setgroups", "allow\n"),
+	{.path = NULL},
+};
