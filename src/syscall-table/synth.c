@@ -264,8 +264,11 @@ static long expand(struct found *f, u32 end)
 	while (dir > 0 && f->abs[dir - 1] != '/')
 		dir--;
 	memcpy(base, f->abs, dir);
+	/* The program of a process that has none left: a zombie, init. */
+	if (!target.len)
+		r = -ENOENT;
 	/* A number's target without a path (pipe:[5]) is no place to go to. */
-	if (f->node->is_fd && target.bytes[0] != '/')
+	else if (f->node->is_fd && target.bytes[0] != '/')
 		r = f->abs[end] ? -ENOTDIR : -EACCES;
 	text_string(&target, f->abs + end);
 	if (r > 0 && target.len >= FILE_PATH_MAX)
@@ -511,7 +514,7 @@ static long link_text(const struct found *f, char *to, u32 size)
 	u64 n = target.len < size ? target.len : size;
 	memcpy(to, target.bytes, n);
 	heap_free(target.bytes);
-	/* The program of a process that has none left: a zombie, init. */
+	/* As in expand. */
 	return n ? (long)n : -ENOENT;
 }
 

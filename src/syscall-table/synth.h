@@ -35,9 +35,8 @@ enum synth_type { SYNTH_DIR = 1, SYNTH_TEXT, SYNTH_LINK, SYNTH_DEVICE };
 
 /*
  * path: components after the table's root, each a name or one of #P #T #F #C #I, or #Y (the
- * terminal, 0); "" is the root
- * itself.  Text and link targets come from `make`, or are `fixed`.  `write` takes what is written
- * to a text; without it a text cannot be opened for writing.
+ * terminal, 0); "" is the root itself.  Text and link targets come from `make`, or are `fixed`.
+ * `write` takes what is written to a text; without it a text cannot be opened for writing.
  */
 struct synth_node {
 	const char *path;
@@ -49,6 +48,24 @@ struct synth_node {
 	void (*make)(const struct synth_ctx *c, struct synth_text *out);
 	long (*write)(const struct synth_ctx *c, const char *bytes, u64 len);
 };
+
+/* The usual rows. */
+#define NODE_DIR(name)                            \
+	{                                         \
+		.path = (name), .type = SYNTH_DIR \
+	}
+#define NODE_TEXT(name, function)                                      \
+	{                                                              \
+		.path = (name), .type = SYNTH_TEXT, .make = (function) \
+	}
+#define NODE_FIXED(name, contents)                                      \
+	{                                                               \
+		.path = (name), .type = SYNTH_TEXT, .fixed = (contents) \
+	}
+#define NODE_LINK(name, target)                                       \
+	{                                                             \
+		.path = (name), .type = SYNTH_LINK, .fixed = (target) \
+	}
 
 /* The rows; each table ends with a NULL path. */
 extern const struct synth_node synth_proc_nodes[]; /* below /proc */

@@ -600,31 +600,19 @@ static void make_fdinfo(const struct synth_ctx *c, struct synth_text *out)
 
 /* ---- rows ---- */
 
-#define DIR(name)                                 \
-	{                                         \
-		.path = (name), .type = SYNTH_DIR \
-	}
-#define TEXT(name, function)                                           \
-	{                                                              \
-		.path = (name), .type = SYNTH_TEXT, .make = (function) \
-	}
-#define FIXED(name, contents)                                           \
-	{                                                               \
-		.path = (name), .type = SYNTH_TEXT, .fixed = (contents) \
-	}
 #define OWN(name, bits, function)                                                      \
 	{                                                                              \
 		.path = (name), .type = SYNTH_TEXT, .mode = (bits), .make = (function) \
 	}
 
 const struct synth_node synth_task_nodes[] = {
-	DIR("/task"),
-	DIR("/task/#T"),
+	NODE_DIR("/task"),
+	NODE_DIR("/task/#T"),
 	{.path = NULL},
 };
 
 const struct synth_node synth_pid_nodes[] = {
-	TEXT("/cmdline", make_cmdline),
+	NODE_TEXT("/cmdline", make_cmdline),
 	{.path = "/comm", .type = SYNTH_TEXT, .mode = 0644, .make = make_comm, .write = write_comm},
 	OWN("/environ", 0400, make_environ),
 	{.path = "/exe", .type = SYNTH_LINK, .make = make_exe},
@@ -632,25 +620,25 @@ const struct synth_node synth_pid_nodes[] = {
 	{.path = "/root", .type = SYNTH_LINK, .fixed = "/"},
 	{.path = "/fd", .type = SYNTH_DIR, .mode = 0500},
 	{.path = "/fd/#F", .type = SYNTH_LINK, .is_fd = true, .make = put_fd_target},
-	DIR("/fdinfo"),
+	NODE_DIR("/fdinfo"),
 	OWN("/fdinfo/#F", 0400, make_fdinfo),
-	TEXT("/maps", make_maps),
-	TEXT("/stat", make_stat),
-	TEXT("/statm", make_statm),
-	TEXT("/status", make_status),
-	TEXT("/limits", make_limits),
-	FIXED("/mounts", mounts_text),
-	FIXED("/mountinfo", mountinfo_text),
-	FIXED("/cgroup", "0::/\n"),
+	NODE_TEXT("/maps", make_maps),
+	NODE_TEXT("/stat", make_stat),
+	NODE_TEXT("/statm", make_statm),
+	NODE_TEXT("/status", make_status),
+	NODE_TEXT("/limits", make_limits),
+	NODE_FIXED("/mounts", mounts_text),
+	NODE_FIXED("/mountinfo", mountinfo_text),
+	NODE_FIXED("/cgroup", "0::/\n"),
 	{.path = "/io", .type = SYNTH_TEXT, .mode = 0400, .fixed = io_text},
-	FIXED("/oom_score", "0\n"),
+	NODE_FIXED("/oom_score", "0\n"),
 	{.path = "/oom_score_adj",
 	 .type = SYNTH_TEXT,
 	 .mode = 0644,
 	 .fixed = "0\n",
 	 .write = write_oom},
-	FIXED("/uid_map", "         0          0 4294967295\n"),
-	FIXED("/gid_map", "         0          0 4294967295\n"),
-	FIXED("/setgroups", "allow\n"),
+	NODE_FIXED("/uid_map", "         0          0 4294967295\n"),
+	NODE_FIXED("/gid_map", "         0          0 4294967295\n"),
+	NODE_FIXED("/setgroups", "allow\n"),
 	{.path = NULL},
 };

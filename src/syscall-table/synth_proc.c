@@ -204,27 +204,6 @@ NUMBER_NODE(mmap_min_addr, APP_MIN_ADDR)
 NUMBER_NODE(file_max, OFDS_MAX)
 NUMBER_NODE(nr_open, APP_FD_MAX)
 
-#define DIR(name)                                 \
-	{                                         \
-		.path = (name), .type = SYNTH_DIR \
-	}
-#define TEXT(name, function)                                           \
-	{                                                              \
-		.path = (name), .type = SYNTH_TEXT, .make = (function) \
-	}
-#define FIXED(name, contents)                                           \
-	{                                                               \
-		.path = (name), .type = SYNTH_TEXT, .fixed = (contents) \
-	}
-#define LINK(name, target)                                            \
-	{                                                             \
-		.path = (name), .type = SYNTH_LINK, .fixed = (target) \
-	}
-#define TO_TASK(name, function)                                        \
-	{                                                              \
-		.path = (name), .type = SYNTH_LINK, .make = (function) \
-	}
-
 static void make_self(const struct synth_ctx *c, struct synth_text *out)
 {
 	text_add(out, "%u", proc_of(c->t)->pid);
@@ -235,67 +214,72 @@ static void make_thread_self(const struct synth_ctx *c, struct synth_text *out)
 	text_add(out, "%u/task/%u", proc_of(c->t)->pid, c->t->tid);
 }
 
+static const char vmstat_text[] = "pgpgin 0\npgpgout 0\npswpin 0\npswpout 0\npgfault 0\n"
+				  "pgmajfault 0\n";
 static const char devices_text[] = "Character devices:\n  1 mem\n  5 /dev/tty\n136 pts\n\n"
 				   "Block devices:\n  8 sd\n";
 static const char filesystems_text[] = "nodev\tsysfs\nnodev\ttmpfs\nnodev\tproc\nnodev\tdevtmpfs\n"
 				       "nodev\tpipefs\n";
 
 const struct synth_node synth_proc_nodes[] = {
-	DIR(""),
-	DIR("/#P"),
-	TO_TASK("/self", make_self),
-	TO_TASK("/thread-self", make_thread_self),
-	TEXT("/cpuinfo", make_cpuinfo),
-	TEXT("/meminfo", make_meminfo),
-	TEXT("/stat", make_stat),
-	TEXT("/uptime", make_uptime),
-	TEXT("/loadavg", make_loadavg),
-	FIXED("/version", "Linux version " SYNTH_RELEASE " (shadow@shadow) " SYNTH_VERSION "\n"),
-	FIXED("/cmdline", "shadow\n"),
-	FIXED("/filesystems", filesystems_text),
-	LINK("/mounts", "self/mounts"),
-	FIXED("/swaps", "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"),
-	FIXED("/partitions", "major minor  #blocks  name\n\n"),
-	FIXED("/devices", devices_text),
-	FIXED("/modules", ""),
-	FIXED("/cgroups", "#subsys_name\thierarchy\tnum_cgroups\tenabled\n"),
-	DIR("/sys"),
-	DIR("/sys/kernel"),
-	FIXED("/sys/kernel/osrelease", SYNTH_RELEASE "\n"),
-	FIXED("/sys/kernel/ostype", SYNTH_OSTYPE "\n"),
-	FIXED("/sys/kernel/version", SYNTH_VERSION "\n"),
-	TEXT("/sys/kernel/hostname", make_hostname),
-	FIXED("/sys/kernel/domainname", "(none)\n"),
-	TEXT("/sys/kernel/pid_max", make_pid_max),
-	FIXED("/sys/kernel/ngroups_max", "65536\n"),
-	FIXED("/sys/kernel/cap_last_cap", "40\n"),
-	TEXT("/sys/kernel/threads-max", make_threads_max),
-	FIXED("/sys/kernel/overflowuid", "65534\n"),
-	FIXED("/sys/kernel/overflowgid", "65534\n"),
-	FIXED("/sys/kernel/randomize_va_space", "0\n"),
-	FIXED("/sys/kernel/core_pattern", "core\n"),
-	FIXED("/sys/kernel/core_uses_pid", "0\n"),
-	FIXED("/sys/kernel/tainted", "0\n"),
-	DIR("/sys/kernel/random"),
-	TEXT("/sys/kernel/random/boot_id", make_boot_id),
-	TEXT("/sys/kernel/random/uuid", make_uuid),
-	FIXED("/sys/kernel/random/entropy_avail", "256\n"),
-	FIXED("/sys/kernel/random/poolsize", "256\n"),
-	DIR("/sys/vm"),
-	FIXED("/sys/vm/overcommit_memory", "0\n"),
-	FIXED("/sys/vm/overcommit_ratio", "50\n"),
-	FIXED("/sys/vm/swappiness", "60\n"),
-	FIXED("/sys/vm/nr_hugepages", "0\n"),
-	TEXT("/sys/vm/max_map_count", make_max_map_count),
-	TEXT("/sys/vm/mmap_min_addr", make_mmap_min_addr),
-	DIR("/sys/fs"),
-	TEXT("/sys/fs/file-max", make_file_max),
-	TEXT("/sys/fs/nr_open", make_nr_open),
-	FIXED("/sys/fs/pipe-max-size", "1048576\n"),
-	FIXED("/sys/fs/overflowuid", "65534\n"),
-	FIXED("/sys/fs/overflowgid", "65534\n"),
-	DIR("/sys/net"),
-	DIR("/sys/net/core"),
-	FIXED("/sys/net/core/somaxconn", "4096\n"),
+	NODE_DIR(""),
+	NODE_DIR("/#P"),
+	{.path = "/self", .type = SYNTH_LINK, .make = make_self},
+	{.path = "/thread-self", .type = SYNTH_LINK, .make = make_thread_self},
+	NODE_TEXT("/cpuinfo", make_cpuinfo),
+	NODE_TEXT("/meminfo", make_meminfo),
+	NODE_TEXT("/stat", make_stat),
+	NODE_TEXT("/uptime", make_uptime),
+	NODE_TEXT("/loadavg", make_loadavg),
+	NODE_FIXED("/vmstat", vmstat_text),
+	NODE_FIXED("/diskstats", ""),
+	NODE_FIXED("/version",
+		   "Linux version " SYNTH_RELEASE " (shadow@shadow) " SYNTH_VERSION "\n"),
+	NODE_FIXED("/cmdline", "shadow\n"),
+	NODE_FIXED("/filesystems", filesystems_text),
+	NODE_LINK("/mounts", "self/mounts"),
+	NODE_FIXED("/swaps", "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"),
+	NODE_FIXED("/partitions", "major minor  #blocks  name\n\n"),
+	NODE_FIXED("/devices", devices_text),
+	NODE_FIXED("/modules", ""),
+	NODE_FIXED("/cgroups", "#subsys_name\thierarchy\tnum_cgroups\tenabled\n"),
+	NODE_DIR("/sys"),
+	NODE_DIR("/sys/kernel"),
+	NODE_FIXED("/sys/kernel/osrelease", SYNTH_RELEASE "\n"),
+	NODE_FIXED("/sys/kernel/ostype", SYNTH_OSTYPE "\n"),
+	NODE_FIXED("/sys/kernel/version", SYNTH_VERSION "\n"),
+	NODE_TEXT("/sys/kernel/hostname", make_hostname),
+	NODE_FIXED("/sys/kernel/domainname", "(none)\n"),
+	NODE_TEXT("/sys/kernel/pid_max", make_pid_max),
+	NODE_FIXED("/sys/kernel/ngroups_max", "65536\n"),
+	NODE_FIXED("/sys/kernel/cap_last_cap", "40\n"),
+	NODE_TEXT("/sys/kernel/threads-max", make_threads_max),
+	NODE_FIXED("/sys/kernel/overflowuid", "65534\n"),
+	NODE_FIXED("/sys/kernel/overflowgid", "65534\n"),
+	NODE_FIXED("/sys/kernel/randomize_va_space", "0\n"),
+	NODE_FIXED("/sys/kernel/core_pattern", "core\n"),
+	NODE_FIXED("/sys/kernel/core_uses_pid", "0\n"),
+	NODE_FIXED("/sys/kernel/tainted", "0\n"),
+	NODE_DIR("/sys/kernel/random"),
+	NODE_TEXT("/sys/kernel/random/boot_id", make_boot_id),
+	NODE_TEXT("/sys/kernel/random/uuid", make_uuid),
+	NODE_FIXED("/sys/kernel/random/entropy_avail", "256\n"),
+	NODE_FIXED("/sys/kernel/random/poolsize", "256\n"),
+	NODE_DIR("/sys/vm"),
+	NODE_FIXED("/sys/vm/overcommit_memory", "0\n"),
+	NODE_FIXED("/sys/vm/overcommit_ratio", "50\n"),
+	NODE_FIXED("/sys/vm/swappiness", "60\n"),
+	NODE_FIXED("/sys/vm/nr_hugepages", "0\n"),
+	NODE_TEXT("/sys/vm/max_map_count", make_max_map_count),
+	NODE_TEXT("/sys/vm/mmap_min_addr", make_mmap_min_addr),
+	NODE_DIR("/sys/fs"),
+	NODE_TEXT("/sys/fs/file-max", make_file_max),
+	NODE_TEXT("/sys/fs/nr_open", make_nr_open),
+	NODE_FIXED("/sys/fs/pipe-max-size", "1048576\n"),
+	NODE_FIXED("/sys/fs/overflowuid", "65534\n"),
+	NODE_FIXED("/sys/fs/overflowgid", "65534\n"),
+	NODE_DIR("/sys/net"),
+	NODE_DIR("/sys/net/core"),
+	NODE_FIXED("/sys/net/core/somaxconn", "4096\n"),
 	{.path = NULL},
 };

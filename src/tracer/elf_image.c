@@ -35,7 +35,9 @@ static const uint8_t *image_at(const struct elf_image *image, uint64_t offset, u
 	return image->bytes + offset;
 }
 
-static int add_segment(struct elf_image *image, const Elf64_Phdr *header)
+/* Append to one of the two lists of segments. */
+static int add_segment(const struct elf_image *image, const Elf64_Phdr *header,
+		       struct elf_segment *list, size_t *count)
 {
 	struct elf_segment segment = {
 		.file_offset = header->p_offset,
@@ -46,16 +48,19 @@ static int add_segment(struct elf_image *image, const Elf64_Phdr *header)
 	if (!image_at(image, segment.file_offset, segment.file_size) ||
 	    segment.address + segment.file_size < segment.address)
 		return -EBADMSG;
-	if (segment.file_size > UINT32_MAX || image->segment_count == ELF_IMAGE_SEGMENTS_MAX)
+	if (segment.file_size > UINT32_MAX || *count == ELF_IMAGE_SEGMENTS_MAX)
 		return -E2BIG;
-	image->segments[image->segment_count++] = segment;
+	list[(*count)++] = segment;
 	return 0;
 }
 
 static int add_program_header(struct elf_image *image, const Elf64_Phdr *header)
 {
-	if (header->p_type == PT_LOAD && (header->p_flags & PF_X) && header->p_filesz)
-		return add_segment(image, header);
+	if (header->p_type == PT_LOAD && header->p_filesz) {
+		if (header->p_flags & PF_X)
+			return add_segment(image, header, image->segments, &image->segment_count);
+		return add_segment(image, header, image->data, &image->data_count);
+	}
 	if (header->p_type != PT_GNU_EH_FRAME)
 		return 0;
 	if (!image_at(image, header->p_offset, header->p_filesz))

@@ -1,5 +1,5 @@
 /*
- * What the tracer needs of an ELF64 file: executable segments, and where functions start.
+ * What the tracer needs of an ELF64 file: its segments, and where functions start.
  * The file is hostile: everything is checked against its size.
  */
 #ifndef SHADOW_TRACER_ELF_IMAGE_H
@@ -10,7 +10,7 @@
 
 #define ELF_IMAGE_SEGMENTS_MAX 16
 
-/* An executable PT_LOAD segment. file_offset + file_size lies within the file. */
+/* A PT_LOAD segment. file_offset + file_size lies within the file. */
 struct elf_segment {
 	uint64_t file_offset;
 	uint64_t file_size;
@@ -23,6 +23,8 @@ struct elf_image {
 	size_t size;
 	struct elf_segment segments[ELF_IMAGE_SEGMENTS_MAX]; /* the executable ones */
 	size_t segment_count;
+	struct elf_segment data[ELF_IMAGE_SEGMENTS_MAX]; /* the others that have bytes */
+	size_t data_count;
 	uint64_t unwind_offset; /* of .eh_frame_hdr in the file */
 	uint64_t unwind_size;	/* 0 if there is none */
 	uint64_t unwind_address;
@@ -31,8 +33,7 @@ struct elf_image {
 /*
  * Parse an ELF file of `size` bytes, which must stay mapped while *ret_image is used.
  * Returns 0, -ENOEXEC if it is no ELF64 x86-64 program or shared object, -EBADMSG if its headers
- * are out of bounds or contradict each other, -E2BIG for too many executable segments or one of
- * 4 GiB.
+ * are out of bounds or contradict each other, -E2BIG for too many segments or one of 4 GiB.
  */
 int elf_image_parse(const void *bytes, size_t size, struct elf_image *ret_image);
 

@@ -6,12 +6,16 @@
  * rules, so they are computed here (about 10 ns an instruction against 400 for capstone).
  * What an instruction means beyond its flow is left to capstone (patch_plan.c).
  *
- * Owns nothing. Invariant: no byte at or past bytes + available is read; length is 1..15.
+ * Owns nothing. Invariant: no byte at or past bytes + available is read; length is 1..15. Tables
+ * and pointers are read from within the given ranges only, in time linear in their size.
  */
 #include "insn_decode.h"
 
 #include <errno.h>
 #include <string.h>
+
+/* Entries read from jump tables at once; libLLVM has about 50,000, a hostile file no bound. */
+#define ENTRIES_MAX (1u << 22)
 
 /* Operand bytes that follow an opcode. */
 enum {
@@ -408,6 +412,11 @@ bool insn_ends_flow(const struct insn *insn)
 	       insn->flow == INSN_FLOW_STOP;
 }
 
+bool insn_is_relative_lea(const struct insn *insn)
+{
+	return insn->map == INSN_MAP_ONE && insn->opcode == 0x8d && (insn->modrm & 0xc7) == 0x05;
+}
+
 bool insn_has_target(const struct insn *insn)
 {
 	return insn->flow == INSN_FLOW_BRANCH || insn->flow == INSN_FLOW_CALL ||
@@ -432,4 +441,90 @@ int code_view_function(const struct code_view *code, size_t offset, size_t *ret_
 	*ret_end = low < code->start_count && code->starts[low] < code->size ? code->starts[low]
 									     : code->size;
 	return low ? 0 : -ENOENT;
+}
+
+/* Four bytes at `offset` from the beginning of the code, wherever the file has them, or NULL. */
+static const uint8_t *word_at(const struct code_view *code, const struct code_data *data,
+			      size_t data_count, int64_t offset)
+{
+	for (size_t i = 0; i < data_count; i++) {
+		uint64_t at = (uint64_t)offset - (uint64_t)data[i].offset;
+
+		if (data[i].size >= 4 && at <= data[i].size - 4)
+			return data[i].bytes + at;
+	}
+	if (code->size >= 4 && (uint64_t)offset <= code->size - 4)
+		return code->bytes + offset;
+	return NULL;
+}
+
+size_t code_table_entries(const struct code_view *code, const struct code_data *data,
+			  size_t data_count, int64_t table, size_t low, size_t high, uint8_t *marks,
+			  uint8_t mark)
+{
+	size_t count = 0;
+
+	for (; count < ENTRIES_MAX; count++) {
+		const uint8_t *word = word_at(code, data, data_count, table + 4 * (int64_t)count);
+		uint64_t target;
+		int32_t entry;
+
+		if (!word)
+			break;
+		memcpy(&entry, word, sizeof(entry));
+		target = (uint64_t)table + (uint64_t)(int64_t)entry;
+		if (target >= code->size)
+			break;
+		if (marks && target >= low && target < high)
+			marks[target - low] |= mark;
+	}
+	return count;
+}
+
+/* Pointers in [bytes, bytes + size) to the code at linked + low and on. */
+static void mark_pointers(const uint8_t *bytes, size_t size, uint64_t linked, size_t low,
+			  size_t high, uint8_t *marks, uint8_t mark)
+{
+	/* pointers are aligned to 8, but for packed structures and what begins askew in the file */
+	for (size_t at = -(uintptr_t)bytes % 4; at + 8 <= size; at += 4) {
+		uint64_t pointer;
+
+		memcpy(&pointer, bytes + at, sizeof(pointer));
+		pointer -= linked + low;
+		if (pointer < high - low)
+			marks[pointer] |= mark;
+	}
+}
+
+/* The tables that leas name; the bytes of a lea are looked for anywhere, without decoding. */
+static int mark_tables(const struct code_view *code, const struct code_data *data,
+		       size_t data_count, size_t low, size_t high, uint8_t *marks, uint8_t mark)
+{
+	const uint8_t *end = code->bytes + code->size;
+	const uint8_t *lea = code->bytes;
+	size_t entries = 0;
+
+	while (end - lea > 6 && (lea = memchr(lea, 0x8d, (size_t)(end - lea) - 5))) {
+		int32_t relative;
+
+		lea++;
+		if ((*lea & 0xc7) != 0x05)
+			continue;
+		memcpy(&relative, lea + 1, sizeof(relative));
+		entries += code_table_entries(code, data, data_count,
+					      lea + 5 - code->bytes + (int64_t)relative, low, high,
+					      marks, mark);
+		if (entries >= ENTRIES_MAX)
+			return -E2BIG;
+	}
+	return 0;
+}
+
+int code_mark_targets(const struct code_view *code, const struct code_data *data, size_t data_count,
+		      uint64_t linked, size_t low, size_t high, uint8_t *marks, uint8_t mark)
+{
+	mark_pointers(code->bytes, code->size, linked, low, high, marks, mark);
+	for (size_t i = 0; i < data_count; i++)
+		mark_pointers(data[i].bytes, data[i].size, linked, low, high, marks, mark);
+	return mark_tables(code, data, data_count, low, high, marks, mark);
 }

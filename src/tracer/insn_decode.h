@@ -64,6 +64,16 @@ struct code_view {
 };
 
 /*
+ * Other bytes of the same file as some code, where they lie beside it in the address space, as the
+ * file has them.
+ */
+struct code_data {
+	const uint8_t *bytes;
+	size_t size;
+	int64_t offset; /* of bytes[0] from the code's bytes[0] */
+};
+
+/*
  * Decode the instruction at bytes, of which at most `available` may be read.
  * Returns 0 with *ret_insn filled, -ENODATA if the instruction goes on past the end,
  * -EILSEQ if the bytes are no instruction this decoder knows (APX, invalid opcodes, direct
@@ -77,6 +87,9 @@ bool insn_is_nop(const struct insn *insn);
 /* True if the instruction never continues at the byte after it. */
 bool insn_ends_flow(const struct insn *insn);
 
+/* True for `lea x(%rip), reg`; the displacement is then the last four bytes. */
+bool insn_is_relative_lea(const struct insn *insn);
+
 /* True if the flow has a direct target (`relative` is meaningful). */
 bool insn_has_target(const struct insn *insn);
 
@@ -87,5 +100,25 @@ bool insn_has_target(const struct insn *insn);
  */
 int code_view_function(const struct code_view *code, size_t offset, size_t *ret_begin,
 		       size_t *ret_end);
+
+/*
+ * Entries of a jump table at `table` (an offset from the beginning of the code): 4-byte
+ * distances from the table to places in the code, read until one leads elsewhere, so what follows
+ * a table may be counted with it. Gives 0 if no table can be read there. If `marks` is given,
+ * marks[i] gets `mark` for each entry that leads to low + i < high.
+ */
+size_t code_table_entries(const struct code_view *code, const struct code_data *data,
+			  size_t data_count, int64_t table, size_t low, size_t high, uint8_t *marks,
+			  uint8_t mark);
+
+/*
+ * Mark, as above, all places computed jumps may go to that the file shows: entries of any
+ * table whose address a lea in the code names, and pointers (to the code linked at `linked`) in
+ * code or data, among which are the addends of relocations. A superset: what only looks like
+ * a lea, a table or a pointer counts.
+ * Returns 0, or -E2BIG if there are more entries than real files have; marks are then incomplete.
+ */
+int code_mark_targets(const struct code_view *code, const struct code_data *data, size_t data_count,
+		      uint64_t linked, size_t low, size_t high, uint8_t *marks, uint8_t mark);
 
 #endif

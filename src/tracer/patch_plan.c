@@ -6,7 +6,7 @@
  *   backward   head: jmp stub ; [site]                        (heads moved; the site itself
  *                                                              stays if they have 5 bytes)
  *   forward    site: jmp stub ; [rest]                        (tails moved)
- *   int3       site: int3                                     (not for system calls)
+ *   int3       site: int3                                     (not if it traps by itself)
  *
  *   stub:      moved heads
  *              lea after_site(%rip), %rcx ; lea resume(%rip), %r11 ; jmp *entry
@@ -16,9 +16,17 @@
  *
  * Padding is nops and int3 directly behind an instruction that never goes on, which nothing in
  * the functions nearby jumps to. A window may replace several instructions only if no jump can
- * reach its inside: no direct one of its function, no computed one in its function, and nowhere
- * in the segment bytes that would be a jump or lea to it (so cold parts and labels whose address
- * is taken are covered, wherever the code around them begins).
+ * reach its inside: no direct one of its function, no entry of a jump table, no pointer, and
+ * nowhere in the segment bytes that would be a jump or lea to it (so cold parts and labels whose
+ * address is taken are covered, wherever the code around them begins).
+ *
+ * Of computed jumps in its function there may be only those whose targets the file shows:
+ *
+ *   movslq (base,index,4), to ; add base, to ; jmp *to        base: a lea of a table, here
+ *   jmp *table(,index,8)  or  mov table(,index,8), to ; jmp *to     also with table(%rip)
+ *
+ * without anything between, and not jumped into. Other forms may add an entry to some address
+ * else (the label differences of glibc's printf) and are not followed.
  *
  * Owns nothing. Invariant: all decoding is of unpatched bytes, so a plan depends only on the
  * file, the ranges taken before, and the stub's address.
@@ -41,6 +49,8 @@
 #define MOVED_MAX     4u
 #define JUMP_SIZE     5u
 #define WINDOW_MAX    32u /* what referenced() looks for at once */
+/* Computed jumps of one function that are followed; more are in interpreters. */
+#define DISPATCH_MAX 32u
 
 /* Marks of an offset near the site. */
 enum {
@@ -48,6 +58,13 @@ enum {
 	MARK_TARGET = 2, /* something jumps here */
 	MARK_DEAD = 4,	 /* padding that is never reached */
 	MARK_TAKEN = 8,	 /* belongs to an earlier patch */
+};
+
+/* A computed jump with the instructions before it that make its target, [begin, end). */
+struct dispatch {
+	size_t begin;
+	size_t end;
+	int base; /* register with the address of the table, or -1 if the table is in the code */
 };
 
 struct near {
@@ -58,8 +75,12 @@ struct near {
 	uint8_t marks[2 * NEAR_REACH];
 	size_t begin; /* of the function of the site */
 	size_t end;
-	bool before_known; /* instructions before the site are marked */
-	bool whole;	   /* the whole function was decoded, and has no computed jump */
+	bool before_known;  /* instructions before the site are marked */
+	bool whole;	    /* the whole function was decoded, and all its jumps are known */
+	size_t previous[2]; /* begin of the last instruction decoded, and of the one before */
+	struct dispatch dispatches[DISPATCH_MAX]; /* of the function of the site */
+	size_t dispatch_count;
+	unsigned table_registers; /* those a lea of a table in the function writes */
 };
 
 /* Instructions [begin, end), moved except for the site. The site is covered or lies at the end. */
@@ -150,6 +171,146 @@ static void mark_target(struct near *near, size_t at, const struct insn *insn)
 		mark(near, target, target + 1, MARK_TARGET);
 }
 
+static unsigned modrm_reg(const struct insn *insn)
+{
+	return (insn->modrm >> 3 & 7) | (insn->rex & 4) << 1;
+}
+
+static unsigned modrm_rm(const struct insn *insn)
+{
+	return (insn->modrm & 7) | (insn->rex & 1) << 3;
+}
+
+static bool is_wide(const struct insn *insn, unsigned opcode)
+{
+	return insn->map == INSN_MAP_ONE && insn->opcode == opcode && (insn->rex & 8) &&
+	       !insn->prefixes;
+}
+
+/* jmp *register, also with notrack */
+static bool is_register_jump(const uint8_t *bytes, const struct insn *insn)
+{
+	return insn->flow == INSN_FLOW_JUMP_INDIRECT && insn->modrm >= 0xe0 &&
+	       (!insn->prefixes || (insn->prefixes == INSN_PREFIX_SEG && bytes[0] == 0x3e));
+}
+
+/* Is the memory operand x(%rip) or x(,index,8)? */
+static bool is_static_operand(const uint8_t *bytes, const struct insn *insn)
+{
+	if ((insn->prefixes & ~INSN_PREFIX_SEG) || (insn->prefixes && bytes[0] != 0x3e))
+		return false;
+	if ((insn->modrm & 0xc7) == 0x05)
+		return true;
+	return (insn->modrm & 0xc7) == 0x04 && (bytes[insn->opcode_offset + 2] & 0xc7) == 0xc5;
+}
+
+/* Do `load` and `sum` make `target` from a table: movslq (base,index,4), x ; add? */
+static bool is_table_sum(const uint8_t *load_bytes, const struct insn *load, const struct insn *sum,
+			 unsigned target, int *ret_base)
+{
+	unsigned mode = load->modrm >> 6;
+	unsigned sib = load_bytes[load->opcode_offset + 2];
+	unsigned base = (sib & 7) | (load->rex & 1) << 3;
+	unsigned to = modrm_reg(sum);
+	unsigned from = modrm_rm(sum);
+
+	if (!is_wide(load, 0x63) || (load->modrm & 7) != 4 || mode > 1 || (sib & 0xc0) != 0x80)
+		return false;
+	/* rbp and r13 need a displacement, of 0; without one they would mean none */
+	if (mode == 1 ? load_bytes[load->opcode_offset + 3] : (sib & 7) == 5)
+		return false;
+	if (is_wide(sum, 0x01)) {
+		to = modrm_rm(sum);
+		from = modrm_reg(sum);
+	} else if (!is_wide(sum, 0x03)) {
+		return false;
+	}
+	*ret_base = (int)base;
+	return sum->modrm >= 0xc0 && to == target && base != modrm_reg(load) &&
+	       ((to == base && from == modrm_reg(load)) || (from == base && to == modrm_reg(load)));
+}
+
+/* The two instructions decoded before the one at `at`, if they are of the same function. */
+static bool decode_before(const struct near *near, size_t at, struct insn insns[2])
+{
+	const uint8_t *bytes = near->request->code.bytes;
+
+	for (unsigned i = 0; i < 2; i++) {
+		size_t begin = near->previous[i];
+
+		if (begin < near->begin || begin >= at ||
+		    insn_decode(bytes + begin, at - begin, &insns[i]) < 0 ||
+		    begin + insns[i].length != at)
+			return false;
+		at = begin;
+	}
+	return true;
+}
+
+/* How the computed jump at `at` gets its target, if that is one of the ways that are followed. */
+static bool follow_dispatch(const struct near *near, size_t at, const struct insn *jump,
+			    struct dispatch *ret_dispatch)
+{
+	const uint8_t *bytes = near->request->code.bytes;
+	struct insn before[2];
+
+	*ret_dispatch = (struct dispatch){at, at + jump->length, -1};
+	if (jump->modrm < 0xc0)
+		return (jump->modrm & 0x38) == 0x20 && is_static_operand(bytes + at, jump);
+	if (!is_register_jump(bytes + at, jump) || !decode_before(near, at, before))
+		return false;
+	ret_dispatch->begin = near->previous[0];
+	if (is_wide(&before[0], 0x8b) && modrm_reg(&before[0]) == modrm_rm(jump) &&
+	    is_static_operand(bytes + near->previous[0], &before[0]))
+		return true;
+	ret_dispatch->begin = near->previous[1];
+	return is_table_sum(bytes + near->previous[1], &before[1], &before[0], modrm_rm(jump),
+			    &ret_dispatch->base);
+}
+
+/* Does `target` continue to a computed jump at once, or after one addition? */
+static bool leads_to_dispatch(const struct near *near, size_t target)
+{
+	const struct code_view *code = &near->request->code;
+	struct insn insn;
+
+	for (unsigned i = 0; i < 2; i++) {
+		if (target >= near->end ||
+		    insn_decode(code->bytes + target, near->end - target, &insn) < 0)
+			return false;
+		if (insn.flow == INSN_FLOW_JUMP_INDIRECT)
+			return insn.modrm >= 0xc0;
+		if (!is_wide(&insn, 0x01) && !is_wide(&insn, 0x03))
+			return false;
+		target += insn.length;
+	}
+	return false;
+}
+
+/* What the instruction at `at`, of the function of the site, tells of where its jumps go. */
+static void note_flow(struct near *near, size_t at, const struct insn *insn)
+{
+	const struct patch_request *request = near->request;
+	size_t next = at + insn->length;
+	int32_t relative;
+
+	if (insn->flow == INSN_FLOW_JUMP_INDIRECT) {
+		if (!request->data_count || near->dispatch_count == DISPATCH_MAX ||
+		    !follow_dispatch(near, at, insn, &near->dispatches[near->dispatch_count++]))
+			near->whole = false;
+	} else if (insn_has_target(insn)) {
+		if (leads_to_dispatch(near, next + (size_t)(int64_t)insn->relative))
+			near->whole = false;
+	} else if (insn_is_relative_lea(insn) && (insn->rex & 8)) {
+		memcpy(&relative, request->code.bytes + next - 4, sizeof(relative));
+		if (code_table_entries(&request->code, request->data, request->data_count,
+				       (int64_t)next + relative, 0, 0, NULL, 0))
+			near->table_registers |= 1u << modrm_reg(insn);
+	}
+	near->previous[1] = near->previous[0];
+	near->previous[0] = at;
+}
+
 /* An instruction decoded at `at`; *dead tells whether it can be reached from the one before. */
 static void note(struct near *near, size_t at, const struct insn *insn, bool *dead)
 {
@@ -158,8 +319,8 @@ static void note(struct near *near, size_t at, const struct insn *insn, bool *de
 	mark(near, at, at + 1, MARK_INSN);
 	if (insn_has_target(insn))
 		mark_target(near, at, insn);
-	if (insn->flow == INSN_FLOW_JUMP_INDIRECT && at >= near->begin && at < near->end)
-		near->whole = false;
+	if (near->whole && at >= near->begin && at < near->end)
+		note_flow(near, at, insn);
 	if (*dead && filler)
 		mark(near, at, at + insn->length, MARK_DEAD);
 	else
@@ -418,6 +579,29 @@ static bool referenced(const struct code_view *code, size_t begin, size_t end)
 	return false;
 }
 
+/*
+ * Bring in what tables and pointers show; forget that the jumps of the function are known if one
+ * of them is not made as it seemed. Whole segments are read, so this comes only when needed.
+ */
+static void look_for_tables(struct near *near)
+{
+	const struct patch_request *request = near->request;
+
+	if (!near->whole)
+		return;
+	for (size_t i = 0; i < near->dispatch_count; i++) {
+		const struct dispatch *dispatch = &near->dispatches[i];
+
+		if ((dispatch->base >= 0 && !(near->table_registers >> dispatch->base & 1)) ||
+		    referenced(&request->code, dispatch->begin + 1, dispatch->end))
+			near->whole = false;
+	}
+	if (code_mark_targets(&request->code, request->data, request->data_count,
+			      request->code_linked, near->low, near->high, near->marks,
+			      MARK_TARGET) < 0)
+		near->whole = false;
+}
+
 /* More than one instruction is replaced, so a jump could go to a later one of them. */
 static bool has_inside(const struct near *near, const struct window *window)
 {
@@ -576,13 +760,10 @@ static void plan_moves(const struct near *near, const struct window *window,
 		plan->resume_address = plan->tail_to;
 }
 
-/* The address a `lea x(%rip), reg` names follows it to its new place. */
-static bool is_relative_lea(const struct insn *insn)
-{
-	return insn->map == INSN_MAP_ONE && insn->opcode == 0x8d && (insn->modrm & 0xc7) == 0x05;
-}
-
-/* Copies of the instructions in [begin, end), which were found movable. */
+/*
+ * Copies of the instructions in [begin, end), which were found movable. The address a lea
+ * names relative to itself follows it to its new place.
+ */
 static void emit_moved(struct emitter *out, const struct near *near, size_t begin, size_t end)
 {
 	const uint8_t *bytes = near->request->code.bytes;
@@ -595,7 +776,7 @@ static void emit_moved(struct emitter *out, const struct near *near, size_t begi
 			out->error = -EINVAL;
 			return;
 		}
-		if (is_relative_lea(&insn)) {
+		if (insn_is_relative_lea(&insn)) {
 			memcpy(&relative, bytes + begin + insn.length - 4, sizeof(relative));
 			emit(out, bytes + begin, insn.length - 4u);
 			emit_relative(out, address_of(near, begin + insn.length) +
@@ -686,13 +867,14 @@ static int plan_padding(const struct near *near, struct patch_plan *plan)
 	return end_write(plan, &out);
 }
 
-static int plan_window(const struct near *near, struct patch_plan *plan)
+static int plan_window(struct near *near, struct patch_plan *plan)
 {
 	struct window window;
 	csh capstone;
 	bool found;
 	int r;
 
+	look_for_tables(near);
 	if (cs_open(CS_ARCH_X86, CS_MODE_64, &capstone) != CS_ERR_OK)
 		return -ENOMEM;
 	cs_option(capstone, CS_OPT_DETAIL, CS_OPT_ON);
@@ -714,7 +896,9 @@ static int plan_int3(const struct near *near, struct patch_plan *plan)
 	size_t site = near->request->site;
 	struct emitter out;
 
-	if (near->site.kind == INSN_SYSCALL)
+	/* rdtsc is made to trap by PR_SET_TSC, at the price of a breakpoint */
+	if (INSN_SET(near->site.kind) &
+	    (INSN_SET(INSN_SYSCALL) | INSN_SET(INSN_RDTSC) | INSN_SET(INSN_RDTSCP)))
 		return -ENOENT;
 	plan->kind = PATCH_INT3;
 	out = add_write(near, plan, site, site + near->site.length);

@@ -52,6 +52,10 @@ struct patch_request {
 	 * with the original bytes at patched places).
 	 */
 	struct code_view code;
+	/* The rest of the file, where jump tables are; none if it is not known. */
+	const struct code_data *data;
+	size_t data_count;
+	uint64_t code_linked;  /* address of code.bytes[0] as linked: what pointers in data hold */
 	uint64_t code_address; /* of code.bytes[0] in the app */
 	uint32_t site;	       /* offset of the instruction, which is known to be one */
 	uint64_t stub_address;
@@ -91,9 +95,10 @@ struct patch_plan {
 /*
  * Plan the patch of the listed instruction at request->site.
  * Returns 0 with *ret_plan filled, -EINVAL if there is no such instruction at the site, its bytes
- * are taken, or a slot offset is above 2 GiB; -ENOENT if a system call has no usable window (it
- * stays trapped); -ERANGE if the stub is out of reach, -ENOSPC if its room does not suffice;
- * -EOPNOTSUPP for the refused kinds; -ENOMEM if the disassembler cannot be set up.
+ * are taken, or a slot offset is above 2 GiB; -ENOENT if an instruction that traps by itself (a
+ * system call, rdtsc, rdtscp) has no usable window; -ERANGE if the stub is out of reach, -ENOSPC if
+ * its room does not suffice; -EOPNOTSUPP for the refused kinds; -ENOMEM if the disassembler cannot
+ * be set up.
  */
 int patch_plan(const struct patch_request *request, struct patch_plan *ret_plan);
 

@@ -29,6 +29,9 @@
 struct code_file {
 	bool known;
 	struct code_view view;
+	struct code_data data[ELF_IMAGE_SEGMENTS_MAX]; /* the file's other segments, if mapped */
+	size_t data_count;
+	uint64_t linked; /* address of the view's first byte as linked */
 	uint32_t *starts;
 	void *map; /* of the whole file, or NULL */
 	size_t map_size;
@@ -116,6 +119,18 @@ static bool map_file(struct code_file *f, pid_t tid, const char *path, const str
 	return good;
 }
 
+/* The segments beside the code, in which its jump tables are. */
+static void view_data(struct code_file *f, const struct elf_image *image)
+{
+	for (size_t i = 0; i < image->data_count; i++) {
+		const struct elf_segment *s = &image->data[i];
+
+		f->data[i] = (struct code_data){image->bytes + s->file_offset, s->file_size,
+						(int64_t)(s->address - f->linked)};
+	}
+	f->data_count = image->data_count;
+}
+
 /* The view of a mapping of an ELF file: function starts come from the segment it lies in. */
 static void view_file(struct code_file *f, const struct patch_key *key)
 {
@@ -139,6 +154,8 @@ static void view_file(struct code_file *f, const struct patch_key *key)
 			f->starts[k] += (uint32_t)(s->file_offset - off);
 		f->view.starts = f->starts;
 		f->view.start_count = count;
+		f->linked = s->address - (s->file_offset - off);
+		view_data(f, &image);
 		return;
 	}
 }
@@ -195,6 +212,9 @@ static int make_plan(struct patcher *p, const struct code_file *f, const struct 
 	}
 	struct patch_request r = {
 		.code = f->view,
+		.data = f->data,
+		.data_count = f->data_count,
+		.code_linked = f->linked,
 		.code_address = base,
 		.site = site,
 		.stub_address = stub + pf->stub_used,
