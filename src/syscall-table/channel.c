@@ -8,6 +8,7 @@
 #include <asm/ioctls.h>
 #include "../shim/signal.h"
 #include "file_kinds.h"
+#include "ready.h"
 #include "tty.h"
 
 #define STDIN_KEY ((struct sched_key){KEY_STDIN, 0})
@@ -43,7 +44,7 @@ static void wake_readers(void)
 {
 	HEAD->request.wants_stdin = 0;
 	HEAD->request.stdin_want_bytes = 0;
-	sched_key_wake(SCHED, STDIN_KEY, ~0u, ~0u, SCHED_NONE);
+	ready_changed(STDIN_KEY, ~0u);
 }
 
 void channel_append(u32 channel, const void *bytes, u64 size)

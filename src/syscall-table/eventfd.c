@@ -1,77 +1,94 @@
-/* eventfd: a counter in the description (private[0]); private[1]: semaphore mode. */
-#include <asm/fcntl.h>
-#include "../shim/signal.h"
-#include "files.h"
-#include "syscall_handlers.h"
+/*
+ * eventfd: a counter in the description itself (private[0]); object is 1 for a semaphore.
+ */
+#include "ready.h"
 
-#define EFD_SEMAPHORE 1
-#define EFD_CLOEXEC   O_CLOEXEC
-#define EFD_NONBLOCK  O_NONBLOCK
-#define COUNT_MAX 0xfffffffffffffffeull
+/* Flags of eventfd2; <linux/eventfd.h> is younger than some headers we build with. */
+#define EFD_SEMAPHORE 1u
+#define EFD_CLOEXEC   ((u32)O_CLOEXEC)
+#define EFD_NONBLOCK  ((u32)O_NONBLOCK)
+
+#define EVENTFD_FULL (~0ull) /* never reached by writes: they wait below it */
 
 static struct sched_key eventfd_key(struct ofd *o)
 {
 	return (struct sched_key){KEY_OFD, ofd_index(o)};
 }
 
-static void changed(struct ofd *o)
+/* What a write of `value` needs: the counter stays below EVENTFD_FULL. */
+static bool fits(const struct ofd *o, u64 value)
 {
-	sched_key_wake(SCHED, eventfd_key(o), ~0u, ~0u, SCHED_NONE);
+	return EVENTFD_FULL - o->private[0] > value;
 }
 
-static long wait_change(struct task *t, struct ofd *o, const struct file_io *io)
+static long take(struct task *t, struct ofd *o, const struct file_io *io)
 {
-	if (io->nowait)
-		return -EAGAIN;
-	if (sched_wait_add(SCHED, t->index, eventfd_key(o), ~0u, 0) < 0)
-		return -ENOMEM;
-	ofd_hold(o);
-	long reason = turn_park(t, SCHED_NEVER);
-	ofd_put(o);
-	return reason == -EINTR ? -ERESTARTSYS : 0;
+	u64 value = o->object ? 1 : o->private[0];
+
+	long r = io_give(t, io, 0, &value, sizeof(value));
+	if (r < 0)
+		return r;
+	o->private[0] -= value;
+	ready_changed(eventfd_key(o), POLLOUT);
+	return sizeof(value);
 }
 
 static long eventfd_read(struct task *t, struct ofd *o, const struct file_io *io)
 {
-	if (io->total < 8)
+	long r = 0;
+
+	if (io->total < sizeof(u64))
 		return -EINVAL;
-	while (o->private[0] == 0) {
-		long r = wait_change(t, o, io);
-		if (r < 0)
-			return r;
-	}
-	u64 value = o->private[1] ? 1 : o->private[0];
-	if (io_give(t, io, 0, &value, 8) < 0)
-		return -EFAULT;
-	o->private[0] -= value;
-	changed(o);
-	return 8;
+	if (o->private[0])
+		return take(t, o, io);
+	if (io->nowait)
+		return -EAGAIN;
+	park_hold_begin(t, o);
+	while (!r && !o->private[0])
+		r = ready_wait(t, eventfd_key(o), POLLIN);
+	if (!r)
+		r = take(t, o, io);
+	park_hold_end(t);
+	return r;
+}
+
+static long put(struct ofd *o, u64 value)
+{
+	o->private[0] += value;
+	ready_changed(eventfd_key(o), POLLIN);
+	return sizeof(value);
 }
 
 static long eventfd_write(struct task *t, struct ofd *o, const struct file_io *io)
 {
 	u64 value;
 
-	if (io->total < 8)
+	if (io->total != sizeof(value))
 		return -EINVAL;
-	if (io_take(t, io, 0, &value, 8) < 0)
-		return -EFAULT;
-	if (value == ~0ull)
+	long r = io_take(t, io, 0, &value, sizeof(value));
+	if (r < 0)
+		return r;
+	if (value == EVENTFD_FULL)
 		return -EINVAL;
-	while (COUNT_MAX - o->private[0] < value) {
-		long r = wait_change(t, o, io);
-		if (r < 0)
-			return r;
-	}
-	o->private[0] += value;
-	changed(o);
-	return 8;
+	if (fits(o, value))
+		return put(o, value);
+	if (io->nowait)
+		return -EAGAIN;
+	park_hold_begin(t, o);
+	while (!r && !fits(o, value))
+		r = ready_wait(t, eventfd_key(o), POLLOUT);
+	if (!r)
+		r = put(o, value);
+	park_hold_end(t);
+	return r;
 }
 
 static u32 eventfd_poll(struct task *t, struct ofd *o)
 {
+	u32 ready = o->private[0] ? POLLIN : 0;
+
 	(void)t;
-	return (o->private[0] > 0 ? POLLIN : 0) | (o->private[0] < COUNT_MAX ? POLLOUT : 0);
+	return fits(o, 1) ? ready | POLLOUT : ready;
 }
 
 const struct file_ops eventfd_ops = {
@@ -81,24 +98,25 @@ const struct file_ops eventfd_ops = {
 	.poll_key = eventfd_key,
 };
 
-static long make_eventfd(struct task *t, u32 count, u32 flags)
+static long eventfd_open(struct task *t, u32 count, u32 flags)
 {
-	if (flags & ~(u32)(EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE))
+	if (flags & ~(EFD_SEMAPHORE | EFD_CLOEXEC | EFD_NONBLOCK))
 		return -EINVAL;
-	long index = ofd_create(OFD_EVENTFD, O_RDWR | (flags & O_NONBLOCK));
+	long index = ofd_create(OFD_EVENTFD, O_RDWR | (flags & EFD_NONBLOCK));
 	if (index < 0)
 		return index;
-	ofd_at((u32)index)->private[0] = count;
-	ofd_at((u32)index)->private[1] = flags & EFD_SEMAPHORE;
-	return fd_install(t, (u32)index, flags & O_CLOEXEC);
+	struct ofd *o = ofd_at((u32)index);
+	o->private[0] = count;
+	o->object = flags & EFD_SEMAPHORE;
+	return fd_install(t, (u32)index, flags & EFD_CLOEXEC);
 }
 
 long sys_eventfd(struct task *t, struct frame *f)
 {
-	return make_eventfd(t, (u32)f->arg[0], 0);
+	return eventfd_open(t, (u32)f->arg[0], 0);
 }
 
 long sys_eventfd2(struct task *t, struct frame *f)
 {
-	return make_eventfd(t, (u32)f->arg[0], (u32)f->arg[1]);
+	return eventfd_open(t, (u32)f->arg[0], (u32)f->arg[1]);
 }

@@ -9,6 +9,7 @@
 #include <linux/close_range.h>
 #include "files.h"
 #include "file_kinds.h"
+#include "ready.h"
 
 #define RLIMIT_OF_FILES 7
 
@@ -80,6 +81,7 @@ void ofd_put(struct ofd *o)
 
 	if (--o->refs)
 		return;
+	epoll_forget(o);
 	if (ops->release)
 		ops->release(o);
 	locks_drop_ofd(o);
@@ -277,6 +279,7 @@ void files_exec(struct task *t)
 	files_unshare(t);
 	u32 files = proc_of(t)->files;
 
+	park_holds_drop(t->proc);
 	for (u32 fd = 0; fd < FILES->heads[files].top; fd++) {
 		if (FILES->tables[files].fd[fd] & FD_CLOEXEC_BIT)
 			fd_forget(t, fd);
@@ -287,6 +290,7 @@ void files_release(struct task *t)
 {
 	u32 files = proc_of(t)->files;
 
+	park_holds_drop(t->proc);
 	if (FILES->heads[files].refs == 1) {
 		for (u32 fd = 0; fd < FILES->heads[files].top; fd++) {
 			if (FILES->tables[files].fd[fd])

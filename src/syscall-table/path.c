@@ -104,6 +104,42 @@ static long set_base(struct task *t, s32 dirfd, struct path *p)
 	return 0;
 }
 
+/* "x/", "x/." and "x/.." mean a directory, whatever links it takes to get there. */
+static bool means_directory(const char *name)
+{
+	const char *last = strrchr(name, '/');
+
+	last = last ? last + 1 : name;
+	return !*last || !strcmp(last, ".") || !strcmp(last, "..");
+}
+
+/* A name that leads out of one of our directories: the kernel must not start from its holder. */
+static long leave_special(struct path *p)
+{
+	u64 len = strlen(p->abs);
+
+	if (len >= FILE_PATH_MAX)
+		return -ENAMETOOLONG;
+	memcpy(p->name, p->abs, len + 1);
+	p->len = (u32)len;
+	p->dirfd = AT_FDCWD;
+	p->base = "";
+	p->base_hash = 0;
+	p->base_vnode = 0;
+	return 0;
+}
+
+/* Whether the path is one of ours. */
+static long classify(struct path *p)
+{
+	u32 len = path_normalise(p->base, p->name, p->abs);
+
+	p->special = path_is_special(p->abs);
+	if (p->special && means_directory(p->name) && len + 1 < FILE_ABS_MAX)
+		memcpy(p->abs + len, "/", 2);
+	return !p->special && p->base[0] && path_is_special(p->base) ? leave_special(p) : 0;
+}
+
 static long finish(struct task *t, s32 dirfd, u32 flags, struct path *p)
 {
 	p->dirfd = dirfd;
@@ -119,11 +155,7 @@ static long finish(struct task *t, s32 dirfd, u32 flags, struct path *p)
 		if (r < 0)
 			return r;
 	}
-	if (!p->is_empty && may_be_special(p)) {
-		path_normalise(p->base, p->name, p->abs);
-		p->special = path_is_special(p->abs);
-	}
-	return 0;
+	return !p->is_empty && may_be_special(p) ? classify(p) : 0;
 }
 
 long path_in(struct task *t, s32 dirfd, u64 user, u32 flags, struct path *ret)

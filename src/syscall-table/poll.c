@@ -1,273 +1,311 @@
 /*
- * poll, ppoll, select, pselect6: descriptors are asked for their readiness; if none is ready the
- * task waits on the keys of all of them and asks again when woken.  Time-outs are virtual.
+ * poll, ppoll, select, pselect6: all four make a list of entries, wait on the keys of all of them
+ * and look again after each wake.
+ *
+ * Invariant: an entry keeps the description its number named at the call's start.  If another task
+ * closes the number meanwhile, the entry is never ready, but does not take a new file's place.
  */
-#include <linux/poll.h>
+#include "ready.h"
+#include "time_limit.h"
 #include "../shim/signal.h"
-#include "files.h"
-#include "syscall_handlers.h"
 
-#define SECOND_NS 1000000000ull
+#define POLL_ENTRIES_MAX APP_FD_MAX /* the largest RLIMIT_NOFILE of the container */
+#define POLL_ALWAYS_TOLD (POLLERR | POLLHUP)
+#define POLL_CHUNK	 32u
+#define RLIMIT_OF_FILES	 7
 
-static u32 events_of(struct task *t, const struct pollfd *p)
+/* Which answers of a file count for which set (fs/select.c). */
+#define SELECT_IN     (POLLRDNORM | POLLRDBAND | POLLIN | POLLHUP | POLLERR)
+#define SELECT_OUT    (POLLWRBAND | POLLWRNORM | POLLOUT | POLLERR)
+#define SELECT_EXCEPT POLLPRI
+#define SELECT_WORDS  (APP_FD_MAX / 64)
+
+struct pollfd_user {
+	s32 fd;
+	u16 events, revents;
+};
+_Static_assert(sizeof(struct pollfd_user) == 8, "kernel layout");
+
+struct poll_entry {
+	u32 fd;
+	u32 ofd; /* 0: none, `got` stays as it is */
+	u32 want, got;
+};
+
+static void entry_init(struct task *t, struct poll_entry *e, u32 fd, u32 want)
 {
-	if (p->fd < 0)
-		return 0;
-	struct ofd *o = fd_get_io(t, (u32)p->fd);
-	if (o == NULL)
-		return POLLNVAL;
-	const struct file_ops *ops = file_ops_of(o->kind);
-	u32 events = ops->poll != NULL ? ops->poll(t, o) : POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
-	return events & ((u32)(u16)p->events | POLLERR | POLLHUP);
+	struct ofd *o = fd_get_io(t, fd);
+
+	e->fd = fd;
+	e->want = want;
+	e->got = o || (s32)fd < 0 ? 0 : POLLNVAL;
+	e->ofd = o ? ofd_index(o) : 0;
 }
 
-static u32 ask_all(struct task *t, struct pollfd *fds, u32 n)
+/* Its description, if the number still names it. */
+static struct ofd *entry_ofd(struct task *t, const struct poll_entry *e)
 {
-	u32 ready = 0;
+	struct ofd *o = e->ofd ? fd_get_io(t, e->fd) : NULL;
+
+	return o && ofd_index(o) == e->ofd ? o : NULL;
+}
+
+/* Looks at all entries; how many have something to tell. */
+static long entries_check(struct task *t, struct poll_entry *entries, u32 n)
+{
+	long ready = 0;
 
 	for (u32 i = 0; i < n; i++) {
-		fds[i].revents = (short)events_of(t, &fds[i]);
-		ready += fds[i].revents != 0;
+		struct poll_entry *e = &entries[i];
+		struct ofd *o = entry_ofd(t, e);
+		if (o)
+			e->got = ready_now(t, o) & e->want;
+		ready += e->got != 0;
 	}
 	return ready;
 }
 
-static long wait_all(struct task *t, const struct pollfd *fds, u32 n)
+static long entries_wait(struct task *t, const struct poll_entry *entries, u32 n, u64 deadline)
 {
 	for (u32 i = 0; i < n; i++) {
-		struct ofd *o = fds[i].fd < 0 ? NULL : fd_get_io(t, (u32)fds[i].fd);
-		const struct file_ops *ops = o != NULL ? file_ops_of(o->kind) : NULL;
-
-		if (ops == NULL || ops->poll_key == NULL)
+		const struct poll_entry *e = &entries[i];
+		struct ofd *o = entry_ofd(t, e);
+		const struct file_ops *ops = file_ops_of(o ? o->kind : OFD_FREE);
+		if (!ops->poll_key)
 			continue;
-		if (sched_wait_add(SCHED, t->index, ops->poll_key(o), ~0u, 0) < 0) {
+		if (sched_wait_add(SCHED, t->index, ops->poll_key(o), e->want, 0) < 0) {
 			sched_wait_clear(SCHED, t->index);
 			return -ENOMEM;
 		}
 	}
+	turn_park(t, deadline);
 	return 0;
 }
 
-/* Number of ready descriptors, 0 at the deadline, -ERESTARTNOHAND when interrupted. */
-static long poll_until(struct task *t, struct pollfd *fds, u32 n, u64 deadline)
+/* Number of ready entries, 0 at the deadline, -ERESTARTNOHAND. */
+static long entries_run(struct task *t, struct poll_entry *entries, u32 n, u64 deadline)
 {
 	for (;;) {
-		u32 ready = ask_all(t, fds, n);
-
-		if (ready != 0 || deadline <= now_ns())
-			return ready;
-		long r = wait_all(t, fds, n);
+		long r = entries_check(t, entries, n);
+		if (r)
+			return r;
+		if (signal_pending(t))
+			return -ERESTARTNOHAND;
+		if (now_ns() >= deadline)
+			return 0;
+		r = entries_wait(t, entries, n, deadline);
 		if (r < 0)
 			return r;
-		if (turn_park(t, deadline) == -EINTR)
-			return -ERESTARTNOHAND;
 	}
 }
 
-static u64 deadline_after(u64 ns)
-{
-	return now_ns() + ns < ns ? SCHED_NEVER : now_ns() + ns;
-}
+/* ---- poll ---- */
 
-/* Reads a timeout of two words; unit: ns in one of the second word.  SCHED_NEVER without one. */
-static long get_deadline(struct task *t, u64 addr, u64 unit, u64 *ret)
+static long pollfds_in(struct task *t, u64 user, u32 n, struct poll_entry *entries)
 {
-	s64 v[2];
+	struct pollfd_user chunk[POLL_CHUNK];
 
-	*ret = SCHED_NEVER;
-	if (addr == 0)
-		return 0;
-	if (user_get(v, addr) < 0)
-		return -EFAULT;
-	digest_bytes(t, v, sizeof(v));
-	if (v[0] < 0 || v[1] < 0 || (unit == 1 && v[1] >= (s64)SECOND_NS))
-		return -EINVAL;
-	if (v[0] < 8000000000)
-		*ret = deadline_after((u64)v[0] * SECOND_NS + (u64)v[1] * unit);
+	for (u32 i = 0; i < n; i += POLL_CHUNK) {
+		u32 count = n - i < POLL_CHUNK ? n - i : POLL_CHUNK;
+		if (user_copy_in(chunk, user + i * sizeof(*chunk), count * sizeof(*chunk)))
+			return -EFAULT;
+		for (u32 k = 0; k < count; k++) {
+			/* An output, whatever the app left there. */
+			chunk[k].revents = 0;
+			entry_init(t, &entries[i + k], (u32)chunk[k].fd,
+				   chunk[k].events | POLL_ALWAYS_TOLD);
+		}
+		digest_bytes(t, chunk, count * sizeof(*chunk));
+	}
 	return 0;
 }
 
-/* Linux writes back what is left of the timeout. */
-static void put_rest(struct task *t, u64 addr, u64 unit, u64 deadline)
+static long pollfds_out(struct task *t, u64 user, u32 n, const struct poll_entry *entries)
 {
-	if (addr == 0 || deadline == SCHED_NEVER)
-		return;
-	u64 rest = deadline > now_ns() ? deadline - now_ns() : 0;
-	s64 v[2] = {(s64)(rest / SECOND_NS), (s64)(rest % SECOND_NS / unit)};
-	if (user_put(addr, v) == 0)
-		digest_bytes(t, v, sizeof(v));
+	for (u32 i = 0; i < n; i++) {
+		u16 revents = (u16)entries[i].got;
+		u64 at = user + i * sizeof(struct pollfd_user);
+		if (user_put(at + offsetof(struct pollfd_user, revents), revents))
+			return -EFAULT;
+		digest_u64(t, revents);
+	}
+	return 0;
 }
 
-static long poll_call(struct task *t, u64 addr, u64 n, u64 deadline)
+static long poll_run(struct task *t, u64 user, u32 n, u64 deadline)
 {
-	if (n > APP_FD_MAX)
+	struct poll_entry entries[POLL_ENTRIES_MAX];
+
+	if (n > proc_of(t)->rlimits[RLIMIT_OF_FILES][0] || n > POLL_ENTRIES_MAX)
 		return -EINVAL;
-	struct pollfd *fds = heap_alloc(n * sizeof(*fds) + 1);
-	long r = user_copy_in(fds, addr, n * sizeof(*fds));
-	if (r == 0) {
-		digest_bytes(t, fds, n * sizeof(*fds));
-		r = poll_until(t, fds, (u32)n, deadline);
-	}
-	if (r >= 0) {
-		digest_bytes(t, fds, n * sizeof(*fds));
-		if (user_copy_out(addr, fds, n * sizeof(*fds)) < 0)
-			r = -EFAULT;
-	}
-	heap_free(fds);
-	return r;
+	long r = pollfds_in(t, user, n, entries);
+	if (r < 0)
+		return r;
+	long ready = entries_run(t, entries, n, deadline);
+	/* As Linux: the answers are written after an interruption too. */
+	r = pollfds_out(t, user, n, entries);
+	return r < 0 ? r : ready;
+}
+
+/* poll goes on with its old deadline after a signal that no handler saw. */
+static long poll_restart(struct task *t, struct frame *f, const u64 *args)
+{
+	(void)f;
+	long r = poll_run(t, args[0], (u32)args[1], args[2]);
+
+	if (r != -ERESTARTNOHAND)
+		return r;
+	return signal_set_restart(t, poll_restart, args[0], args[1], args[2], 0);
 }
 
 long sys_poll(struct task *t, struct frame *f)
 {
-	s32 ms = (s32)f->arg[2];
+	struct time_limit limit = time_limit_ms((s32)f->arg[2]);
+	u64 args[4] = {f->arg[0], (u32)f->arg[1], limit.deadline_ns, 0};
 
-	return poll_call(t, f->arg[0], (u32)f->arg[1],
-			 ms < 0 ? SCHED_NEVER : deadline_after((u64)ms * 1000000));
+	return poll_restart(t, f, args);
 }
 
 long sys_ppoll(struct task *t, struct frame *f)
 {
-	u64 deadline;
-	long r = get_deadline(t, f->arg[2], 1, &deadline);
+	struct time_limit limit;
 
-	if (r == 0)
+	long r = time_limit_in(t, f->arg[2], LIMIT_NANO, &limit);
+	if (!r)
 		r = signal_mask_begin(t, f->arg[3], f->arg[4]);
 	if (r < 0)
 		return r;
-	r = poll_call(t, f->arg[0], (u32)f->arg[1], deadline);
-	put_rest(t, f->arg[2], 1, deadline);
+	r = poll_run(t, f->arg[0], (u32)f->arg[1], limit.deadline_ns);
 	signal_mask_end(t, r);
-	return r;
+	return time_limit_out(t, &limit, r);
 }
 
 /* ---- select ---- */
 
-#define SET_WORDS (APP_FD_MAX / 64)
+enum { SET_IN, SET_OUT, SET_EXCEPT, SETS };
 
-struct sets {
-	u64 set[3][SET_WORDS]; /* read, write, exceptional */
+static const u32 events_of_set[SETS] = {SELECT_IN, SELECT_OUT, SELECT_EXCEPT};
+
+struct fd_sets {
+	u64 bits[SETS][SELECT_WORDS];
 };
 
-static const u32 select_events[3] = {POLLIN | POLLRDNORM | POLLHUP | POLLERR,
-				     POLLOUT | POLLWRNORM | POLLERR, POLLPRI};
-
-static bool in_set(const struct sets *s, int which, u32 fd)
+static long sets_in(struct task *t, const u64 *user, u64 size, struct fd_sets *ret)
 {
-	return s->set[which][fd / 64] >> (fd % 64) & 1;
-}
-
-static long sets_in(struct task *t, struct sets *s, u32 n, const u64 *addr)
-{
-	u64 bytes = (n + 63) / 64 * 8;
-
-	memset(s, 0, sizeof(*s));
-	for (int i = 0; i < 3; i++) {
-		if (addr[i] == 0)
-			continue;
-		if (user_copy_in(s->set[i], addr[i], bytes) < 0)
+	memset(ret, 0, sizeof(*ret));
+	for (u32 s = 0; s < SETS; s++) {
+		if (user[s] && user_copy_in(ret->bits[s], user[s], size))
 			return -EFAULT;
-		digest_bytes(t, s->set[i], bytes);
+		digest_bytes(t, ret->bits[s], size);
 	}
 	return 0;
 }
 
-static u32 sets_to_fds(const struct sets *s, u32 n, struct pollfd *fds)
+static long sets_out(struct task *t, const u64 *user, u64 size, const struct fd_sets *sets)
+{
+	for (u32 s = 0; s < SETS; s++) {
+		if (user[s] && user_copy_out(user[s], sets->bits[s], size))
+			return -EFAULT;
+		digest_bytes(t, sets->bits[s], size);
+	}
+	return 0;
+}
+
+static bool set_has(const u64 *set, u32 fd)
+{
+	return set[fd / 64] >> fd % 64 & 1;
+}
+
+/* One entry for every number in any set.  -EBADF if one is not open. */
+static long sets_entries(struct task *t, const struct fd_sets *sets, u32 n,
+			 struct poll_entry *entries, u32 *ret_count)
 {
 	u32 count = 0;
 
 	for (u32 fd = 0; fd < n; fd++) {
-		u32 events = 0;
-
-		for (int i = 0; i < 3; i++)
-			events |= in_set(s, i, fd) ? select_events[i] : 0;
-		if (events != 0)
-			fds[count++] = (struct pollfd){(int)fd, (short)events, 0};
+		u32 want = 0;
+		for (u32 s = 0; s < SETS; s++)
+			want |= set_has(sets->bits[s], fd) ? events_of_set[s] : 0;
+		if (!want)
+			continue;
+		entry_init(t, &entries[count], fd, want);
+		if (entries[count++].got)
+			return -EBADF;
 	}
-	return count;
+	*ret_count = count;
+	return 0;
 }
 
-/* Number of bits set in the answer. */
-static long fds_to_sets(const struct sets *want, struct sets *ret, const struct pollfd *fds, u32 n)
+/* Leaves in the sets what is ready; how many bits that is. */
+static long sets_result(struct fd_sets *sets, const struct poll_entry *entries, u32 n)
 {
+	struct fd_sets given = *sets;
 	long bits = 0;
 
-	memset(ret, 0, sizeof(*ret));
+	memset(sets, 0, sizeof(*sets));
 	for (u32 i = 0; i < n; i++) {
-		u32 fd = (u32)fds[i].fd;
-
-		for (int k = 0; k < 3; k++) {
-			if (!in_set(want, k, fd) || !((u32)(u16)fds[i].revents & select_events[k]))
+		u32 fd = entries[i].fd;
+		for (u32 s = 0; s < SETS; s++) {
+			if (!set_has(given.bits[s], fd) || !(entries[i].got & events_of_set[s]))
 				continue;
-			ret->set[k][fd / 64] |= 1ull << (fd % 64);
+			sets->bits[s][fd / 64] |= 1ull << fd % 64;
 			bits++;
 		}
 	}
 	return bits;
 }
 
-static long select_run(struct task *t, const struct sets *want, struct sets *ret, u32 n,
-		       struct pollfd *fds, u64 deadline)
+static long select_run(struct task *t, struct frame *f, u64 deadline)
 {
-	u32 count = sets_to_fds(want, n, fds);
+	struct poll_entry entries[POLL_ENTRIES_MAX];
+	struct fd_sets sets;
+	s32 n = (s32)f->arg[0];
+	u32 count;
 
-	for (u32 i = 0; i < count; i++) {
-		if (fd_get_io(t, (u32)fds[i].fd) == NULL)
-			return -EBADF;
-	}
-	long r = poll_until(t, fds, count, deadline);
-	return r < 0 ? r : fds_to_sets(want, ret, fds, count);
-}
-
-static long select_call(struct task *t, u64 nfds, const u64 *addr, u64 deadline)
-{
-	struct sets want, have;
-	u32 n = nfds > APP_FD_MAX ? APP_FD_MAX : (u32)nfds;
-
-	if ((s32)nfds < 0)
+	if (n < 0)
 		return -EINVAL;
-	long r = sets_in(t, &want, n, addr);
+	if (n > APP_FD_MAX)
+		n = APP_FD_MAX;
+	u64 size = ((u64)n + 63) / 64 * 8;
+	long r = sets_in(t, &f->arg[1], size, &sets);
+	if (!r)
+		r = sets_entries(t, &sets, (u32)n, entries, &count);
+	if (!r)
+		r = entries_run(t, entries, count, deadline);
 	if (r < 0)
 		return r;
-	struct pollfd *fds = heap_alloc(n * sizeof(*fds) + 1);
-	r = select_run(t, &want, &have, n, fds, deadline);
-	heap_free(fds);
-	for (int i = 0; i < 3 && r >= 0; i++) {
-		u64 bytes = (n + 63) / 64 * 8;
-
-		if (addr[i] == 0)
-			continue;
-		digest_bytes(t, have.set[i], bytes);
-		if (user_copy_out(addr[i], have.set[i], bytes) < 0)
-			r = -EFAULT;
-	}
-	return r;
+	long bits = sets_result(&sets, entries, count);
+	r = sets_out(t, &f->arg[1], size, &sets);
+	return r < 0 ? r : bits;
 }
 
 long sys_select(struct task *t, struct frame *f)
 {
-	u64 deadline;
-	long r = get_deadline(t, f->arg[4], 1000, &deadline);
+	struct time_limit limit;
 
+	long r = time_limit_in(t, f->arg[4], LIMIT_MICRO, &limit);
 	if (r < 0)
 		return r;
-	r = select_call(t, f->arg[0], f->arg + 1, deadline);
-	put_rest(t, f->arg[4], 1000, deadline);
-	return r;
+	r = select_run(t, f, limit.deadline_ns);
+	return time_limit_out(t, &limit, r);
 }
 
 long sys_pselect6(struct task *t, struct frame *f)
 {
-	u64 mask[2] = {0, 0}, deadline;
-	long r = get_deadline(t, f->arg[4], 1, &deadline);
+	struct {
+		u64 mask, size;
+	} sig = {0, 0};
+	struct time_limit limit;
 
-	if (r == 0 && f->arg[5] != 0)
-		r = user_get(mask, f->arg[5]);
-	if (r == 0)
-		r = signal_mask_begin(t, mask[0], mask[1]);
+	if (f->arg[5] && user_get(sig, f->arg[5]))
+		return -EFAULT;
+	digest_bytes(t, &sig, sizeof(sig));
+	long r = time_limit_in(t, f->arg[4], LIMIT_NANO, &limit);
+	if (!r)
+		r = signal_mask_begin(t, sig.mask, sig.size);
 	if (r < 0)
 		return r;
-	r = select_call(t, f->arg[0], f->arg + 1, deadline);
-	put_rest(t, f->arg[4], 1, deadline);
+	r = select_run(t, f, limit.deadline_ns);
 	signal_mask_end(t, r);
-	return r;
+	return time_limit_out(t, &limit, r);
 }

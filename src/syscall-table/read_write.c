@@ -9,6 +9,7 @@
 #include <linux/fs.h>
 #include "lookup.h"
 #include "file_kinds.h"
+#include "synth.h"
 
 #define SYNTH_WRITE_MAX 4096 /* a page, as the kernel takes of its own texts */
 
@@ -196,14 +197,16 @@ static long synth_file_stat(struct task *t, struct ofd *o, u32 fd, struct vstat 
 	return synth_stat(t, o->path, true, ret);
 }
 
+/* What /proc takes is short: a name, a number. */
 static long synth_file_write(struct task *t, struct ofd *o, const struct file_io *io)
 {
-	char bytes[SYNTH_WRITE_MAX];
+	char bytes[64];
+	u64 n = io->total < sizeof(bytes) ? io->total : sizeof(bytes);
 
-	if (io->total > sizeof(bytes))
-		return -EINVAL;
-	long r = io_take(t, io, 0, bytes, io->total);
-	return r < 0 ? r : synth_write(t, o->path, bytes, io->total);
+	long r = io_take(t, io, 0, bytes, n);
+	if (r >= 0)
+		r = synth_write(t, o->path, bytes, n);
+	return r < 0 ? r : (long)io->total;
 }
 
 const struct file_ops synth_file_ops = {

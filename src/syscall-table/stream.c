@@ -7,6 +7,7 @@
 #include "../shim/rings.h"
 #include "../shim/signal.h"
 #include "file_kinds.h"
+#include "ready.h"
 #include "tty.h"
 
 /* Fixed: how a write is cut must not depend on the ring's state, because each piece is folded. */
@@ -62,7 +63,7 @@ void stream_close_input(u32 stream)
 	if (stream != 1 && stream != 2)
 		return;
 	FILES->stream_closed[stream] = true;
-	sched_key_wake(SCHED, (struct sched_key){KEY_STREAM, stream}, ~0u, ~0u, SCHED_NONE);
+	ready_changed((struct sched_key){KEY_STREAM, stream}, ~0u);
 }
 
 static u32 stream_poll(struct task *t, struct ofd *o)

@@ -43,6 +43,7 @@ struct found {
 	const struct synth_node *node;
 	struct synth_ctx ctx;
 	u32 hops;
+	bool is_dir;	   /* asked for with a slash at the end */
 	char *abs;	   /* heap, FILE_ABS_MAX bytes: canonical */
 	struct path *path; /* heap; NULL unless outside */
 	struct stat st;	   /* if outside and looked_up is 0 */
@@ -283,7 +284,7 @@ static long expand(struct found *f, u32 end)
 /* The descriptor of a link /proc/self/fd/N is meant itself, not its name. */
 static bool is_own_fd(const struct found *f)
 {
-	return f->node->is_fd && f->ctx.proc == f->ctx.t->proc;
+	return f->node->is_fd && f->ctx.proc == f->ctx.t->proc && !f->is_dir;
 }
 
 /* One walk over f->abs: FOUND_NODE, FOUND_AGAIN after a link was expanded, or an errno. */
@@ -325,22 +326,27 @@ static long resolve_outside(struct task *t, struct found *f, bool follow)
 
 /*
  * Finds what an absolute normal path means.  FOUND_NODE, FOUND_OUTSIDE, or a negative errno; in any
- * case found_release is due.  follow: a link in the last place too.
+ * case found_release is due.  follow: a link in the last place too.  A path that ends in a slash
+ * is a directory, or a link to one.
  */
 static long resolve(struct task *t, const char *abs, bool follow, struct found *f)
 {
+	u64 len = strlen(abs);
 	long r = FOUND_AGAIN;
 
 	memset(f, 0, sizeof(*f));
+	f->is_dir = len > 1 && abs[len - 1] == '/';
 	f->abs = heap_alloc(FILE_ABS_MAX);
-	memcpy(f->abs, abs, strlen(abs) + 1);
+	memcpy(f->abs, abs, f->is_dir ? len - 1 : len);
+	follow |= f->is_dir;
 	while (r == FOUND_AGAIN) {
 		if (f->hops++ > LINK_HOPS_MAX)
 			return -ELOOP;
 		r = path_is_special(f->abs) ? resolve_walk(t, f, follow)
 					    : resolve_outside(t, f, follow);
 	}
-	return r;
+	bool other = r == FOUND_NODE && f->node->type != SYNTH_DIR;
+	return f->is_dir && other ? -ENOTDIR : r;
 }
 
 static void found_release(struct found *f)
@@ -576,9 +582,10 @@ static u32 number_next(const struct synth_ctx *c, char kind, u32 position, u32 *
 
 	switch (kind) {
 	case 'P':
-		i = position == NONE ? PROC_INIT
-				     : (position == PROC_INIT ? proc_tree_first()
-							      : proc_tree_next(position));
+		if (position == NONE)
+			i = PROC_INIT;
+		else
+			i = position == PROC_INIT ? proc_tree_first() : proc_tree_next(position);
 		*ret_value = i == NONE ? 0 : proc_at(i)->pid;
 		return i;
 	case 'T':
@@ -588,9 +595,8 @@ static u32 number_next(const struct synth_ctx *c, char kind, u32 position, u32 *
 		*ret_value = i == NONE ? 0 : task_at(i)->tid;
 		return i;
 	case 'F':
-		do
+		for (i++; i < APP_FD_MAX && !is_open(c->proc, i);)
 			i++;
-		while (i < APP_FD_MAX && !is_open(c->proc, i));
 		break;
 	default:
 		i++;

@@ -109,6 +109,6 @@ u32 synth_fd_mode(const struct synth_ctx *c);
  * taken, -EINVAL for bytes that make no sense, -ESRCH when the process is gone, -EACCES when the
  * text cannot be written.
  */
-long synth_write(struct task *t, const char *abs, const char *bytes, u64 len) __attribute__((weak));
+long synth_write(struct task *t, const char *abs, const char *bytes, u64 len);
 
 #endif

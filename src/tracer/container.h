@@ -43,6 +43,8 @@ struct container_observer {
 	void (*epoch_begin)(void *data, struct container *c);
 	/* Everything announced in the capture ring must be safe before the container goes on. */
 	void (*capture_sync)(void *data, struct container *c);
+	/* The event ring is full: empties it. */
+	void (*events_drain)(void *data, struct container *c);
 	/* All tasks wait and nothing but a signal from outside can change that. */
 	void (*deadlock)(void *data, struct container *c);
 };

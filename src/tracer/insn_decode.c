@@ -6,12 +6,14 @@
  * rules, so they are computed here (about 10 ns an instruction against 400 for capstone).
  * What an instruction means beyond its flow is left to capstone (patch_plan.c).
  *
- * Owns nothing. Invariant: no byte at or past bytes + available is read; length is 1..15. Tables
- * and pointers are read from within the given ranges only, in time linear in their size.
+ * Owns nothing after a call. Invariant: no byte at or past bytes + available is read; length
+ * is 1..15. Tables and pointers are read from within the given ranges only, in time linear in their
+ * size.
  */
 #include "insn_decode.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Entries read from jump tables at once; libLLVM has about 50,000, a hostile file no bound. */
@@ -458,9 +460,9 @@ static const uint8_t *word_at(const struct code_view *code, const struct code_da
 	return NULL;
 }
 
-size_t code_table_entries(const struct code_view *code, const struct code_data *data,
-			  size_t data_count, int64_t table, size_t low, size_t high, uint8_t *marks,
-			  uint8_t mark)
+/* Read a table, as code_table_entries; its targets are set in `bits` unless that is NULL. */
+static size_t read_table(const struct code_view *code, const struct code_data *data,
+			 size_t data_count, int64_t table, uint8_t *bits)
 {
 	size_t count = 0;
 
@@ -475,56 +477,69 @@ size_t code_table_entries(const struct code_view *code, const struct code_data *
 		target = (uint64_t)table + (uint64_t)(int64_t)entry;
 		if (target >= code->size)
 			break;
-		if (marks && target >= low && target < high)
-			marks[target - low] |= mark;
+		if (bits)
+			bits[target / 8] |= (uint8_t)(1u << target % 8);
 	}
 	return count;
 }
 
-/* Pointers in [bytes, bytes + size) to the code at linked + low and on. */
-static void mark_pointers(const uint8_t *bytes, size_t size, uint64_t linked, size_t low,
-			  size_t high, uint8_t *marks, uint8_t mark)
+size_t code_table_entries(const struct code_view *code, const struct code_data *data,
+			  size_t data_count, int64_t table)
 {
-	/* pointers are aligned to 8, but for packed structures and what begins askew in the file */
-	for (size_t at = -(uintptr_t)bytes % 4; at + 8 <= size; at += 4) {
-		uint64_t pointer;
+	return read_table(code, data, data_count, table, NULL);
+}
 
-		memcpy(&pointer, bytes + at, sizeof(pointer));
-		pointer -= linked + low;
-		if (pointer < high - low)
-			marks[pointer] |= mark;
+/* The pointers in [bytes, bytes + size). */
+static void find_pointers(const struct code_view *code, uint64_t linked, const uint8_t *bytes,
+			  size_t size, uint8_t *bits)
+{
+	/* they are aligned to 8, but for packed structures and what begins askew in the file */
+	for (size_t at = -(uintptr_t)bytes % 4; at + 8 <= size; at += 4) {
+		uint64_t target;
+
+		memcpy(&target, bytes + at, sizeof(target));
+		target -= linked;
+		if (target < code->size)
+			bits[target / 8] |= (uint8_t)(1u << target % 8);
 	}
 }
 
 /* The tables that leas name; the bytes of a lea are looked for anywhere, without decoding. */
-static int mark_tables(const struct code_view *code, const struct code_data *data,
-		       size_t data_count, size_t low, size_t high, uint8_t *marks, uint8_t mark)
+static int find_tables(const struct code_view *code, const struct code_data *data,
+		       size_t data_count, uint8_t *bits)
 {
-	const uint8_t *end = code->bytes + code->size;
-	const uint8_t *lea = code->bytes;
 	size_t entries = 0;
 
-	while (end - lea > 6 && (lea = memchr(lea, 0x8d, (size_t)(end - lea) - 5))) {
+	for (size_t at = 0; at + 6 <= code->size; at++) {
+		const uint8_t *lea = code->bytes + at;
 		int32_t relative;
 
-		lea++;
-		if ((*lea & 0xc7) != 0x05)
+		if (lea[0] != 0x8d || (lea[1] & 0xc7) != 0x05)
 			continue;
-		memcpy(&relative, lea + 1, sizeof(relative));
-		entries += code_table_entries(code, data, data_count,
-					      lea + 5 - code->bytes + (int64_t)relative, low, high,
-					      marks, mark);
+		memcpy(&relative, lea + 2, sizeof(relative));
+		entries += read_table(code, data, data_count, (int64_t)at + 6 + relative, bits);
 		if (entries >= ENTRIES_MAX)
 			return -E2BIG;
 	}
 	return 0;
 }
 
-int code_mark_targets(const struct code_view *code, const struct code_data *data, size_t data_count,
-		      uint64_t linked, size_t low, size_t high, uint8_t *marks, uint8_t mark)
+int code_find_targets(const struct code_view *code, const struct code_data *data, size_t data_count,
+		      uint64_t linked, uint8_t **ret_targets)
 {
-	mark_pointers(code->bytes, code->size, linked, low, high, marks, mark);
+	uint8_t *bits = calloc(code->size / 8 + 1, 1);
+	int r;
+
+	if (!bits)
+		return -ENOMEM;
+	find_pointers(code, linked, code->bytes, code->size, bits);
 	for (size_t i = 0; i < data_count; i++)
-		mark_pointers(data[i].bytes, data[i].size, linked, low, high, marks, mark);
-	return mark_tables(code, data, data_count, low, high, marks, mark);
+		find_pointers(code, linked, data[i].bytes, data[i].size, bits);
+	r = find_tables(code, data, data_count, bits);
+	if (r < 0) {
+		free(bits);
+		return r;
+	}
+	*ret_targets = bits;
+	return 0;
 }

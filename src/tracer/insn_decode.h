@@ -102,23 +102,22 @@ int code_view_function(const struct code_view *code, size_t offset, size_t *ret_
 		       size_t *ret_end);
 
 /*
- * Entries of a jump table at `table` (an offset from the beginning of the code): 4-byte
- * distances from the table to places in the code, read until one leads elsewhere, so what follows
- * a table may be counted with it. Gives 0 if no table can be read there. If `marks` is given,
- * marks[i] gets `mark` for each entry that leads to low + i < high.
+ * How many entries a jump table at `table` (an offset from the beginning of the code) has: 4-byte
+ * distances from the table to places in the code, read until one leads elsewhere, so what
+ * follows a table may be counted with it. 0 if there is none.
  */
 size_t code_table_entries(const struct code_view *code, const struct code_data *data,
-			  size_t data_count, int64_t table, size_t low, size_t high, uint8_t *marks,
-			  uint8_t mark);
+			  size_t data_count, int64_t table);
 
 /*
- * Mark, as above, all places computed jumps may go to that the file shows: entries of any
- * table whose address a lea in the code names, and pointers (to the code linked at `linked`) in
- * code or data, among which are the addends of relocations. A superset: what only looks like
- * a lea, a table or a pointer counts.
- * Returns 0, or -E2BIG if there are more entries than real files have; marks are then incomplete.
+ * All places computed jumps may go to that the file shows: entries of any table whose address a
+ * lea in the code names, and pointers (to the code linked at `linked`) in code or data, among
+ * which are the addends of relocations. A superset: what only looks like a lea, a table or a
+ * pointer counts. Time is linear in the sizes, about 1 ms for a C library.
+ * Returns 0 with *ret_targets, a bit for each offset in the code (to be freed by the caller),
+ * -ENOMEM, or -E2BIG if there are more entries than real files have.
  */
-int code_mark_targets(const struct code_view *code, const struct code_data *data, size_t data_count,
-		      uint64_t linked, size_t low, size_t high, uint8_t *marks, uint8_t mark);
+int code_find_targets(const struct code_view *code, const struct code_data *data, size_t data_count,
+		      uint64_t linked, uint8_t **ret_targets);
 
 #endif

@@ -91,7 +91,10 @@ static void init_mounts(struct container *c, int back)
 	cover(back, "/sys", &config->sys_dev);
 	cover(back, "/dev", &config->dev_dev);
 	cover(back, "/dev/shm", &shm_dev);
-	if (chmod("/dev/shm", 01777) < 0)
+	/* The time of its making is the host's. */
+	struct timespec start = {.tv_sec = (time_t)(config->start_time_ns / 1000000000u)};
+	struct timespec times[2] = {start, start};
+	if (chmod("/dev/shm", 01777) < 0 || utimensat(AT_FDCWD, "/dev/shm", times, 0) < 0)
 		init_fail(back, "/dev/shm");
 	if (sethostname(config->hostname, strlen(config->hostname)) < 0)
 		init_fail(back, "cannot set the hostname");

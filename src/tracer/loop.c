@@ -20,6 +20,7 @@
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 
+#include "../shim/rings.h"
 #include "insn_kind.h"
 #include "output.h"
 #include "patcher.h"
@@ -64,6 +65,8 @@ static void take_epoch(struct container *c, uint32_t reason)
 
 	if (error == -ENODATA)
 		end_with(c, CONTAINER_NO_EPOCH, "the log ends before the program did");
+	else if (error == -EILSEQ)
+		end_with(c, CONTAINER_DIVERGED, "%s", "");
 	else if (error == -EINTR)
 		end_with(c, CONTAINER_STOPPED, "ended from outside");
 	else if (error < 0)
@@ -78,6 +81,16 @@ static void on_end(struct container *c)
 		end_with(c, CONTAINER_NO_START, "%s", strerror((int)HEAD->first_error));
 	else
 		end_with(c, CONTAINER_ENDED, "%s", "");
+}
+
+static void on_drain(struct container *c, uint64_t ring)
+{
+	if (ring == RING_OUTPUT)
+		output_drain(c);
+	else if (ring == RING_CAPTURE && c->observer.capture_sync != NULL)
+		c->observer.capture_sync(c->observer.data, c);
+	else if (ring == RING_EVENTS && c->observer.events_drain != NULL)
+		c->observer.events_drain(c->observer.data, c);
 }
 
 static void on_upcall(struct container *c, pid_t tid, const struct user_regs_struct *regs)
@@ -101,9 +114,7 @@ static void on_upcall(struct container *c, pid_t tid, const struct user_regs_str
 			c->observer.deadlock(c->observer.data, c);
 		break;
 	case UPCALL_DRAIN:
-		output_drain(c);
-		if (c->observer.capture_sync != NULL && regs->rdi != 1)
-			c->observer.capture_sync(c->observer.data, c);
+		on_drain(c, regs->rdi);
 		break;
 	case UPCALL_CAPTURE_SYNC:
 		if (c->observer.capture_sync != NULL)

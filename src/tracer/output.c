@@ -28,7 +28,7 @@ static struct {
 
 static void write_out(uint32_t stream, const uint8_t *bytes, size_t size)
 {
-	while (size > 0 && !output.closed[stream]) {
+	while (size > 0 && !output.closed[stream] && !output.sink.mute) {
 		ssize_t n = write((int)stream, bytes, size);
 
 		if (n < 0 && errno == EINTR)

@@ -2,6 +2,7 @@
 #ifndef SHADOW_TRACER_OUTPUT_H
 #define SHADOW_TRACER_OUTPUT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -11,6 +12,7 @@ struct container;
 struct output_sink {
 	void *data;
 	void (*write)(void *data, uint32_t stream, const void *bytes, size_t size);
+	bool mute; /* nothing goes to the descriptors */
 };
 
 /*

@@ -12,6 +12,9 @@
  *              lea after_site(%rip), %rcx ; lea resume(%rip), %r11 ; jmp *entry
  *              moved tails ; jmp end of window                (only with tails; resume is here)
  *
+ * Moved tails may touch memory: a fault there is one of the tail's original address, which the
+ * tracer and the shim can tell (patcher_original). Moved heads may not.
+ *
  * Jumps, never calls: a push would destroy the red zone. No stub touches flags or the stack.
  *
  * Padding is nops and int3 directly behind an instruction that never goes on, which nothing in
@@ -36,6 +39,7 @@
 #include <capstone/capstone.h>
 #include <emmintrin.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "insn_scan.h"
@@ -304,7 +308,7 @@ static void note_flow(struct near *near, size_t at, const struct insn *insn)
 	} else if (insn_is_relative_lea(insn) && (insn->rex & 8)) {
 		memcpy(&relative, request->code.bytes + next - 4, sizeof(relative));
 		if (code_table_entries(&request->code, request->data, request->data_count,
-				       (int64_t)next + relative, 0, 0, NULL, 0))
+				       (int64_t)next + relative))
 			near->table_registers |= 1u << modrm_reg(insn);
 	}
 	near->previous[1] = near->previous[0];
@@ -472,19 +476,24 @@ static bool plain_register(unsigned reg)
 	}
 }
 
-/* Registers and immediates alone; lea and nop name memory but do not touch it. */
-static bool plain_operand(const cs_insn *insn, const cs_x86_op *operand)
+/*
+ * Registers, immediates, and with `memory` what memory means the same at any address, given that
+ * displacements from rip are adjusted (gs is not the app's own). lea and nop name memory but do
+ * not touch it.
+ */
+static bool plain_operand(const cs_insn *insn, const cs_x86_op *operand, bool memory)
 {
 	if (operand->type == X86_OP_REG)
 		return plain_register(operand->reg);
-	if (operand->type != X86_OP_MEM)
+	if (operand->type != X86_OP_MEM || insn->id == X86_INS_NOP)
 		return true;
-	return insn->id == X86_INS_NOP ||
-	       (insn->id == X86_INS_LEA && operand->mem.base != X86_REG_EIP);
+	if (insn->id == X86_INS_LEA)
+		return operand->mem.base != X86_REG_EIP;
+	return memory && operand->mem.base != X86_REG_EIP && operand->mem.segment != X86_REG_GS;
 }
 
-/* Does the instruction do the same at any address, without touching memory? */
-static bool position_free(const cs_insn *insn)
+/* Does the instruction do the same at any address, without touching memory unless it may? */
+static bool position_free(const cs_insn *insn, bool memory)
 {
 	static const unsigned allowed[] = {
 		X86_INS_MOV,	X86_INS_MOVABS, X86_INS_MOVZX, X86_INS_MOVSX,  X86_INS_MOVSXD,
@@ -500,12 +509,13 @@ static bool position_free(const cs_insn *insn)
 	for (size_t i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++)
 		listed |= insn->id == allowed[i];
 	for (unsigned i = 0; i < insn->detail->x86.op_count; i++)
-		listed &= plain_operand(insn, &insn->detail->x86.operands[i]);
+		listed &= plain_operand(insn, &insn->detail->x86.operands[i], memory);
 	return listed;
 }
 
 /* All instructions of [begin, end) may be moved, by both decoders' account of their lengths. */
-static bool range_movable(const struct near *near, csh capstone, size_t begin, size_t end)
+static bool range_movable(const struct near *near, csh capstone, size_t begin, size_t end,
+			  bool memory)
 {
 	const struct code_view *code = &near->request->code;
 
@@ -517,7 +527,7 @@ static bool range_movable(const struct near *near, csh capstone, size_t begin, s
 		if (insn_decode(code->bytes + begin, end - begin, &insn) < 0 ||
 		    cs_disasm(capstone, code->bytes + begin, insn.length, begin, 1, &decoded) != 1)
 			return false;
-		movable = decoded->size == insn.length && position_free(decoded);
+		movable = decoded->size == insn.length && position_free(decoded, memory);
 		cs_free(decoded, 1);
 		if (!movable)
 			return false;
@@ -579,27 +589,35 @@ static bool referenced(const struct code_view *code, size_t begin, size_t end)
 	return false;
 }
 
-/*
- * Bring in what tables and pointers show; forget that the jumps of the function are known if one
- * of them is not made as it seemed. Whole segments are read, so this comes only when needed.
- */
-static void look_for_tables(struct near *near)
+/* All computed jumps of the function get their targets as it seemed. */
+static bool dispatches_proven(const struct near *near)
 {
-	const struct patch_request *request = near->request;
-
-	if (!near->whole)
-		return;
 	for (size_t i = 0; i < near->dispatch_count; i++) {
 		const struct dispatch *dispatch = &near->dispatches[i];
 
 		if ((dispatch->base >= 0 && !(near->table_registers >> dispatch->base & 1)) ||
-		    referenced(&request->code, dispatch->begin + 1, dispatch->end))
-			near->whole = false;
+		    referenced(&near->request->code, dispatch->begin + 1, dispatch->end))
+			return false;
 	}
-	if (code_mark_targets(&request->code, request->data, request->data_count,
-			      request->code_linked, near->low, near->high, near->marks,
-			      MARK_TARGET) < 0)
-		near->whole = false;
+	return true;
+}
+
+/* Mark what tables and pointers show. Whole segments are read, so this comes only when needed. */
+static int mark_computed_targets(struct near *near)
+{
+	const struct patch_request *request = near->request;
+	uint8_t *own = NULL;
+	uint8_t **targets = request->targets ? request->targets : &own;
+	int r = 0;
+
+	if (!*targets)
+		r = code_find_targets(&request->code, request->data, request->data_count,
+				      request->code_linked, targets);
+	for (size_t at = near->low; r == 0 && at < near->high; at++)
+		if ((*targets)[at / 8] >> at % 8 & 1)
+			mark(near, at, at + 1, MARK_TARGET);
+	free(own);
+	return r;
 }
 
 /* More than one instruction is replaced, so a jump could go to a later one of them. */
@@ -625,9 +643,9 @@ static bool window_usable(const struct near *near, csh capstone, const struct wi
 		if (marked(near, i, MARK_TAKEN) ||
 		    (i > window->begin && marked(near, i, MARK_TARGET)))
 			return false;
-	if (!range_movable(near, capstone, window->begin, site))
+	if (!range_movable(near, capstone, window->begin, site, false))
 		return false;
-	if (window->covers_site && !range_movable(near, capstone, site_end, window->end))
+	if (window->covers_site && !range_movable(near, capstone, site_end, window->end, true))
 		return false;
 	return !inside || !referenced(&near->request->code, window->begin + 1, window->end);
 }
@@ -760,30 +778,51 @@ static void plan_moves(const struct near *near, const struct window *window,
 		plan->resume_address = plan->tail_to;
 }
 
-/*
- * Copies of the instructions in [begin, end), which were found movable. The address a lea
- * names relative to itself follows it to its new place.
- */
+/* Where in the instruction a displacement from rip is, or 0 if it has none. */
+static size_t relative_place(const struct insn *insn)
+{
+	static const uint8_t opcode_sizes[] = {
+		[INSN_MAP_ONE] = 1, [INSN_MAP_0F] = 2, [INSN_MAP_0F38] = 3, [INSN_MAP_0F3A] = 3};
+
+	if (!insn->has_modrm || (insn->modrm & 0xc7) != 0x05 || insn->map > INSN_MAP_0F3A)
+		return 0;
+	return insn->opcode_offset + opcode_sizes[insn->map] + 1u;
+}
+
+/* A copy of one instruction; what it names relative to itself follows it to its new place. */
+static void emit_copy(struct emitter *out, const struct near *near, size_t at,
+		      const struct insn *insn)
+{
+	const uint8_t *bytes = near->request->code.bytes + at;
+	size_t place = relative_place(insn);
+	size_t rest = insn->length - (place + 4);
+	int32_t relative;
+
+	if (!place) {
+		emit(out, bytes, insn->length);
+		return;
+	}
+	memcpy(&relative, bytes + place, sizeof(relative));
+	emit(out, bytes, place);
+	/* counted from the end of the instruction, which an immediate may still come before */
+	emit_relative(out,
+		      address_of(near, at + insn->length) + (uint64_t)(int64_t)relative - rest);
+	emit(out, bytes + place + 4, rest);
+}
+
+/* Copies of the instructions in [begin, end), which were found movable. */
 static void emit_moved(struct emitter *out, const struct near *near, size_t begin, size_t end)
 {
 	const uint8_t *bytes = near->request->code.bytes;
 
 	while (begin < end) {
 		struct insn insn;
-		int32_t relative;
 
 		if (insn_decode(bytes + begin, end - begin, &insn) < 0) {
 			out->error = -EINVAL;
 			return;
 		}
-		if (insn_is_relative_lea(&insn)) {
-			memcpy(&relative, bytes + begin + insn.length - 4, sizeof(relative));
-			emit(out, bytes + begin, insn.length - 4u);
-			emit_relative(out, address_of(near, begin + insn.length) +
-						   (uint64_t)(int64_t)relative);
-		} else {
-			emit(out, bytes + begin, insn.length);
-		}
+		emit_copy(out, near, begin, &insn);
 		begin += insn.length;
 	}
 }
@@ -874,7 +913,7 @@ static int plan_window(struct near *near, struct patch_plan *plan)
 	bool found;
 	int r;
 
-	look_for_tables(near);
+	near->whole = near->whole && dispatches_proven(near) && mark_computed_targets(near) == 0;
 	if (cs_open(CS_ARCH_X86, CS_MODE_64, &capstone) != CS_ERR_OK)
 		return -ENOMEM;
 	cs_option(capstone, CS_OPT_DETAIL, CS_OPT_ON);
@@ -934,7 +973,7 @@ static uint64_t natural_resume(const struct near *near, uint64_t return_address)
 int patch_plan(const struct patch_request *request, struct patch_plan *ret_plan)
 {
 	struct near near = {.request = request};
-	struct patch_plan plan = {0};
+	struct patch_plan plan = {0}, common;
 	int r = check_request(request, &near.site);
 
 	if (r < 0)
@@ -947,11 +986,19 @@ int patch_plan(const struct patch_request *request, struct patch_plan *ret_plan)
 		INSN_CODE(near.site.kind, near.site.reg, near.site.operand_size, near.site.length);
 	plan.return_address = address_of(&near, request->site + near.site.length);
 	plan.resume_address = natural_resume(&near, plan.return_address);
+	common = plan;
 	r = plan_padding(&near, &plan);
 	if (r == -ENOENT)
 		r = plan_window(&near, &plan);
-	if (r == -ENOENT)
-		r = plan_int3(&near, &plan);
+	if (r < 0) {
+		struct patch_plan last = common;
+
+		/* better a slow answer than the host's, also if the stubs are full or too far */
+		if (plan_int3(&near, &last) == 0) {
+			plan = last;
+			r = 0;
+		}
+	}
 	if (r < 0)
 		return r;
 	*ret_plan = plan;

@@ -55,6 +55,11 @@ struct patch_request {
 	/* The rest of the file, where jump tables are; none if it is not known. */
 	const struct code_data *data;
 	size_t data_count;
+	/*
+	 * Where what code_find_targets gives is kept from one plan for the code to the next: NULL
+	 * at first, filled when needed, freed by the caller. May be NULL itself.
+	 */
+	uint8_t **targets;
 	uint64_t code_linked;  /* address of code.bytes[0] as linked: what pointers in data hold */
 	uint64_t code_address; /* of code.bytes[0] in the app */
 	uint32_t site;	       /* offset of the instruction, which is known to be one */
@@ -78,8 +83,8 @@ struct patch_plan {
 	uint64_t return_address;
 	uint64_t resume_address;
 	/*
-	 * Instructions moved, each as long as before (a lea of a code or data address is adjusted,
-	 * nothing else changes): [tail_address, + tail_size) now runs at tail_to, and the
+	 * Instructions moved, each as long as before (a displacement from rip is adjusted, nothing
+	 * else changes): [tail_address, + tail_size) now runs at tail_to, and the
 	 * head likewise; size 0 if there are none. A frame must show the original address for a
 	 * place in the stub, and a return to a tail's original address must go to the stub: the
 	 * original bytes are gone.

@@ -31,7 +31,8 @@ struct code_file {
 	struct code_view view;
 	struct code_data data[ELF_IMAGE_SEGMENTS_MAX]; /* the file's other segments, if mapped */
 	size_t data_count;
-	uint64_t linked; /* address of the view's first byte as linked */
+	uint64_t linked;  /* address of the view's first byte as linked */
+	uint8_t *targets; /* see patch_plan.h */
 	uint32_t *starts;
 	void *map; /* of the whole file, or NULL */
 	size_t map_size;
@@ -62,6 +63,7 @@ void patcher_destroy(struct patcher *p)
 		struct code_file *f = &p->files[i];
 
 		free(f->starts);
+		free(f->targets);
 		free(f->copy);
 		free(f->dead_sites);
 		if (f->map != NULL)
@@ -198,7 +200,7 @@ static size_t taken_ranges(const struct patch_file *pf, struct patch_range **ret
 	return taken != NULL ? n : 0;
 }
 
-static int make_plan(struct patcher *p, const struct code_file *f, const struct patch_file *pf,
+static int make_plan(struct patcher *p, struct code_file *f, const struct patch_file *pf,
 		     uint64_t base, uint64_t stub, uint32_t site, struct patch_plan *ret)
 {
 	struct patch_range *taken;
@@ -214,6 +216,7 @@ static int make_plan(struct patcher *p, const struct code_file *f, const struct 
 		.code = f->view,
 		.data = f->data,
 		.data_count = f->data_count,
+		.targets = &f->targets,
 		.code_linked = f->linked,
 		.code_address = base,
 		.site = site,
@@ -385,6 +388,36 @@ uint64_t patcher_site(struct patcher *p, pid_t tid, const struct task *t, uint64
 	if (write_plan(tid, stub, &plan) < 0)
 		return site + 2;
 	return plan.resume_address;
+}
+
+/* The executable mapping of the task whose stub area holds the address. */
+static const struct mm_exec *exec_of_stub(const struct task *t, uint64_t address)
+{
+	const struct mm *mm = t->proc < PROCS_MAX ? mm_at(proc_at(t->proc)->mm) : NULL;
+	uint32_t count = mm == NULL ? 0 : mm->nexec < MM_EXEC_MAX ? mm->nexec : MM_EXEC_MAX;
+
+	for (uint32_t i = 0; i < count; i++) {
+		if (address - mm->exec[i].stub < PATCH_STUB_SIZE)
+			return &mm->exec[i];
+	}
+	return NULL;
+}
+
+uint64_t patcher_original(const struct task *t, uint64_t address)
+{
+	const struct mm_exec *exec = exec_of_stub(t, address);
+	const struct patch_file *pf =
+		exec != NULL ? patch_file_at(PATCHES, exec->patch_file) : NULL;
+	const struct patch *patch = pf != NULL ? patch_at(PATCHES, pf->first) : NULL;
+
+	for (uint32_t left = pf != NULL ? pf->count : 0; patch != NULL && left != 0; left--) {
+		uint64_t in_tail = address - exec->stub - patch->stub_off - patch->window_stub;
+
+		if (in_tail < (uint64_t)patch->window_end - patch->window_start)
+			return exec->base + patch->window_start + in_tail;
+		patch = patch_at(PATCHES, patch->next);
+	}
+	return address;
 }
 
 int patcher_classify(struct patcher *p, pid_t tid, const struct task *t, uint64_t address)

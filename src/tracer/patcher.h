@@ -37,4 +37,11 @@ uint64_t patcher_site(struct patcher *p, pid_t tid, const struct task *t, uint64
  */
 int patcher_classify(struct patcher *p, pid_t tid, const struct task *t, uint64_t address);
 
+/*
+ * The address the app would be at if nothing were moved, for a task stopped at `address`: in the
+ * tail of a stub that of the instruction moved there, else the address itself. A fault is to be
+ * shown at it (resuming there is turned back by the shim's patch_resume).
+ */
+uint64_t patcher_original(const struct task *t, uint64_t address);
+
 #endif

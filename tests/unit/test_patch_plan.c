@@ -65,10 +65,13 @@ static const struct plan_case cases[] = {
 	 -ENOENT, 0, 0, 0, 0},
 	{"compare after, a table", CODE("\x0f\x05\x48\x3d\x01\xf0\xff\xff\xff\xe1"), 0, -ENOENT, 0,
 	 0, 0, 0},
-	{"memory is not moved", CODE("\x0f\x05\x48\x89\x07\x48\x89\x07\xc3"), 0, -ENOENT, 0, 0, 0,
-	 0},
-	{"rip-relative is not moved", CODE("\x0f\x05\x48\x8b\x05\0\0\0\0\xc3"), 0, -ENOENT, 0, 0, 0,
-	 0},
+	{"memory after is moved", CODE("\x0f\x05\x48\x89\x07\x48\x89\x07\xc3"), 0, 0, PATCH_FORWARD,
+	 0, 0, 3},
+	{"memory before is not moved", CODE("\x48\x89\x07\x48\x89\x07\x0f\x05\x50\xc3"), 6, -ENOENT,
+	 0, 0, 0, 0},
+	{"gs is not moved", CODE("\x0f\x05\x65\x48\x89\x07\xc3"), 0, -ENOENT, 0, 0, 0, 0},
+	{"rip-relative before is not moved", CODE("\x48\x8b\x05\0\0\0\0\x0f\x05\x50\xc3"), 7,
+	 -ENOENT, 0, 0, 0, 0},
 	{"lea is adjusted", CODE("\x48\x8d\x05\0\0\0\0\x0f\x05\xc3"), 7, 0, PATCH_BACKWARD, 0, 7,
 	 0},
 	{"lea of the inside", CODE("\x0f\x05\x48\x89\xc7\x50\x48\x8d\x15\xf5\xff\xff\xff\xc3"), 0,
@@ -77,6 +80,7 @@ static const struct plan_case cases[] = {
 	{"both sides", CODE("\x89\xd0\x0f\x05\x89\xc3\xc3"), 2, 0, PATCH_FORWARD, 0, 2, 2},
 	{"cpuid, compare after", CODE("\x0f\xa2\x3d\x01\0\0\0\xc3"), 0, 0, PATCH_FORWARD, 0, 0, 5},
 	{"cpuid, nothing around", CODE("\x50\x0f\xa2\x50\xc3"), 1, 0, PATCH_INT3, 1, 0, 0},
+	{"rdtsc traps by itself", CODE("\x50\x0f\x31\x50\xc3"), 1, -ENOENT, 0, 0, 0, 0},
 	{"rdtscp, padding", CODE("\x0f\x01\xf9\xc3\x90\x90\x90\x90\x90"), 0, 0, PATCH_PADDING, 0, 0,
 	 0},
 	{"rdrand of 16 bits has the room", CODE("\x66\x41\x0f\xc7\xf0\xc3"), 0, 0, PATCH_DIRECT, 0,
@@ -191,6 +195,30 @@ static void test_lea(void)
 	CHECK(STUB_ADDRESS + 7 + (uint64_t)(int64_t)relative == CODE_ADDRESS + 7 + 0x10);
 }
 
+/* andb $imm, x(%rip) and mov x(%rip), %rax behind the site: the same address from the stub. */
+static void test_relative_memory(void)
+{
+	static const char *const codes[] = {"\x0f\x05\x80\x25\x10\0\0\0\x77\xc3",
+					    "\x0f\x05\x48\x8b\x05\x10\0\0\0\xc3"};
+	static const size_t places[] = {2, 3};
+
+	case_name = "relative memory";
+	for (unsigned i = 0; i < 2; i++) {
+		struct plan_case one = {.code = codes[i], .size = 10};
+		struct patch_request request = request_for(&one);
+		struct patch_plan plan;
+		const uint8_t *tail;
+		int32_t relative;
+
+		CHECK(patch_plan(&request, &plan) == 0 && plan.tail_size == 7);
+		tail = plan.stub + (plan.tail_to - STUB_ADDRESS);
+		CHECK(!memcmp(tail, codes[i] + 2, places[i]));
+		memcpy(&relative, tail + places[i], sizeof(relative));
+		CHECK(plan.tail_to + 7 + (uint64_t)(int64_t)relative == CODE_ADDRESS + 9 + 0x10);
+		CHECK(i || tail[6] == 0x77);
+	}
+}
+
 /* What earlier plans took is not used again. */
 static void test_taken(void)
 {
@@ -216,10 +244,141 @@ static void test_taken(void)
 	CHECK(patch_plan(&request, &plan) == -ENOENT);
 }
 
+/*
+ * A switch behind a system call:
+ *	0 syscall ; 2 cmp $-4095, %rax ; 8 lea table(%rip), %rdx ; 15 movslq (%rdx,%rax,4), %rax
+ *	19 add %rdx, %rax ; 22 notrack jmp *%rax ; 25 ret ; 26 ret
+ */
+static const uint8_t switch_code[] = "\x0f\x05\x48\x3d\x01\xf0\xff\xff\x48\x8d\x15\xf1\x00\x00\x00"
+				     "\x48\x63\x04\x82\x48\x01\xd0\x3e\xff\xe0\xc3\xc3";
+
+#define SWITCH_TABLE 0x100 /* what the lea names, from the code; the data begins 8 before it */
+#define SWITCH_SIZE  (sizeof(switch_code) - 1)
+#define LINKED	     0x401000ull
+
+struct switch_case {
+	const char *name;
+	uint32_t patch_at; /* bytes of the code to replace; none at 0 */
+	const char *patch;
+	int32_t entries[3]; /* places in the code the table names */
+	uint64_t pointer;   /* before the table */
+	bool no_data;
+	bool window; /* else there must be none */
+};
+
+static const struct switch_case switch_cases[] = {
+	{"table", 0, "", {25, 26, -1}, 0, false, true},
+	{"table without its bytes", 0, "", {25, 26, -1}, 0, true, false},
+	{"table that names the site", 0, "", {0, 26, -1}, 0, false, true},
+	{"table that names the inside", 0, "", {25, 2, -1}, 0, false, false},
+	{"no table", 0, "", {-1, -1, -1}, 0, false, false},
+	{"pointer to the inside", 0, "", {25, 26, -1}, LINKED + 2, false, false},
+	{"pointer to elsewhere", 0, "", {25, 26, -1}, LINKED + 25, false, true},
+	{"table at another register", 10, "\x0d", {25, 26, -1}, 0, false, false},
+	{"entry of 8 bytes", 16, "\x8b", {25, 26, -1}, 0, false, false},
+	{"every second entry", 18, "\xc2", {25, 26, -1}, 0, false, false},
+	{"another register is added", 21, "\xc8", {25, 26, -1}, 0, false, false},
+	{"something subtracted", 20, "\x29", {25, 26, -1}, 0, false, false},
+	{"sum into the base", 21, "\xc2\x3e\xff\xe2", {25, 26, -1}, 0, false, true},
+	{"jump to another register", 24, "\xe1", {25, 26, -1}, 0, false, false},
+	{"jumped into", 25, "\xeb\xf8", {25, 26, -1}, 0, false, false},
+	{"a second jump", 25, "\xff\xe1", {25, 25, -1}, 0, false, false},
+};
+
+static void run_switch_case(const struct switch_case *one)
+{
+	uint8_t code[SWITCH_SIZE];
+	_Alignas(8) uint8_t bytes[8 + sizeof(one->entries)];
+	struct code_data data = {bytes, sizeof(bytes), SWITCH_TABLE - 8};
+	struct plan_case base = {.code = (const char *)code, .size = sizeof(code)};
+	struct patch_request request = request_for(&base);
+	struct patch_plan plan;
+	int r;
+
+	case_name = one->name;
+	memcpy(code, switch_code, sizeof(code));
+	if (one->patch_at)
+		memcpy(code + one->patch_at, one->patch, strlen(one->patch));
+	memcpy(bytes, &one->pointer, 8);
+	for (unsigned i = 0; i < 3; i++) {
+		int32_t entry = one->entries[i] < 0 ? 0x10000 : one->entries[i] - SWITCH_TABLE;
+
+		memcpy(bytes + 8 + 4 * i, &entry, sizeof(entry));
+	}
+	request.data = &data;
+	request.data_count = one->no_data ? 0 : 1;
+	request.code_linked = LINKED;
+	r = patch_plan(&request, &plan);
+	CHECK(r == (one->window ? 0 : -ENOENT));
+	CHECK(r < 0 || (plan.kind == PATCH_FORWARD && plan.tail_size == 6));
+}
+
+/* jmp *table(,%rax,8) and its form with a mov; the table is all pointers. */
+static void test_pointer_table(void)
+{
+	static const char *const jumps[] = {"\xff\x24\xc5\x00\x11\x40\x00\xc3\x90\x90\x90",
+					    "\x48\x8b\x04\xc5\x00\x11\x40\x00\xff\xe0\xc3"};
+	_Alignas(8) uint64_t table[2];
+	struct code_data data = {(const uint8_t *)table, sizeof(table), SWITCH_TABLE};
+	uint8_t code[19];
+	struct plan_case base = {.code = (const char *)code, .size = sizeof(code)};
+	struct patch_plan plan;
+
+	case_name = "pointer table";
+	for (unsigned i = 0; i < 2; i++) {
+		struct patch_request request = request_for(&base);
+
+		memcpy(code, switch_code, 8);
+		memcpy(code + 8, jumps[i], 11);
+		request.data = &data;
+		request.data_count = 1;
+		request.code_linked = LINKED;
+		table[0] = LINKED;
+		table[1] = LINKED + 15;
+		CHECK(patch_plan(&request, &plan) == 0 && plan.kind == PATCH_FORWARD);
+		table[1] = LINKED + 2;
+		CHECK(patch_plan(&request, &plan) == -ENOENT);
+		table[1] = 0;
+		code[i ? 11 : 10] = 0x85; /* scaled by 4: memory of any kind */
+		CHECK(patch_plan(&request, &plan) == -ENOENT);
+	}
+}
+
+/* More entries than any file has: given up, not read forever. */
+static void test_endless_tables(void)
+{
+	enum { LEAS = 2000, ENTRIES = 4096 };
+	static uint8_t code[32 + 7 * LEAS];
+	static int32_t entries[ENTRIES];
+	struct code_data data = {(const uint8_t *)entries, sizeof(entries), sizeof(code)};
+	struct plan_case base = {.code = (const char *)code, .size = sizeof(code)};
+	struct patch_request request = request_for(&base);
+	struct patch_plan plan;
+
+	case_name = "endless tables";
+	memset(code, 0xc3, sizeof(code));
+	memcpy(code, switch_code, 8);
+	for (unsigned i = 0; i < ENTRIES; i++)
+		entries[i] = -1;
+	for (unsigned i = 0; i < LEAS; i++) {
+		size_t at = 32 + 7 * i;
+		int32_t relative = (int32_t)(sizeof(code) - (at + 7));
+
+		memcpy(code + at, "\x48\x8d\x05", 3);
+		memcpy(code + at + 3, &relative, sizeof(relative));
+	}
+	request.data = &data;
+	CHECK(patch_plan(&request, &plan) == 0);
+	request.data_count = 1;
+	CHECK(patch_plan(&request, &plan) == -ENOENT);
+}
+
 static void test_limits(void)
 {
 	static const struct plan_case one = {
 		.code = "\xb8\x27\0\0\0\x0f\x05\xc3", .size = 8, .site = 5};
+	static const struct plan_case cpuid = {
+		.code = "\xb8\x27\0\0\0\x0f\xa2\xc3", .size = 8, .site = 5};
 	struct patch_request request = request_for(&one);
 	struct patch_plan plan;
 
@@ -230,6 +389,11 @@ static void test_limits(void)
 	CHECK(patch_plan(&request, &plan) == 0);
 	request.stub_address = CODE_ADDRESS + 0x80001000ull;
 	CHECK(patch_plan(&request, &plan) == -ERANGE);
+	request = request_for(&cpuid);
+	request.stub_room = 32;
+	CHECK(patch_plan(&request, &plan) == 0 && plan.kind == PATCH_INT3);
+	CHECK(plan.write_count == 1 && plan.stub_size == 0 && plan.head_size == 0);
+	CHECK(plan.resume_address == CODE_ADDRESS + 7);
 	request = request_for(&one);
 	request.target.slot_code = 0x80000000u;
 	CHECK(patch_plan(&request, &plan) == -EINVAL);
@@ -386,6 +550,8 @@ static void test_hostile_image(void)
 		file[64] = next_random(&state) % 2 ? 1 : 0x50;
 		if (elf_image_parse(file, size, &image) < 0)
 			continue;
+		for (size_t i = 0; i < image.data_count; i++)
+			CHECK(image.data[i].file_offset + image.data[i].file_size <= size);
 		for (size_t i = 0; i < image.segment_count; i++) {
 			uint32_t *found;
 			size_t count;
@@ -403,7 +569,12 @@ int main(void)
 		run_case(&cases[i]);
 	test_stub_bytes();
 	test_lea();
+	test_relative_memory();
 	test_taken();
+	for (size_t i = 0; i < sizeof(switch_cases) / sizeof(switch_cases[0]); i++)
+		run_switch_case(&switch_cases[i]);
+	test_pointer_table();
+	test_endless_tables();
 	test_limits();
 	test_unknown_starts();
 	test_scan();

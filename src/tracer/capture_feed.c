@@ -1,0 +1,150 @@
+/*
+ * See capture_feed.h.  The ring has one consumer at a time: the thread, or capture_feed_sync on the
+ * wait loop's thread, under the lock.  Records are copied before they are looked at.
+ */
+#include "capture_feed.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "../shim/rings.h"
+
+struct capture_feed {
+	struct image_capture *capture;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	atomic_bool stop;
+	int error;
+	uint8_t copy[RING_RECORD_MAX + 1];
+};
+
+static bool below(const char *path, const char *folder)
+{
+	size_t n = strlen(folder);
+
+	return strncmp(path, folder, n) == 0 && (path[n] == '/' || path[n] == '\0');
+}
+
+static void submit(struct capture_feed *f, uint32_t kind, const struct capture_record *r)
+{
+	struct image_request request = {.path = r->path, .follow = true};
+
+	if (r->path[0] != '/' || below(r->path, "/proc") || below(r->path, "/sys") ||
+	    below(r->path, "/dev"))
+		return;
+	switch (kind) {
+	case CAPTURE_CONTENT:
+	case CAPTURE_DENIED:
+		request.want = IMAGE_WANT_CONTENT;
+		break;
+	case CAPTURE_LISTING:
+	case CAPTURE_TREE:
+		request.want = IMAGE_WANT_LISTING;
+		break;
+	case CAPTURE_ABSENT:
+		request.want = IMAGE_WANT_ABSENT;
+		break;
+	default:
+		request.want = IMAGE_WANT_METADATA;
+		break;
+	}
+	request.follow = kind != CAPTURE_LINK;
+	if (r->ino != 0 && kind != CAPTURE_ABSENT && kind != CAPTURE_WALK) {
+		request.expected = (struct image_expected){
+			.dev = r->dev,
+			.ino = r->ino,
+			.size_bytes = r->size_bytes,
+			.mtime_sec = r->mtime_ns / 1000000000,
+			.mtime_nsec = (uint32_t)(r->mtime_ns % 1000000000),
+			.ctime_sec = r->ctime_ns / 1000000000,
+			.ctime_nsec = (uint32_t)(r->ctime_ns % 1000000000),
+		};
+	}
+	int error = image_capture_submit(f->capture, &request);
+	if (error < 0 && f->error == 0)
+		f->error = error;
+}
+
+static bool empty_ring(struct capture_feed *f)
+{
+	uint32_t size;
+	uint64_t next;
+	bool bad = false, any = false;
+	const struct ring_record *rec;
+
+	pthread_mutex_lock(&f->lock);
+	while ((rec = ring_peek(CAPTURE_RING, RING_CAPTURE_SIZE, &size, &next, &bad)) != NULL) {
+		uint32_t kind = rec->what;
+
+		if (size > sizeof(struct capture_record) && size <= RING_RECORD_MAX) {
+			memcpy(f->copy, rec->bytes, size);
+			f->copy[size] = '\0';
+			submit(f, kind, (const struct capture_record *)f->copy);
+		}
+		__atomic_store_n(&CAPTURE_RING->head, next, __ATOMIC_RELEASE);
+		any = true;
+	}
+	pthread_mutex_unlock(&f->lock);
+	return any;
+}
+
+static void *feed_main(void *arg)
+{
+	struct capture_feed *f = arg;
+	long pause_ns = 50000;
+
+	while (!f->stop) {
+		if (empty_ring(f)) {
+			pause_ns = 50000;
+			continue;
+		}
+		struct timespec delay = {0, pause_ns};
+		nanosleep(&delay, NULL);
+		if (pause_ns < 2000000)
+			pause_ns *= 2;
+	}
+	return NULL;
+}
+
+int capture_feed_create(struct image_capture *capture, struct capture_feed **ret_feed)
+{
+	struct capture_feed *f = calloc(1, sizeof(*f));
+
+	if (f == NULL)
+		return -ENOMEM;
+	f->capture = capture;
+	pthread_mutex_init(&f->lock, NULL);
+	int error = pthread_create(&f->thread, NULL, feed_main, f);
+	if (error != 0) {
+		free(f);
+		return -error;
+	}
+	*ret_feed = f;
+	return 0;
+}
+
+void capture_feed_sync(struct capture_feed *f)
+{
+	empty_ring(f);
+	int error = image_capture_drain(f->capture);
+	if (error < 0 && f->error == 0)
+		f->error = error;
+}
+
+void capture_feed_destroy(struct capture_feed *f)
+{
+	f->stop = true;
+	pthread_join(f->thread, NULL);
+	empty_ring(f);
+	pthread_mutex_destroy(&f->lock);
+	free(f);
+}
+
+int capture_feed_error(const struct capture_feed *f)
+{
+	return f->error;
+}

@@ -1,0 +1,21 @@
+/* From the capture ring to the image: the consumer of CAPTURE_RING. */
+#ifndef SHADOW_TRACER_CAPTURE_FEED_H
+#define SHADOW_TRACER_CAPTURE_FEED_H
+
+#include "../log/image_capture.h"
+
+struct capture_feed;
+
+/* Starts a thread that hands what the shim announces to `capture`.  0 or a negative errno. */
+int capture_feed_create(struct image_capture *capture, struct capture_feed **ret_feed);
+
+/* Takes what is in the ring now, then waits until all of it is captured. */
+void capture_feed_sync(struct capture_feed *feed);
+
+/* Takes what is left and ends the thread. */
+void capture_feed_destroy(struct capture_feed *feed);
+
+/* The first error of submitting, or 0. */
+int capture_feed_error(const struct capture_feed *feed);
+
+#endif
