@@ -156,7 +156,11 @@ static void push_strings(struct load *l)
 	struct mm *mm = mm_of(l->t);
 	u8 seed[16];
 
-	l->sp = APP_STACK_TOP - sizeof(u64);
+	/*
+	 * A page above the strings stays empty: the lazy resolver's XSAVEC wants its whole area
+	 * writable, also the part for state the baseline does not have (docs/decisions/0004).
+	 */
+	l->sp = APP_STACK_TOP - MM_PAGE - sizeof(u64);
 	l->execfn = push_bytes(l, r->execfn, strlen(r->execfn) + 1);
 	l->env = push_bytes(l, r->env.bytes, r->env.len);
 	l->args = push_bytes(l, r->args.bytes, r->args.len);

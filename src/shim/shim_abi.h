@@ -108,7 +108,7 @@ enum upcall {
 	UPCALL_SCAN_ANON,    /* (address, length): code that is not from a file became executable */
 	UPCALL_EPOCH,	     /* (reason): take the next epoch; returns when it is delivered */
 	UPCALL_DIVERGED,     /* (): the chain value differs from the expected one; never returns */
-	UPCALL_DEADLOCK,     /* (): all parked, no deadline, no outside channel waited on */
+	UPCALL_DEADLOCK,     /* (waits for a signal): all parked, no deadline, no channel waited on */
 	UPCALL_DRAIN,	     /* (ring): a ring is full; returns when there is room */
 	UPCALL_CAPTURE_SYNC, /* (): returns when everything in the capture ring is captured */
 	UPCALL_END,	     /* (): the last task has exited; end record state is in the head */

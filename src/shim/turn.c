@@ -11,6 +11,7 @@
 #include "signal.h"
 #include "syscall_nr.h"
 #include "../syscall-table/files.h"
+#include "../syscall-table/wait.h"
 
 #define FUTEX_WAIT 0
 #define FUTEX_WAKE 1
@@ -52,6 +53,20 @@ static u64 idle_until(void)
 	return parked < timer ? parked : timer;
 }
 
+/* Whether a task waits in a call whose purpose is to wait for a signal, which can come from outside. */
+static u64 waits_for_signal(void)
+{
+	for (u32 p = proc_tree_first(); p != NONE; p = proc_tree_next(p)) {
+		for (u32 i = proc_at(p)->threads; i != NONE; i = task_at(i)->next_thread) {
+			u64 nr = task_at(i)->frame->nr;
+
+			if (nr == NR_pause || nr == NR_rt_sigsuspend || nr == NR_rt_sigtimedwait)
+				return 1;
+		}
+	}
+	return 0;
+}
+
 static void quiescent(void)
 {
 	struct region_head *h = HEAD;
@@ -60,7 +75,7 @@ static void quiescent(void)
 	if (channel_waited()) {
 		epoch_take(EPOCH_QUIESCENT);
 	} else if (idle_until() == SCHED_NEVER) {
-		upcall(UPCALL_DEADLOCK, 0, 0, 0);
+		upcall(UPCALL_DEADLOCK, waits_for_signal(), 0, 0);
 		epoch_take(EPOCH_QUIESCENT);
 	} else if (h->now_ns < idle_until()) {
 		h->now_ns = idle_until();

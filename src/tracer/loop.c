@@ -110,7 +110,10 @@ static void on_upcall(struct container *c, pid_t tid, const struct user_regs_str
 		end_with(c, CONTAINER_DIVERGED, "%s", "");
 		break;
 	case UPCALL_DEADLOCK:
-		if (c->observer.deadlock != NULL)
+		if (regs->rdi == 0)
+			end_with(c, CONTAINER_STOPPED,
+				 "deadlock: all tasks wait, and nothing can wake them");
+		else if (c->observer.deadlock != NULL)
 			c->observer.deadlock(c->observer.data, c);
 		break;
 	case UPCALL_DRAIN:
@@ -146,7 +149,7 @@ static void send_fault(struct container *c, pid_t tid, struct task *t,
 	if (sig == SIGSEGV && info->si_code == SI_KERNEL)
 		t->fault_trapno = 13; /* #GP */
 	t->fault_err = sig == SIGSEGV || sig == SIGBUS ? 4 : 0;
-	t->resume = regs->rip;
+	t->resume = patcher_original(t, regs->rip);
 	t->code = CODE_FAULT;
 	regs->rip = c->shim.fault_entry;
 	tracee_regs_set(tid, regs);

@@ -211,6 +211,11 @@ static const struct exec_case cases[] = {
 	 PATCH_FORWARD, OUTCOME_SAME},
 	{"both sides", CODE(STORE "\x89\xd1\x0f\x05\x89\xc6" LOAD "\xc3"), 7, PATCH_FORWARD,
 	 OUTCOME_SAME},
+	{"memory after", CODE(STORE "\x0f\x05" LOAD "\xc3"), 5, PATCH_FORWARD, OUTCOME_SAME},
+	/* cmpl with the four nops behind the ret: equal only if they are found there */
+	{"memory after, relative",
+	 CODE(STORE "\x0f\x05\x81\x3d\x06\0\0\0\x90\x90\x90\x90" LOAD "\xc3\x90\x90\x90\x90"), 5,
+	 PATCH_FORWARD, OUTCOME_SAME},
 	{"cpuid, padding", CODE("\x31\xc0\x0f\xa2\xc3" PAD), 2, PATCH_PADDING, OUTCOME_SAME},
 	{"cpuid, mov before",
 	 CODE("\xb8\x01\0\0\0\x31\xc9\x50\x58\xb8\0\0\0\0\x0f\xa2\x50\x58\xc3"), 14, PATCH_BACKWARD,

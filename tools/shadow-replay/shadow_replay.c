@@ -1,253 +1,204 @@
 /*
- * shadow-replay: re-executes a log and verifies it, or tells what is in it.
+ * shadow-replay LOG [info | events]: runs a recorded program again and verifies it, or shows what
+ * is in its log.  Re-executing is src/tracer/session.c.
+ *
+ * Exit status: the recorded one; 125 for a divergence, a log that is damaged or incomplete, and
+ * failures of ours.
  */
 #include <argp.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <jansson.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 
-#include "event_print.h"
-#include "log/evlog_reader.h"
+#include "log_show.h"
 #include "tracer/session.h"
 
-const char *argp_program_version = "shadow-replay " SHADOW_VERSION;
+#define TOOL	    "shadow-replay"
+#define OUR_FAILURE 125
 
-enum option_key { KEY_JSON = 256, KEY_STATS, KEY_PERTURB };
+enum option_key { KEY_STATS = 0x100, KEY_JSON, KEY_PERTURB };
 
-struct arguments {
-	const char *log, *command;
-	bool json, stats, quiet;
-	uint32_t perturb;
+struct command {
+	struct session_options session;
+	const char *log;
+	const char *what; /* "info", "events", or NULL: replay */
+	bool stats, json;
 };
 
 static const struct argp_option options[] = {
-	{"json", KEY_JSON, NULL, 0, "Print info, events and figures as JSON", 0},
-	{"stats", KEY_STATS, NULL, 0, "Print events by call, and the final digest", 0},
-	{"perturb", KEY_PERTURB, "SEED", 0, "Random delays in the tracer: for tests", 0},
-	{"quiet", 'q', NULL, 0, "No messages but errors", 0},
+	{"stats", KEY_STATS, NULL, 0, "at the end, events by call on stderr", 0},
+	{"json", KEY_JSON, NULL, 0, "info, events and --stats as JSON", 0},
+	{"perturb", KEY_PERTURB, "SEED", 0, "random delays, for tests", 0},
+	{"quiet", 'q', NULL, 0, "say nothing but why it failed", 0},
+	{"verbose", 'v', NULL, 0, "say more", 0},
 	{0},
 };
 
-static error_t parse_option(int key, char *arg, struct argp_state *state)
+static void take_argument(struct argp_state *state, struct command *c, const char *arg)
 {
-	struct arguments *a = state->input;
+	if (c->log == NULL)
+		c->log = arg;
+	else if (c->what == NULL && (strcmp(arg, "info") == 0 || strcmp(arg, "events") == 0))
+		c->what = arg;
+	else
+		argp_error(state, "'%s' is neither info nor events", arg);
+}
+
+static void take_perturb(struct argp_state *state, struct command *c, const char *arg)
+{
+	char *end;
+	unsigned long value = strtoul(arg, &end, 10);
+
+	if (*arg < '0' || *arg > '9' || *end != '\0' || value > UINT32_MAX)
+		argp_error(state, "--perturb: '%s' is no number from 0 to 4294967295", arg);
+	c->session.perturb = (uint32_t)value;
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct command *c = state->input;
 
 	switch (key) {
-	case KEY_JSON:
-		a->json = true;
-		return 0;
 	case KEY_STATS:
-		a->stats = true;
+		c->stats = true;
+		return 0;
+	case KEY_JSON:
+		c->json = true;
 		return 0;
 	case KEY_PERTURB:
-		a->perturb = (uint32_t)strtoul(arg, NULL, 10);
+		take_perturb(state, c, arg);
 		return 0;
 	case 'q':
-		a->quiet = true;
+		c->session.quiet = true;
+		return 0;
+	case 'v':
+		c->session.verbose = true;
 		return 0;
 	case ARGP_KEY_ARG:
-		if (state->arg_num == 0)
-			a->log = arg;
-		else if (state->arg_num == 1 &&
-			 (strcmp(arg, "info") == 0 || strcmp(arg, "events") == 0))
-			a->command = arg;
-		else
-			argp_error(state, "'%s': the command is info or events", arg);
+		take_argument(state, c, arg);
 		return 0;
 	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "no log given");
+		argp_error(state, "which log?");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
 }
 
-static const char doc[] = "Re-executes a log of shadow-trace record, verifies it and prints the "
-			  "program's output.\v"
-			  "Commands:\n"
-			  "  info     what the log holds\n"
-			  "  events   every event of the run\n\n"
-			  "Exit status: the recorded one; 125 for a divergence and for a log that is "
-			  "damaged or incomplete.";
-
-/* ---- info ---- */
-
-static json_t *strings_json(const struct evlog_strings *s)
+static int say(const struct command *c, const char *what)
 {
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < s->count; i++)
-		json_array_append_new(list, json_string_nocheck(s->at[i]));
-	return list;
+	fprintf(stderr, TOOL ": %s: %s\n", c->log, what);
+	return OUR_FAILURE;
 }
 
-static json_t *pairs_json(const struct evlog_pairs *p)
+static int say_damage(const struct command *c, const char *how, const struct evlog_damage *damage)
 {
-	json_t *object = json_object();
-
-	for (size_t i = 0; i < p->pair_count; i++)
-		json_object_set_new_nocheck(object, p->at[2 * i],
-					    json_string_nocheck(p->at[2 * i + 1]));
-	return object;
+	fprintf(stderr, TOOL ": %s: %s: %s: %s (at byte %" PRIu64 ")\n", c->log, how,
+		damage->section, damage->what, damage->offset);
+	return OUR_FAILURE;
 }
 
-static const char *state_name(const struct evlog_reader *r)
+/* 0 if the log is whole, else 125 after a line that says what is wrong with it. */
+static int tell_state(const struct command *c, struct evlog_reader *reader)
 {
-	static const char *const names[] = {"whole", "incomplete", "damaged"};
+	enum evlog_state state = evlog_reader_state(reader);
 
-	return names[evlog_reader_state(r)];
+	if (state == EVLOG_WHOLE)
+		return 0;
+	return say_damage(c, state == EVLOG_TRUNCATED ? "incomplete log" : "damaged log",
+			  evlog_reader_damage(reader));
 }
 
-static void info_json(const struct evlog_reader *r)
+static int info(const struct command *c, struct evlog_reader *reader)
 {
-	const struct evlog_header *h = evlog_reader_header(r);
-	const struct evlog_end *end = evlog_reader_end(r);
-	json_t *o = json_object();
+	int error = log_show_info(reader, c->json, stdout);
 
-	json_object_set_new(o, "argv", strings_json(&h->argv));
-	json_object_set_new(o, "env", strings_json(&h->env));
-	json_object_set_new(o, "cwd", json_string_nocheck(h->cwd));
-	json_object_set_new(o, "config", pairs_json(&h->config));
-	json_object_set_new(o, "host", pairs_json(evlog_reader_host(r)));
-	json_object_set_new(o, "state", json_string(state_name(r)));
-	json_object_set_new(o, "epochs", json_integer((json_int_t)evlog_reader_epoch_count(r)));
-	if (end != NULL) {
-		char digest[20];
-		snprintf(digest, sizeof(digest), "%016" PRIx64, end->digest);
-		json_object_set_new(o, "events", json_integer((json_int_t)end->events));
-		json_object_set_new(o, "digest", json_string(digest));
-		json_object_set_new(o, "wait_status", json_integer(end->status));
-	}
-	json_dumpf(o, stdout, JSON_INDENT(2));
-	putchar('\n');
-	json_decref(o);
+	if (error == -EBADMSG)
+		return say_damage(c, "damaged log", evlog_reader_damage(reader));
+	return error < 0 ? say(c, strerror(-error)) : tell_state(c, reader);
 }
 
-static void info_text(const struct evlog_reader *r)
+static int kept_event(void *arg, uint64_t epoch, const uint8_t *records, size_t size)
 {
-	const struct evlog_header *h = evlog_reader_header(r);
-	const struct evlog_pairs *host = evlog_reader_host(r);
-	const struct evlog_end *end = evlog_reader_end(r);
+	struct event_show *show = arg;
 
-	printf("command    ");
-	for (size_t i = 0; i < h->argv.count; i++)
-		printf(" %s", h->argv.at[i]);
-	printf("\nfolder      %s\nenvironment %zu variables\n", h->cwd, h->env.count);
-	for (size_t i = 0; i < h->config.pair_count; i++)
-		printf("%-14s %s\n", h->config.at[2 * i], h->config.at[2 * i + 1]);
-	for (size_t i = 0; i < host->pair_count; i++)
-		printf("host %-9s %s\n", host->at[2 * i], host->at[2 * i + 1]);
-	printf("log         %s, %" PRIu64 " epochs\n", state_name(r), evlog_reader_epoch_count(r));
-	if (end != NULL)
-		printf("end         %" PRIu64 " events, digest %016" PRIx64 ", status 0x%x\n",
-		       end->events, end->digest, end->status);
-}
-
-/* ---- events ---- */
-
-struct event_output {
-	bool json;
-};
-
-static void print_event(void *arg, const void *record, size_t size)
-{
-	const struct event_output *out = arg;
-	struct event_view view;
-	json_t *o;
-
-	if (event_decode(record, size, &view) < 0)
-		return;
-	if (!out->json) {
-		event_print(stdout, &view, 64);
-		putchar('\n');
-	} else if (event_to_json(&view, &o) == 0) {
-		json_dumpf(o, stdout, JSON_COMPACT);
-		putchar('\n');
-		json_decref(o);
-	}
-}
-
-static int print_kept(void *arg, uint64_t epoch, const uint8_t *records, size_t size)
-{
 	(void)epoch;
-	while (size >= sizeof(struct event_record)) {
-		uint32_t n = ((const struct event_record *)(const void *)records)->size_bytes;
-
-		if (n < sizeof(struct event_record) || n > size)
-			return -EBADMSG;
-		print_event(arg, records, n);
-		records += n;
-		size -= n;
-	}
-	return 0;
+	event_show(show, records, size);
+	return show->error;
 }
 
-static int events(struct evlog_reader *r, const struct arguments *a,
-		  const struct session_options *o)
+static void executed_event(void *arg, const void *record, size_t size)
 {
-	struct event_output out = {a->json};
-	struct session_options traced = *o;
+	event_show(arg, record, size);
+}
+
+static int events(struct command *c, struct evlog_reader *reader)
+{
+	struct event_show show = {stdout, c->json, 0};
 	struct session_result result;
 
-	if (evlog_reader_has_events(r)) {
-		int error = evlog_reader_events_each(r, print_kept, &out);
-		if (error < 0)
-			fprintf(stderr, "shadow-replay: %s: %s\n", a->log, strerror(-error));
-		return error < 0 ? 125 : 0;
+	if (evlog_reader_has_events(reader)) {
+		int error = evlog_reader_events_each(reader, kept_event, &show);
+		fflush(stdout);
+		return error < 0 ? say(c, strerror(-error)) : tell_state(c, reader);
 	}
-	traced.trace_events = true;
-	traced.mute = true;
-	session_replay(r, &traced, print_event, &out, &result);
-	return result.status == 125 ? 125 : 0;
+	c->session.trace_events = c->session.mute = true;
+	session_replay(reader, &c->session, executed_event, &show, &result);
+	fflush(stdout);
+	if (show.error < 0)
+		return say(c, strerror(-show.error));
+	return result.status == OUR_FAILURE ? OUR_FAILURE : 0;
 }
 
-static struct evlog_reader *open_log(const char *path)
+static int replay(const struct command *c, struct evlog_reader *reader)
+{
+	static struct session_result result;
+
+	session_replay(reader, &c->session, NULL, NULL, &result);
+	if (c->stats)
+		session_stats(&result, c->json, stderr);
+	return result.status;
+}
+
+static int act(struct command *c)
 {
 	struct evlog_damage damage = {0};
-	struct evlog_reader *r;
-	int error = evlog_reader_open(path, &damage, &r);
+	struct evlog_reader *reader;
+	int error = evlog_reader_open(c->log, &damage, &reader);
+	int status;
 
-	if (error == 0)
-		return r;
-	if (error == -EBADMSG)
-		fprintf(stderr, "shadow-replay: %s: %s: %s, at byte %" PRIu64 "\n", path,
-			damage.section, damage.what, damage.offset);
+	if (error == -EBADMSG && damage.what != NULL)
+		return say_damage(c, "not a log", &damage);
+	if (error < 0)
+		return say(c, strerror(-error));
+	if (c->what == NULL)
+		status = replay(c, reader);
 	else
-		fprintf(stderr, "shadow-replay: %s: %s\n", path, strerror(-error));
-	return NULL;
+		status = strcmp(c->what, "info") == 0 ? info(c, reader) : events(c, reader);
+	evlog_reader_destroy(reader);
+	return status;
 }
 
 int main(int argc, char **argv)
 {
-	struct argp argp = {options, parse_option, "LOG [info|events]", doc, NULL, NULL, NULL};
-	struct arguments a = {0};
-	struct session_options o = {.tool = "shadow-replay"};
-	struct session_result result;
-	int status = 0;
+	static const struct argp argp = {
+		options,
+		parse,
+		"LOG [info|events]",
+		"run a recorded program again, and verify it\v"
+		"LOG alone: the recorded stdout, stderr and status; 125 if the run differs from "
+		"the recorded one, or the log is damaged or incomplete.\n"
+		"  info    what is in the log\n"
+		"  events  every event, a line each",
+		NULL,
+		NULL,
+		NULL};
+	struct command c = {.session.tool = TOOL};
 
-	argp_err_exit_status = 125;
-	argp_parse(&argp, argc, argv, 0, NULL, &a);
-	o.quiet = a.quiet;
-	o.perturb = a.perturb;
-	struct evlog_reader *r = open_log(a.log);
-	if (r == NULL)
-		return 125;
-	if (a.command == NULL) {
-		session_replay(r, &o, NULL, NULL, &result);
-		status = result.status;
-		if (a.stats && result.events != 0)
-			session_stats(&result, a.json, stderr);
-	} else if (strcmp(a.command, "events") == 0) {
-		status = events(r, &a, &o);
-	} else if (a.json) {
-		info_json(r);
-	} else {
-		info_text(r);
-	}
-	evlog_reader_destroy(r);
-	return status;
+	argp_program_version = TOOL " " SHADOW_VERSION;
+	argp_err_exit_status = OUR_FAILURE;
+	argv[0] = (char[]){TOOL};
+	argp_parse(&argp, argc, argv, 0, NULL, &c);
+	return act(&c);
 }

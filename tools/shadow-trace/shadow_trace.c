@@ -1,11 +1,13 @@
 /*
- * shadow-trace: runs a program in a deterministic container, or records it.
+ * shadow-trace run | record: the options of the command line, and what is printed at the end.
+ * Everything else is src/tracer/session.c.
  *
- * Options, and what the two commands have in common; the work is src/tracer/session.c.
+ * Owns the argument and environment lists handed to the program.
  */
 #include <argp.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,13 +15,20 @@
 #include <unistd.h>
 
 #include "tracer/session.h"
+#include "verify.h"
 
-const char *argp_program_version = "shadow-trace " SHADOW_VERSION;
-
-#define DEFAULT_RUN_TIME_S 2000000000ull
+#define TOOL		   "shadow-trace"
+#define OUR_FAILURE	   125
+#define NS_PER_SEC	   1000000000ull
+#define RUN_START_SECONDS  2000000000ull /* files lie in its past, cached bytecode stays valid */
+#define TIME_STEP_NS	   1000
+#define SLICE_EVENTS	   2000
+#define EPOCH_EVENTS	   1048576
+#define CPUS_MAX	   255
+#define MEMORY_LEAST_BYTES (16ull << 20)
 
 enum option_key {
-	KEY_SEED = 256,
+	KEY_SEED = 0x100,
 	KEY_TIME,
 	KEY_TIME_STEP,
 	KEY_EPOCH_EVENTS,
@@ -36,271 +45,395 @@ enum option_key {
 	KEY_VERIFY,
 };
 
-struct arguments {
+struct command {
 	struct session_options session;
-	bool record, time_given, clean_env, stats, json, verify;
-	const char *chdir;
-	char **env_add;
-	size_t env_add_count;
-	char **program;
+	bool record, stats, json, verify, clean_env;
+	const char *chdir_to;
+	const char *log;
+	char **set; /* of --env, in order */
+	size_t set_count;
 };
 
 static const struct argp_option options[] = {
-	{"seed", KEY_SEED, "N", 0, "Seed of the random numbers (default 0)", 0},
-	{"time", KEY_TIME, "TIME", 0,
-	 "Start time: now, @SECONDS or RFC 3339 (default: now for record, @2000000000 for run)", 0},
-	{"time-step", KEY_TIME_STEP, "NS", 0, "Virtual time per event (default 1000)", 0},
-	{"epoch-events", KEY_EPOCH_EVENTS, "N", 0, "Events of an epoch (default 1048576)", 0},
-	{"slice", KEY_SLICE, "N", 0, "Events of a turn (default 2000)", 0},
-	{"env", KEY_ENV, "K=V", 0, "Set an environment variable", 0},
-	{"clean-env", KEY_CLEAN_ENV, NULL, 0, "Start with an empty environment", 0},
-	{"chdir", KEY_CHDIR, "DIR", 0, "Start in this folder", 0},
-	{"cpus", KEY_CPUS, "N", 0, "Processors the program sees (default 2)", 0},
-	{"memory", KEY_MEMORY, "BYTES", 0, "Memory it sees; K, M, G (default 4G)", 0},
-	{"output", 'o', "FILE", 0, "record: the log (default log.zst)", 1},
-	{"trace-events", KEY_TRACE_EVENTS, NULL, 0, "record: keep every event in the log", 1},
-	{"stats", KEY_STATS, NULL, 0, "Print events by call, and the final digest", 2},
-	{"json", KEY_JSON, NULL, 0, "Print them as JSON", 2},
-	{"perturb", KEY_PERTURB, "SEED", 0, "Random delays in the tracer: for tests", 2},
-	{"verify", KEY_VERIFY, NULL, 0, "run: run twice and compare", 2},
-	{"quiet", 'q', NULL, 0, "No messages but errors", 2},
-	{"verbose", 'v', NULL, 0, "More messages", 2},
+	{"seed", KEY_SEED, "N", 0, "what all randomness follows from (0)", 0},
+	{"time", KEY_TIME, "WHEN", 0,
+	 "start of the virtual time: now, @SECONDS or an RFC 3339 date (run: @2000000000, record: "
+	 "now)",
+	 0},
+	{"time-step", KEY_TIME_STEP, "NS", 0, "by which each event moves the clocks (1000)", 0},
+	{"epoch-events", KEY_EPOCH_EVENTS, "N", 0, "events after which an epoch is due (1048576)",
+	 0},
+	{"slice", KEY_SLICE, "N", 0, "events of a task's turn (2000)", 0},
+	{"env", KEY_ENV, "K=V", 0, "set a variable for the program", 0},
+	{"clean-env", KEY_CLEAN_ENV, NULL, 0, "hand over nothing of the environment but --env", 0},
+	{"chdir", KEY_CHDIR, "DIR", 0, "run the program in DIR", 0},
+	{"cpus", KEY_CPUS, "N", 0, "processors the program is told of (2)", 0},
+	{"memory", KEY_MEMORY, "SIZE", 0, "memory the program is told of (4G)", 0},
+	{"stats", KEY_STATS, NULL, 0, "at the end, events by call on stderr", 0},
+	{"json", KEY_JSON, NULL, 0, "the same as a JSON object", 0},
+	{"trace-events", KEY_TRACE_EVENTS, NULL, 0, "keep every event in the log", 0},
+	{"perturb", KEY_PERTURB, "SEED", 0, "random delays, for tests; the program must not notice",
+	 0},
+	{"verify", KEY_VERIFY, NULL, 0,
+	 "run twice and compare (run); what the first run wrote is there for the second", 0},
+	{"quiet", 'q', NULL, 0, "say nothing of refused calls", 0},
+	{"verbose", 'v', NULL, 0, "say more", 0},
+	{"output", 'o', "LOG", 0, "where the log goes (record: log.zst)", 0},
 	{0},
 };
 
-static uint64_t number(struct argp_state *state, const char *text, uint64_t least, uint64_t most)
+static const char top_help[] =
+	"run a program deterministically, or record it\v"
+	"  run     deterministic execution, no log\n"
+	"  record  the same, with a log for shadow-replay\n\n"
+	"shadow-trace run --help lists the options.\n\n"
+	"The exit status is the program's, 128+n for signal n; 125 a failure "
+	"of ours, 126 not executable, 127 not found.";
+
+/* A number with nothing behind it; the tool ends with a usage line if it is none. */
+static uint64_t number(struct argp_state *state, const char *what, const char *text, uint64_t least,
+		       uint64_t most)
 {
 	char *end;
-	uint64_t v;
 
 	errno = 0;
-	v = strtoull(text, &end, 10);
-	if (*text < '0' || *text > '9' || errno != 0 || *end != '\0' || v < least || v > most)
-		argp_error(state, "'%s' is not a number from %" PRIu64 " to %" PRIu64, text, least,
-			   most);
-	return v;
+	uint64_t value = strtoull(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end != '\0' || errno != 0 || value < least ||
+	    value > most)
+		argp_error(state, "--%s: '%s' is no number from %" PRIu64 " to %" PRIu64, what,
+			   text, least, most);
+	return value;
 }
 
-static uint64_t bytes(struct argp_state *state, const char *text)
+static uint64_t memory_bytes(struct argp_state *state, const char *text)
 {
-	char *end;
-	uint64_t v = strtoull(text, &end, 10);
-	unsigned shift = *end == 'K' ? 10 : *end == 'M' ? 20 : *end == 'G' ? 30 : 0;
+	static const char units[] = "KMGT";
+	char digits[24];
+	size_t n = strlen(text);
+	unsigned shift = 0;
 
-	if (end == text || (shift != 0 ? end[1] : end[0]) != '\0' || v == 0 || v >= 1ull << 34)
-		argp_error(state, "'%s' is no size (a number, with K, M or G)", text);
-	return v << shift;
+	if (n > 0 && text[n - 1] != '\0' && strchr(units, text[n - 1]) != NULL)
+		shift = 10 * (unsigned)(strchr(units, text[--n]) - units + 1);
+	snprintf(digits, sizeof(digits), "%.*s", (int)n, text);
+	uint64_t count = number(state, "memory", digits, 1, UINT64_MAX >> (shift + 17));
+	if (count << shift < MEMORY_LEAST_BYTES)
+		argp_error(state, "--memory: at least 16M");
+	return count << shift;
 }
 
-static uint64_t time_of(struct argp_state *state, const char *text)
+/* "+02:00", "-05:30" or "Z": the seconds east, or -1 in *ret_bad. */
+static long zone_seconds(const char *text, bool *ret_bad)
 {
-	struct timespec now;
-	struct tm tm = {0};
-	const char *end;
+	int hours, minutes, used = 0;
 
-	if (strcmp(text, "now") == 0) {
-		clock_gettime(CLOCK_REALTIME, &now);
-		return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-	}
-	if (text[0] == '@')
-		return number(state, text + 1, 1, 9000000000ull) * 1000000000u;
-	end = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
-	if (end == NULL || (strcmp(end, "Z") != 0 && strcmp(end, "+00:00") != 0)) {
-		argp_error(state, "'%s' is no time: now, @SECONDS or 2031-05-06T07:08:09Z", text);
+	if ((*text == 'Z' || *text == 'z') && text[1] == '\0')
 		return 0;
+	*ret_bad = (*text != '+' && *text != '-') ||
+		   sscanf(text + 1, "%2d:%2d%n", &hours, &minutes, &used) != 2 || used != 5 ||
+		   text[6] != '\0';
+	if (*ret_bad)
+		return 0;
+	long seconds = hours * 3600L + minutes * 60L;
+	return *text == '-' ? -seconds : seconds;
+}
+
+static uint64_t date_ns(struct argp_state *state, const char *text)
+{
+	struct tm tm = {0};
+	uint64_t fraction_ns = 0;
+	bool bad = false;
+	const char *at = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
+
+	if (at != NULL && *at == '.') {
+		uint64_t digit_ns = NS_PER_SEC;
+
+		for (at++; *at >= '0' && *at <= '9'; at++)
+			fraction_ns += (uint64_t)(*at - '0') * (digit_ns /= 10);
 	}
-	return (uint64_t)timegm(&tm) * 1000000000u;
+	long east = at != NULL ? zone_seconds(at, &bad) : 0;
+	time_t seconds = at != NULL && !bad ? timegm(&tm) - east : -1;
+	if (seconds < 0)
+		argp_error(state,
+			   "--time: '%s' is not now, @SECONDS or a date like "
+			   "2030-01-31T12:00:00Z",
+			   text);
+	return (uint64_t)seconds * NS_PER_SEC + fraction_ns;
 }
 
-static void env_add(struct arguments *a, struct argp_state *state, char *text)
+static uint64_t time_ns(struct argp_state *state, const char *text)
 {
-	if (strchr(text, '=') == NULL)
-		argp_error(state, "--env takes NAME=VALUE");
-	a->env_add = realloc(a->env_add, (a->env_add_count + 1) * sizeof(*a->env_add));
-	a->env_add[a->env_add_count++] = text;
+	struct timespec ts;
+
+	if (text[0] == '@')
+		return number(state, "time", text + 1, 0, INT64_MAX / NS_PER_SEC / 2) * NS_PER_SEC;
+	if (strcmp(text, "now") != 0)
+		return date_ns(state, text);
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec * NS_PER_SEC + (uint64_t)ts.tv_nsec;
 }
 
-static error_t parse_option(int key, char *arg, struct argp_state *state)
+static void env_set(struct argp_state *state, struct command *c, char *text)
 {
-	struct arguments *a = state->input;
-	struct session_options *o = &a->session;
+	if (strchr(text, '=') == NULL || text[0] == '=')
+		argp_error(state, "--env: '%s' is not NAME=VALUE", text);
+	c->set[c->set_count++] = text;
+}
 
+/* The first argument is the program; what follows it is not looked at. */
+static void take_program(struct argp_state *state, struct command *c)
+{
+	c->session.argv = &state->argv[state->next - 1];
+	state->next = state->argc;
+}
+
+static bool parse_number(struct argp_state *state, struct session_options *s, int key,
+			 const char *arg)
+{
 	switch (key) {
 	case KEY_SEED:
-		o->seed = number(state, arg, 0, UINT64_MAX);
-		return 0;
+		s->seed = number(state, "seed", arg, 0, UINT64_MAX);
+		return true;
 	case KEY_TIME:
-		o->start_time_ns = time_of(state, arg);
-		a->time_given = true;
-		return 0;
+		s->start_time_ns = time_ns(state, arg);
+		return true;
 	case KEY_TIME_STEP:
-		o->time_step_ns = number(state, arg, 1, 1ull << 40);
-		return 0;
+		s->time_step_ns = number(state, "time-step", arg, 1, NS_PER_SEC);
+		return true;
 	case KEY_EPOCH_EVENTS:
-		o->epoch_events = number(state, arg, 1, (uint64_t)CHAIN_MAX * CHAIN_EVENTS);
-		return 0;
+		s->epoch_events =
+			number(state, "epoch-events", arg, 1, (uint64_t)CHAIN_MAX * CHAIN_EVENTS);
+		return true;
 	case KEY_SLICE:
-		o->slice_events = number(state, arg, 1, UINT32_MAX);
-		return 0;
-	case KEY_ENV:
-		env_add(a, state, arg);
-		return 0;
+		s->slice_events = number(state, "slice", arg, 1, INT64_MAX);
+		return true;
+	case KEY_CPUS:
+		s->cpus = (uint32_t)number(state, "cpus", arg, 1, CPUS_MAX);
+		return true;
+	case KEY_MEMORY:
+		s->memory_bytes = memory_bytes(state, arg);
+		return true;
+	case KEY_PERTURB:
+		s->perturb = (uint32_t)number(state, "perturb", arg, 0, UINT32_MAX);
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool parse_flag(struct command *c, int key)
+{
+	switch (key) {
 	case KEY_CLEAN_ENV:
-		a->clean_env = true;
+		c->clean_env = true;
+		return true;
+	case KEY_STATS:
+		c->stats = true;
+		return true;
+	case KEY_JSON:
+		c->json = true;
+		return true;
+	case KEY_TRACE_EVENTS:
+		c->session.trace_events = true;
+		return true;
+	case KEY_VERIFY:
+		c->verify = true;
+		return true;
+	case 'q':
+		c->session.quiet = true;
+		return true;
+	case 'v':
+		c->session.verbose = true;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void check(struct argp_state *state, const struct command *c)
+{
+	if (c->session.argv == NULL)
+		argp_error(state, "no program given");
+	if (c->verify && c->record)
+		argp_error(state, "--verify is an option of run");
+	if (c->log != NULL && !c->record)
+		argp_error(state, "-o is an option of record");
+	if (c->json && !c->stats)
+		argp_error(state, "--json goes with --stats");
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct command *c = state->input;
+
+	if (parse_flag(c, key) || parse_number(state, &c->session, key, arg))
+		return 0;
+	switch (key) {
+	case KEY_ENV:
+		env_set(state, c, arg);
 		return 0;
 	case KEY_CHDIR:
-		a->chdir = arg;
-		return 0;
-	case KEY_CPUS:
-		o->cpus = (uint32_t)number(state, arg, 1, 255);
-		return 0;
-	case KEY_MEMORY:
-		o->memory_bytes = bytes(state, arg);
-		return 0;
-	case KEY_STATS:
-		a->stats = true;
-		return 0;
-	case KEY_JSON:
-		a->json = true;
-		return 0;
-	case KEY_TRACE_EVENTS:
-		o->trace_events = true;
-		return 0;
-	case KEY_PERTURB:
-		o->perturb = (uint32_t)number(state, arg, 1, UINT32_MAX);
-		return 0;
-	case KEY_VERIFY:
-		a->verify = true;
+		c->chdir_to = arg;
 		return 0;
 	case 'o':
-		o->log_path = arg;
+		c->log = arg;
 		return 0;
-	case 'q':
-		o->quiet = true;
+	case ARGP_KEY_ARG:
+		take_program(state, c);
 		return 0;
-	case 'v':
-		o->verbose = true;
-		return 0;
-	case ARGP_KEY_ARGS:
-		a->program = state->argv + state->next;
-		return 0;
-	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "no program given");
+	case ARGP_KEY_END:
+		check(state, c);
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
 }
 
-/* The caller's environment unless clean, with --env on top. */
-static char **make_env(const struct arguments *a)
+static error_t parse_top(int key, char *arg, struct argp_state *state)
 {
-	size_t n = 0, count = 0;
+	if (key == ARGP_KEY_ARG)
+		argp_error(state, "'%s' is neither run nor record", arg);
+	if (key == ARGP_KEY_NO_ARGS)
+		argp_error(state, "run or record?");
+	return ARGP_ERR_UNKNOWN;
+}
 
-	while (!a->clean_env && environ[n] != NULL)
+static bool same_name(const char *a, const char *b)
+{
+	size_t n = strcspn(a, "=");
+
+	return n == strcspn(b, "=") && strncmp(a, b, n) == 0;
+}
+
+/* Adds a variable, or puts it in the place of one of its name. */
+static void env_put(char **env, size_t *count, char *text)
+{
+	for (size_t i = 0; i < *count; i++) {
+		if (same_name(env[i], text)) {
+			env[i] = text;
+			return;
+		}
+	}
+	env[(*count)++] = text;
+}
+
+static char **env_make(const struct command *c)
+{
+	size_t count = 0, n = 0;
+
+	while (!c->clean_env && environ[n] != NULL)
 		n++;
-	char **env = calloc(n + a->env_add_count + 1, sizeof(*env));
+	char **env = calloc(n + c->set_count + 1, sizeof(*env));
 	if (env == NULL)
 		return NULL;
-	memcpy(env, environ, n * sizeof(*env));
-	count = n;
-	for (size_t i = 0; i < a->env_add_count; i++) {
-		size_t name = strcspn(a->env_add[i], "=") + 1, k = 0;
-
-		while (k < count && strncmp(env[k], a->env_add[i], name) != 0)
-			k++;
-		env[k] = a->env_add[i];
-		if (k == count)
-			count++;
-	}
+	for (; count < n; count++)
+		env[count] = environ[count];
+	for (size_t i = 0; i < c->set_count; i++)
+		env_put(env, &count, c->set[i]);
 	return env;
 }
 
-/* Runs a second time, silently, and compares. */
-static int verify(const struct session_options *o, const struct session_result *first)
+static int fail(const char *what)
 {
-	struct session_options again = *o;
-	struct session_result second;
-
-	again.mute = true;
-	again.quiet = true;
-	session_run(&again, &second);
-	if (second.digest == first->digest && second.status == first->status &&
-	    memcmp(second.output_hash, first->output_hash, sizeof(second.output_hash)) == 0)
-		return first->status;
-	fprintf(stderr,
-		"%s: two runs differ: digest %016" PRIx64 " and %016" PRIx64 ", status %d and %d\n",
-		o->tool, first->digest, second.digest, first->status, second.status);
-	return 125;
+	fprintf(stderr, TOOL ": %s: %s\n", what, strerror(errno));
+	return -1;
 }
 
-static const char doc[] =
-	"Runs PROG deterministically: same program, files and inputs give the same run.\v"
-	"Commands:\n"
-	"  run      deterministic execution, no log\n"
-	"  record   the same, keeping what entered in a log for shadow-replay\n\n"
-	"Exit status: the program's, 128+n for a signal; 125 a failure of shadow-trace, 126 PROG is "
-	"not executable, 127 not found.";
-
-static void usage_error(const char *what)
+/* The log lies in the caller's folder, whatever --chdir says. */
+static int paths_make(struct command *c)
 {
-	fprintf(stderr, "shadow-trace: %s (see shadow-trace --help)\n", what);
-	exit(125);
+	static char cwd[PATH_MAX], log[2 * PATH_MAX];
+	const char *name = c->log != NULL ? c->log : "log.zst";
+
+	if (c->record) {
+		if (name[0] != '/' && getcwd(cwd, sizeof(cwd)) == NULL)
+			return fail("the current folder");
+		snprintf(log, sizeof(log), "%s%s%s", name[0] == '/' ? "" : cwd,
+			 name[0] == '/' ? "" : "/", name);
+		c->session.log_path = log;
+	}
+	if (c->chdir_to != NULL && chdir(c->chdir_to) < 0)
+		return fail(c->chdir_to);
+	if (getcwd(cwd, sizeof(cwd)) == NULL)
+		return fail("the current folder");
+	c->session.cwd = cwd;
+	return 0;
+}
+
+static void defaults(struct command *c)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	c->session = (struct session_options){
+		.tool = TOOL,
+		.start_time_ns = c->record
+					 ? (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec
+					 : RUN_START_SECONDS * NS_PER_SEC,
+		.time_step_ns = TIME_STEP_NS,
+		.epoch_events = EPOCH_EVENTS,
+		.slice_events = SLICE_EVENTS,
+		.cpus = 2,
+		.memory_bytes = 4ull << 30,
+	};
+}
+
+static int run(struct command *c)
+{
+	static struct session_result result;
+
+	if (paths_make(c) < 0)
+		return OUR_FAILURE;
+	c->session.env = env_make(c);
+	if (c->session.env == NULL)
+		return fail("the environment"), OUR_FAILURE;
+	if (c->verify)
+		verify_run(&c->session, &result);
+	else
+		session_run(&c->session, &result);
+	if (c->stats)
+		session_stats(&result, c->json, stderr);
+	if (c->session.verbose)
+		fprintf(stderr,
+			TOOL ": %" PRIu64 " events, %" PRIu64 " trapped, digest %016" PRIx64 "\n",
+			result.events, result.trapped, result.digest);
+	free((void *)c->session.env);
+	return result.status;
 }
 
 int main(int argc, char **argv)
 {
-	struct argp argp = {options, parse_option, "run|record [--] PROG [ARG...]", doc, NULL, NULL,
-			    NULL};
-	struct arguments a = {.session = {
-				      .tool = "shadow-trace",
-				      .time_step_ns = 1000,
-				      .epoch_events = 1048576,
-				      .slice_events = 2000,
-				      .cpus = 2,
-				      .memory_bytes = 4ull << 30,
-			      }};
-	struct session_result result;
-	char cwd[4096];
+	static const struct argp command_argp = {options,
+						 parse,
+						 "-- PROG [ARGS...]",
+						 "run a program in a deterministic container",
+						 NULL,
+						 NULL,
+						 NULL};
+	static const struct argp top_argp = {NULL,
+					     parse_top,
+					     "run|record [OPTIONS] -- PROG "
+					     "[ARGS...]",
+					     top_help,
+					     NULL,
+					     NULL,
+					     NULL};
+	struct command c = {0};
 
-	argp_err_exit_status = 125;
-	if (argc > 1 && (strcmp(argv[1], "run") == 0 || strcmp(argv[1], "record") == 0)) {
-		a.record = strcmp(argv[1], "record") == 0;
-		argv[1] = (char *)(uintptr_t) "shadow-trace";
-		argc--;
-		argv++;
-	} else if (argc < 2 || argv[1][0] != '-') {
-		usage_error("the first argument is run or record");
+	argp_program_version = TOOL " " SHADOW_VERSION;
+	argp_err_exit_status = OUR_FAILURE;
+	argv[0] = (char[]){TOOL};
+	if (argc < 2 || (strcmp(argv[1], "run") != 0 && strcmp(argv[1], "record") != 0)) {
+		argp_parse(&top_argp, argc, argv, ARGP_IN_ORDER, NULL, NULL);
+		return OUR_FAILURE;
 	}
-	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &a);
-	if (a.chdir != NULL && chdir(a.chdir) < 0) {
-		fprintf(stderr, "shadow-trace: %s: %s\n", a.chdir, strerror(errno));
-		return 125;
-	}
-	if (getcwd(cwd, sizeof(cwd)) == NULL)
-		usage_error("the current folder is gone");
-	if (a.record && a.session.log_path == NULL)
-		a.session.log_path = "log.zst";
-	if (!a.record && a.session.log_path != NULL)
-		usage_error("--output goes with record");
-	if (!a.time_given) {
-		struct timespec now;
-		clock_gettime(CLOCK_REALTIME, &now);
-		a.session.start_time_ns = a.record ? (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec
-						   : DEFAULT_RUN_TIME_S * 1000000000u;
-	}
-	a.session.cwd = cwd;
-	a.session.argv = a.program;
-	a.session.env = make_env(&a);
-	if (a.session.env == NULL)
-		usage_error("out of memory");
-	session_run(&a.session, &result);
-	if (a.stats && result.events != 0)
-		session_stats(&result, a.json, stderr);
-	int status = result.status;
-	if (a.verify && result.events != 0)
-		status = verify(&a.session, &result);
-	free((void *)(uintptr_t)a.session.env);
-	free(a.env_add);
+	c.record = strcmp(argv[1], "record") == 0;
+	argv[1] = argv[0];
+	c.set = calloc((size_t)argc, sizeof(*c.set));
+	if (c.set == NULL)
+		return fail("memory"), OUR_FAILURE;
+	defaults(&c);
+	argp_parse(&command_argp, argc - 1, argv + 1, ARGP_IN_ORDER, NULL, &c);
+	int status = run(&c);
+	free(c.set);
 	return status;
 }

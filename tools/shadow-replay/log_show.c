@@ -1,0 +1,231 @@
+/*
+ * See log_show.h.  Both forms of `info` come from one JSON object, so that they cannot say
+ * different things.  Strings of a log that are not UTF-8 are shown with their bytes replaced.
+ */
+#include "log_show.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "syscall-table/event_print.h"
+
+static json_t *text(const char *s)
+{
+	json_t *value = json_string(s);
+
+	if (value != NULL)
+		return value;
+	char *copy = strdup(s);
+	for (char *p = copy; p != NULL && *p != '\0'; p++) {
+		if ((unsigned char)*p >= 0x80)
+			*p = '?';
+	}
+	value = copy != NULL ? json_string(copy) : NULL;
+	free(copy);
+	return value;
+}
+
+static json_t *list(const struct evlog_strings *strings)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < strings->count; i++)
+		json_array_append_new(array, text(strings->at[i]));
+	return array;
+}
+
+static json_t *pairs(const struct evlog_pairs *p)
+{
+	json_t *object = json_object();
+
+	for (size_t i = 0; i < p->pair_count; i++)
+		json_object_set_new(object, p->at[2 * i], text(p->at[2 * i + 1]));
+	return object;
+}
+
+static int count_entry(void *arg, const struct image_entry *entry)
+{
+	uint64_t *counts = arg;
+
+	if (entry->kind < IMAGE_KINDS)
+		counts[entry->kind]++;
+	if (entry->kind == IMAGE_FILE)
+		counts[0] += entry->size_bytes;
+	return 0;
+}
+
+static int add_image(struct evlog_reader *reader, json_t *info)
+{
+	static const char *const names[IMAGE_KINDS] = {"bytes",	      "absent",	      "symlinks",
+						       "directories", "placeholders", "denied",
+						       "listings",    "files"};
+	uint64_t counts[IMAGE_KINDS] = {0};
+	int error = evlog_reader_image_each(reader, count_entry, counts);
+	json_t *image = json_object();
+
+	for (int i = 0; i < IMAGE_KINDS; i++)
+		json_object_set_new(image, names[i], json_integer((json_int_t)counts[i]));
+	json_object_set_new(info, "image", image);
+	return error;
+}
+
+static json_t *hexadecimal(const uint8_t *bytes, size_t size)
+{
+	char out[2 * EVLOG_HASH_SIZE + 1] = "";
+
+	for (size_t i = 0; i < size && i < EVLOG_HASH_SIZE; i++)
+		snprintf(out + 2 * i, 3, "%02x", bytes[i]);
+	return json_string(out);
+}
+
+static void add_outputs(struct evlog_reader *reader, json_t *info)
+{
+	size_t count;
+	const struct evlog_output *outputs = evlog_reader_outputs(reader, &count);
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < count; i++) {
+		json_t *o = json_object();
+
+		json_object_set_new(o, "name", text(outputs[i].name));
+		json_object_set_new(o, "bytes", json_integer((json_int_t)outputs[i].size_bytes));
+		json_object_set_new(o, "sha256", hexadecimal(outputs[i].hash, EVLOG_HASH_SIZE));
+		json_array_append_new(array, o);
+	}
+	json_object_set_new(info, "outputs", array);
+}
+
+static int exit_status(int32_t status)
+{
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static void add_end(struct evlog_reader *reader, json_t *info)
+{
+	const struct evlog_end *end = evlog_reader_end(reader);
+	char digest[17];
+
+	if (end == NULL)
+		return;
+	snprintf(digest, sizeof(digest), "%016" PRIx64, end->digest);
+	json_object_set_new(info, "status", json_integer(exit_status(end->status)));
+	json_object_set_new(info, "events", json_integer((json_int_t)end->events));
+	json_object_set_new(info, "digest", json_string(digest));
+}
+
+static const char *state_name(enum evlog_state state)
+{
+	return state == EVLOG_WHOLE ? "whole" : state == EVLOG_TRUNCATED ? "incomplete" : "damaged";
+}
+
+static int info_make(struct evlog_reader *reader, json_t *info)
+{
+	const struct evlog_header *header = evlog_reader_header(reader);
+	int error;
+
+	json_object_set_new(info, "log", json_string(state_name(evlog_reader_state(reader))));
+	json_object_set_new(info, "command", list(&header->argv));
+	json_object_set_new(info, "folder", text(header->cwd));
+	json_object_set_new(info, "environment", list(&header->env));
+	json_object_set_new(info, "configuration", pairs(&header->config));
+	json_object_set_new(info, "host", pairs(evlog_reader_host(reader)));
+	error = add_image(reader, info);
+	json_object_set_new(info, "epochs",
+			    json_integer((json_int_t)evlog_reader_epoch_count(reader)));
+	json_object_set_new(info, "events_kept", json_boolean(evlog_reader_has_events(reader)));
+	add_outputs(reader, info);
+	add_end(reader, info);
+	return error;
+}
+
+static void print_scalar(const json_t *value, FILE *out)
+{
+	if (json_is_string(value))
+		fprintf(out, "%s", json_string_value(value));
+	else
+		json_dumpf(value, out, JSON_ENCODE_ANY | JSON_COMPACT);
+}
+
+/* One line a value; what is inside a group stands indented below its name. */
+static void print_value(const char *name, json_t *value, FILE *out)
+{
+	const char *key;
+	json_t *inner;
+	size_t i;
+
+	fprintf(out, "%s:", name);
+	if (json_is_object(value)) {
+		fprintf(out, "\n");
+		json_object_foreach(value, key, inner)
+		{
+			fprintf(out, "  %-16s ", key);
+			print_scalar(inner, out);
+			fprintf(out, "\n");
+		}
+		return;
+	}
+	json_array_foreach(value, i, inner)
+	{
+		fprintf(out, "\n  ");
+		print_scalar(inner, out);
+	}
+	if (!json_is_array(value)) {
+		fprintf(out, " ");
+		print_scalar(value, out);
+	}
+	fprintf(out, "\n");
+}
+
+int log_show_info(struct evlog_reader *reader, bool json, FILE *out)
+{
+	json_t *info = json_object(), *value;
+	const char *name;
+
+	if (info == NULL)
+		return -ENOMEM;
+	int error = info_make(reader, info);
+	if (json) {
+		json_dumpf(info, out, JSON_INDENT(1));
+		fprintf(out, "\n");
+	} else {
+		json_object_foreach(info, name, value) print_value(name, value, out);
+	}
+	json_decref(info);
+	return error != 0 ? error : ferror(out) ? -EIO : 0;
+}
+
+static int show_one(struct event_show *show, const struct event_view *view)
+{
+	json_t *object;
+
+	if (!show->json)
+		return event_print(show->out, view, EVENT_STRING_MAX);
+	int error = event_to_json(view, &object);
+	if (error < 0)
+		return error;
+	json_dumpf(object, show->out, JSON_COMPACT);
+	fputc('\n', show->out);
+	json_decref(object);
+	return ferror(show->out) ? -EIO : 0;
+}
+
+void event_show(struct event_show *show, const void *bytes, size_t size)
+{
+	const uint8_t *at = bytes;
+	struct event_view view;
+
+	while (size > 0 && show->error == 0) {
+		show->error = event_decode(at, size, &view);
+		if (show->error == -ENODATA)
+			show->error = -EBADMSG;
+		if (show->error < 0)
+			return;
+		show->error = show_one(show, &view);
+		at += view.head.size_bytes;
+		size -= view.head.size_bytes;
+	}
+}

@@ -1,0 +1,26 @@
+/* shadow-replay LOG info | events: what is in a log, for people and as JSON. */
+#ifndef SHADOW_REPLAY_LOG_SHOW_H
+#define SHADOW_REPLAY_LOG_SHOW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "log/evlog_reader.h"
+
+/* Command line, configuration, host, image, epochs, outputs, end.  0 or a negative errno. */
+int log_show_info(struct evlog_reader *reader, bool json, FILE *out);
+
+/* Where event records are printed to; `error` is the first that came up: -EBADMSG, -ENOMEM, -EIO.
+ */
+struct event_show {
+	FILE *out;
+	bool json;
+	int error;
+};
+
+/* Prints the whole event records in `bytes`: a line each. */
+void event_show(struct event_show *show, const void *bytes, size_t size);
+
+#endif
