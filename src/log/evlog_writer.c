@@ -290,8 +290,10 @@ int evlog_writer_section_append(struct evlog_writer *writer, enum evlog_section_
 				const struct evlog_buf *inline_bytes,
 				const struct evlog_buf *packed, size_t raw_size)
 {
+	static const struct evlog_buf nothing;
+
 	pthread_mutex_lock(&writer->lock);
-	section_put(writer, type, inline_bytes, packed, raw_size);
+	section_put(writer, type, inline_bytes, packed != NULL ? packed : &nothing, raw_size);
 	return unlock(writer);
 }
 

@@ -15,6 +15,8 @@
 
 #include "keymap.h"
 
+#define OVERFLOW_ID 65534u /* /proc/sys/kernel/overflowuid as every distribution leaves it */
+
 /* As the kernel: more links than this are a loop. */
 #define LINKS_MAX 40
 
@@ -116,11 +118,23 @@ int image_walk_record(struct image_walk *walk, const struct image_place *place,
 	return image_sink_entry(walk->sink, entry);
 }
 
+/*
+ * The id the container saw. Recorded by root: the host's. Else its user namespace knows only the
+ * caller's own id; the kernel shows every other as the overflow id, which the shim takes for root
+ * (vnode.c has the same rule), or leaves if the caller is that id himself.
+ */
+static uint32_t id_seen(uint32_t id, uint32_t own)
+{
+	if (geteuid() == 0 || id == own)
+		return id;
+	return own == OVERFLOW_ID ? OVERFLOW_ID : 0;
+}
+
 void image_entry_from_stat(struct image_entry *entry, const struct stat *st)
 {
 	entry->mode = st->st_mode;
-	entry->uid = st->st_uid;
-	entry->gid = st->st_gid;
+	entry->uid = id_seen(st->st_uid, geteuid());
+	entry->gid = id_seen(st->st_gid, getegid());
 	entry->nlink = (uint32_t)st->st_nlink;
 	entry->size_bytes = (uint64_t)st->st_size;
 	entry->mtime_sec = st->st_mtim.tv_sec;

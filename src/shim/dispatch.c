@@ -70,7 +70,7 @@ void shim_dispatch(struct frame *f)
 		result = row->handler(t, f);
 	else
 		result = refuse(row, nr);
-	if (row == NULL || !(row->flags & SYSCALL_FRAME))
+	if (row == NULL || !(row->flags & SYSCALL_FRAME) || result < 0)
 		f->rax = (u64)result;
 	event_finish(t, f, (s64)nr, result, event_args_word(f->arg, row != NULL ? row->nargs : 0));
 }

@@ -147,7 +147,7 @@ struct region_config {
 	u32 capture;	  /* files used are announced in the capture ring (record) */
 	u32 cpu_level;	  /* baseline: 1..3 for x86-64-v1..v3 */
 	u32 stdio_kind[3]; /* enum stdio_kind */
-	u32 have_wrgsbase;
+	u32 own_ids_only; /* our user namespace maps the caller's ids alone */
 	u64 proc_dev, dev_dev, sys_dev; /* st_dev of the tmpfs that stand for /proc, /dev, /sys */
 	char hostname[65];
 };

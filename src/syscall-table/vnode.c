@@ -106,6 +106,13 @@ static void set_image_times(struct vnode *v, s64 mtime_ns)
 	v->ctime_ns = v->atime_ns = v->btime_ns = v->mtime_ns;
 }
 
+/* Without privileges our user namespace knows only the caller's own ids; the kernel shows all
+ * others as the overflow id, which is taken for root (image_walk.c has the same rule). */
+static u32 id_seen(u32 id, u32 own)
+{
+	return HEAD->config.own_ids_only && id == 65534 && own != 65534 ? 0 : id;
+}
+
 /* Metadata at first sight: what the tracer said of it (replay), else the host's. */
 static void set_first_sight(struct vnode *v, const struct stat *st)
 {
@@ -123,8 +130,8 @@ static void set_first_sight(struct vnode *v, const struct stat *st)
 		return;
 	}
 	v->mode = st->st_mode;
-	v->uid = st->st_uid;
-	v->gid = st->st_gid;
+	v->uid = id_seen(st->st_uid, HEAD->config.uid);
+	v->gid = id_seen(st->st_gid, HEAD->config.gid);
 	v->nlink = (u32)st->st_nlink;
 	set_image_times(v, (s64)st->st_mtime * NS_PER_SEC + (s64)st->st_mtime_nsec);
 }

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "../shim/rings.h"
@@ -19,7 +20,7 @@ struct capture_feed {
 	pthread_mutex_t lock;
 	atomic_bool stop;
 	int error;
-	uint8_t copy[RING_RECORD_MAX + 1];
+	_Alignas(8) uint8_t copy[RING_RECORD_MAX + 2];
 };
 
 static bool below(const char *path, const char *folder)
@@ -29,10 +30,43 @@ static bool below(const char *path, const char *folder)
 	return strncmp(path, folder, n) == 0 && (path[n] == '/' || path[n] == '\0');
 }
 
-static void submit(struct capture_feed *f, uint32_t kind, const struct capture_record *r)
+/*
+ * Takes "x/.." out of a path where x is a directory, so that a path through a folder the container
+ * has made since names what was there before.  Behind a symbolic link ".." stays: the walk of the
+ * image resolves it.
+ */
+static void drop_parents(char *path)
+{
+	char *at = path;
+
+	for (char *dots; (dots = strstr(at, "/..")) != NULL;) {
+		struct stat st;
+		char *before;
+
+		if (dots[3] != '/' && dots[3] != '\0') {
+			at = dots + 3;
+			continue;
+		}
+		*dots = '\0';
+		before = strrchr(path, '/');
+		bool folder = before == NULL || (lstat(path, &st) == 0 && S_ISDIR(st.st_mode));
+		*dots = '/';
+		if (!folder)
+			return;
+		if (before == NULL)
+			before = path;
+		memmove(before, dots + 3, strlen(dots + 3) + 1);
+		at = path;
+	}
+	if (path[0] == '\0')
+		strcpy(path, "/");
+}
+
+static void submit(struct capture_feed *f, uint32_t kind, struct capture_record *r)
 {
 	struct image_request request = {.path = r->path, .follow = true};
 
+	drop_parents(r->path);
 	if (r->path[0] != '/' || below(r->path, "/proc") || below(r->path, "/sys") ||
 	    below(r->path, "/dev"))
 		return;
@@ -53,7 +87,8 @@ static void submit(struct capture_feed *f, uint32_t kind, const struct capture_r
 		break;
 	}
 	request.follow = kind != CAPTURE_LINK;
-	if (r->ino != 0 && kind != CAPTURE_ABSENT && kind != CAPTURE_WALK) {
+	/* A directory's times change with every name the container makes in it. */
+	if (r->ino != 0 && kind != CAPTURE_ABSENT && kind != CAPTURE_WALK && !S_ISDIR(r->mode)) {
 		request.expected = (struct image_expected){
 			.dev = r->dev,
 			.ino = r->ino,
@@ -83,7 +118,7 @@ static bool empty_ring(struct capture_feed *f)
 		if (size > sizeof(struct capture_record) && size <= RING_RECORD_MAX) {
 			memcpy(f->copy, rec->bytes, size);
 			f->copy[size] = '\0';
-			submit(f, kind, (const struct capture_record *)f->copy);
+			submit(f, kind, (struct capture_record *)f->copy);
 		}
 		__atomic_store_n(&CAPTURE_RING->head, next, __ATOMIC_RELEASE);
 		any = true;

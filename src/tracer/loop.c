@@ -12,6 +12,7 @@
  */
 #include "container.h"
 
+#include <capstone/capstone.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <signal.h>
@@ -136,6 +137,31 @@ static void on_upcall(struct container *c, pid_t tid, const struct user_regs_str
 	}
 }
 
+/* The kernel does not tell a tracer whether a page fault was a write; the instruction does. */
+static bool fault_is_write(pid_t tid, uint64_t rip)
+{
+	uint8_t bytes[16];
+	size_t size = sizeof(bytes);
+	bool write = false;
+	cs_insn *insn;
+	csh handle;
+
+	while (size > 1 && tracee_read(tid, tracee_address(rip), bytes, size) < 0)
+		size--;
+	if (cs_open(CS_ARCH_X86, CS_MODE_64, &handle) != CS_ERR_OK)
+		return false;
+	cs_option(handle, CS_OPT_DETAIL, CS_OPT_ON);
+	size_t n = cs_disasm(handle, bytes, size, rip, 1, &insn);
+	for (int i = 0; n == 1 && i < insn->detail->x86.op_count; i++) {
+		const cs_x86_op *op = &insn->detail->x86.operands[i];
+		write = write || (op->type == X86_OP_MEM && op->access & CS_AC_WRITE);
+	}
+	if (n != 0)
+		cs_free(insn, n);
+	cs_close(&handle);
+	return write;
+}
+
 /* Hands a fault to the shim, which makes the app's signal of it. */
 static void send_fault(struct container *c, pid_t tid, struct task *t,
 		       struct user_regs_struct *regs, const siginfo_t *info)
@@ -148,7 +174,7 @@ static void send_fault(struct container *c, pid_t tid, struct task *t,
 	t->fault_trapno = sig == SIGFPE ? 0 : sig == SIGILL ? 6 : sig == SIGTRAP ? 3 : 14;
 	if (sig == SIGSEGV && info->si_code == SI_KERNEL)
 		t->fault_trapno = 13; /* #GP */
-	t->fault_err = sig == SIGSEGV || sig == SIGBUS ? 4 : 0;
+	t->fault_err = sig != SIGSEGV && sig != SIGBUS ? 0 : fault_is_write(tid, regs->rip) ? 6 : 4;
 	t->resume = patcher_original(t, regs->rip);
 	t->code = CODE_FAULT;
 	regs->rip = c->shim.fault_entry;

@@ -165,6 +165,7 @@ static void configure(struct session *s)
 	for (int i = 0; i < n; i++)
 		c->groups[c->ngroups++] = groups[i];
 	c->umask = mask;
+	c->own_ids_only = geteuid() != 0;
 	c->cpu_level = machine_level();
 	for (int fd = 0; fd < 3; fd++)
 		c->stdio_kind[fd] = stdio_kind_of(fd);
