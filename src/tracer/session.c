@@ -236,7 +236,6 @@ static void record_epoch_begin(void *data, struct container *c)
 	struct evlog_input *inputs = calloc(INBOX->count + 1, sizeof(*inputs));
 	uint64_t at = 0;
 
-	(void)c;
 	for (uint32_t i = 0; inputs != NULL && i < INBOX->count; i++) {
 		const struct epoch_input *in = (const struct epoch_input *)(INBOX->bytes + at);
 
@@ -253,6 +252,8 @@ static void record_epoch_begin(void *data, struct container *c)
 		.input_count = INBOX->count,
 	};
 	memcpy(epoch.seed, HEAD->epoch_seed, sizeof(epoch.seed));
+	/* The log never runs ahead of what the user has seen. */
+	output_drain(c);
 	capture_feed_sync(s->feed);
 	image_capture_flush(s->capture);
 	evlog_writer_epoch_append(s->writer, &epoch);
@@ -611,7 +612,11 @@ static int log_next(struct epoch_source *source, struct container *c, uint32_t r
 
 	(void)reason;
 	events_drain(s, c);
-	if (number >= evlog_reader_epoch_count(s->reader))
+	/* Of a log that just stops, files of the last epoch may be missing: it is not whole. */
+	uint64_t whole = evlog_reader_epoch_count(s->reader);
+	if (whole > 0 && evlog_reader_state(s->reader) != EVLOG_WHOLE)
+		whole--;
+	if (number >= whole)
 		return -ENODATA;
 	int error = evlog_reader_epoch_read(s->reader, number, &e);
 	if (error < 0)
