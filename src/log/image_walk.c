@@ -15,8 +15,6 @@
 
 #include "keymap.h"
 
-#define OVERFLOW_ID 65534u /* /proc/sys/kernel/overflowuid as every distribution leaves it */
-
 /* As the kernel: more links than this are a loop. */
 #define LINKS_MAX 40
 
@@ -120,14 +118,12 @@ int image_walk_record(struct image_walk *walk, const struct image_place *place,
 
 /*
  * The id the container saw. Recorded by root: the host's. Else its user namespace knows only the
- * caller's own id; the kernel shows every other as the overflow id, which the shim takes for root
- * (vnode.c has the same rule), or leaves if the caller is that id himself.
+ * caller's own id; every other shows as the overflow id, which the shim takes for root (vnode.c has
+ * the same rule).
  */
 static uint32_t id_seen(uint32_t id, uint32_t own)
 {
-	if (geteuid() == 0 || id == own)
-		return id;
-	return own == OVERFLOW_ID ? OVERFLOW_ID : 0;
+	return geteuid() == 0 || id == own ? id : 0;
 }
 
 void image_entry_from_stat(struct image_entry *entry, const struct stat *st)

@@ -28,7 +28,8 @@ static u64 merge_lane(u64 h, u64 lane)
 
 static u64 hash_stripes(u64 seed, const u8 **pp, const u8 *end)
 {
-	u64 v1 = seed + DIGEST_P1 + DIGEST_P2, v2 = seed + DIGEST_P2, v3 = seed, v4 = seed - DIGEST_P1;
+	u64 v1 = seed + DIGEST_P1 + DIGEST_P2, v2 = seed + DIGEST_P2, v3 = seed,
+	    v4 = seed - DIGEST_P1;
 	const u8 *p = *pp;
 
 	for (; end - p >= 32; p += 32) {

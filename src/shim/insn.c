@@ -15,7 +15,7 @@ struct cpuid_answer {
 	u32 a, b, c, d;
 };
 
-#define FEAT1_D 0x0f8bfbff /* fpu..fxsr sse sse2 htt=0 clfsh mmx, without mce-only leaks */
+#define FEAT1_D	   0x0f8bfbff /* fpu..fxsr sse sse2 htt=0 clfsh mmx, without mce-only leaks */
 #define FEAT1_C_V2 ((1u << 0) | (1u << 9) | (1u << 13) | (1u << 19) | (1u << 20) | (1u << 23))
 #define FEAT1_C_V3 ((1u << 12) | (1u << 22) | (1u << 26) | (1u << 27) | (1u << 28) | (1u << 29))
 #define FEAT7_B_V3 ((1u << 3) | (1u << 5) | (1u << 8))
@@ -165,7 +165,7 @@ static s64 do_rdtsc(struct frame *f, bool p, u64 *word)
 /* The register of x86 number n within the frame. */
 static u64 *frame_reg(struct frame *f, u32 n)
 {
-	u64 *regs[16] = {&f->rax,    &f->rcx,	 &f->arg[2], &f->rbx, &f->rsp, &f->rbp,
+	u64 *regs[16] = {&f->rax,    &f->rcx,	 &f->arg[2], &f->rbx,	 &f->rsp,    &f->rbp,
 			 &f->arg[1], &f->arg[0], &f->arg[4], &f->arg[5], &f->arg[3], &f->r11,
 			 &f->r12,    &f->r13,	 &f->r14,    &f->r15};
 

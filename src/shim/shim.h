@@ -30,13 +30,14 @@ static inline struct proc *proc_of(const struct task *t)
 
 /* entry.S: the only system calls that reach the kernel.  Negative errno on failure. */
 long raw_syscall(long nr, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f);
-#define SYS0(nr)		   raw_syscall(nr, 0, 0, 0, 0, 0, 0)
-#define SYS1(nr, a)		   raw_syscall(nr, (u64)(a), 0, 0, 0, 0, 0)
-#define SYS2(nr, a, b)		   raw_syscall(nr, (u64)(a), (u64)(b), 0, 0, 0, 0)
-#define SYS3(nr, a, b, c)	   raw_syscall(nr, (u64)(a), (u64)(b), (u64)(c), 0, 0, 0)
-#define SYS4(nr, a, b, c, d)	   raw_syscall(nr, (u64)(a), (u64)(b), (u64)(c), (u64)(d), 0, 0)
-#define SYS5(nr, a, b, c, d, e)	   raw_syscall(nr, (u64)(a), (u64)(b), (u64)(c), (u64)(d), (u64)(e), 0)
-#define SYS6(nr, a, b, c, d, e, f) raw_syscall(nr, (u64)(a), (u64)(b), (u64)(c), (u64)(d), (u64)(e), (u64)(f))
+#define SYS0(nr)		raw_syscall(nr, 0, 0, 0, 0, 0, 0)
+#define SYS1(nr, a)		raw_syscall(nr, (u64)(a), 0, 0, 0, 0, 0)
+#define SYS2(nr, a, b)		raw_syscall(nr, (u64)(a), (u64)(b), 0, 0, 0, 0)
+#define SYS3(nr, a, b, c)	raw_syscall(nr, (u64)(a), (u64)(b), (u64)(c), 0, 0, 0)
+#define SYS4(nr, a, b, c, d)	raw_syscall(nr, (u64)(a), (u64)(b), (u64)(c), (u64)(d), 0, 0)
+#define SYS5(nr, a, b, c, d, e) raw_syscall(nr, (u64)(a), (u64)(b), (u64)(c), (u64)(d), (u64)(e), 0)
+#define SYS6(nr, a, b, c, d, e, f) \
+	raw_syscall(nr, (u64)(a), (u64)(b), (u64)(c), (u64)(d), (u64)(e), (u64)(f))
 
 /* entry.S: ask the tracer; see enum upcall. */
 long upcall(long op, u64 a, u64 b, u64 c);
@@ -69,7 +70,7 @@ void str_format(char *out, size_t cap, size_t *len, const char *fmt, ...)
 /* heap.c: memory in the region, for state of the container.  Zeroed.  A failure is a broken
  * invariant (the region is far larger than any container we run) and ends the container. */
 void *heap_alloc(u64 size);
-void heap_free(void *p); /* NULL is fine */
+void heap_free(void *p);      /* NULL is fine */
 u64 heap_size(const void *p); /* usable bytes */
 char *heap_strdup(const char *s);
 
@@ -86,8 +87,8 @@ void random_fill(void *to, u64 len);
 /*
  * turn.c: parks the current task until woken or until deadline_ns (virtual; SCHED_NEVER for none),
  * after wait nodes were added with sched_wait_add.  Passes the turn on, takes epochs, lets time
- * jump.  Returns the reason: SCHED_* of scheduler.h, or -EINTR when a signal that must be handled is
- * pending (also when it already was: then the task does not park at all).  A task whose process
+ * jump.  Returns the reason: SCHED_* of scheduler.h, or -EINTR when a signal that must be handled
+ * is pending (also when it already was: then the task does not park at all).  A task whose process
  * is exiting does not return.
  */
 long turn_park(struct task *t, u64 deadline_ns);
@@ -100,9 +101,9 @@ void turn_exit(struct task *t, bool group) __attribute__((noreturn));
 /* A broken invariant inside the shim: ends the container with context. */
 void shim_bug(const char *what, u64 detail) __attribute__((noreturn));
 
-#define SHIM_ASSERT(cond)                        \
-	do {                                     \
-		if (!(cond))                     \
+#define SHIM_ASSERT(cond)                          \
+	do {                                       \
+		if (!(cond))                       \
 			shim_bug(#cond, __LINE__); \
 	} while (0)
 

@@ -16,47 +16,48 @@
  * bases (so that the tracer can map the region at the same place), inside what sanitizers treat as
  * high application memory, and clear of Go's arenas.
  */
-#define SHIM_BASE     0x7e8000000000
-#define REGION_BASE   0x7e9000000000
-#define REGION_SIZE   0x001000000000 /* 64 GiB of address space; only touched pages exist */
-#define SHIM_LIMIT    0x7eb000000000 /* nothing of the app from SHIM_BASE to here */
-#define APP_MIN_ADDR  0x10000
-#define APP_PIE_BASE  0x555555554000
-#define APP_MMAP_LOW  0x7f0000000000
-#define APP_MMAP_TOP  0x7ffff7fff000
-#define APP_STACK_TOP 0x7ffffffff000
+#define SHIM_BASE      0x7e8000000000
+#define REGION_BASE    0x7e9000000000
+#define REGION_SIZE    0x001000000000 /* 64 GiB of address space; only touched pages exist */
+#define SHIM_LIMIT     0x7eb000000000 /* nothing of the app from SHIM_BASE to here */
+#define APP_MIN_ADDR   0x10000
+#define APP_PIE_BASE   0x555555554000
+#define APP_MMAP_LOW   0x7f0000000000
+#define APP_MMAP_TOP   0x7ffff7fff000
+#define APP_STACK_TOP  0x7ffffffff000
 #define APP_STACK_SIZE 0x800000
-#define APP_ADDR_MAX  0x7ffffffff000
+#define APP_ADDR_MAX   0x7ffffffff000
 
 /* Where the parts of the region lie.  Each part's struct is declared in its own header. */
 /*
  * The hot words of head, scheduler and task slots lie at different offsets within their pages:
  * processors guess by the low 12 bits of an address which store a load must wait for.
  */
-#define REGION_HEAD_OFF   0x000000400
+#define REGION_HEAD_OFF	     0x000000400
 #define REGION_GENERATOR_OFF 0x000080000
-#define REGION_SCHED_OFF  0x000100240
-#define REGION_CHAIN_OFF  0x002000000 /* uint32_t chain values of the current epoch */
-#define REGION_EXPECT_OFF 0x002800000 /* uint32_t expected ones (replay) */
-#define REGION_INBOX_OFF  0x002c00000 /* inputs of the epoch being delivered */
-#define REGION_SIGNAL_OFF 0x003000000
-#define REGION_FILES_OFF  0x010000000 /* descriptor tables, ofds, vnodes */
-#define REGION_PROC_OFF   0x040000000
-#define REGION_MM_OFF     0x050000000
-#define REGION_PATCH_OFF  0x060000000
-#define REGION_RING_OFF   0x070000000 /* output, capture and event rings */
-#define REGION_TASK_OFF   0x100000000
-#define REGION_HEAP_OFF   0x200000000
-#define REGION_HEAP_SIZE  0xc00000000
+#define REGION_SCHED_OFF     0x000100240
+#define REGION_CHAIN_OFF     0x002000000 /* uint32_t chain values of the current epoch */
+#define REGION_EXPECT_OFF    0x002800000 /* uint32_t expected ones (replay) */
+#define REGION_INBOX_OFF     0x002c00000 /* inputs of the epoch being delivered */
+#define REGION_SIGNAL_OFF    0x003000000
+#define REGION_FILES_OFF     0x010000000 /* descriptor tables, ofds, vnodes */
+#define REGION_PROC_OFF	     0x040000000
+#define REGION_MM_OFF	     0x050000000
+#define REGION_PATCH_OFF     0x060000000
+#define REGION_RING_OFF	     0x070000000 /* output, capture and event rings */
+#define REGION_TASK_OFF	     0x100000000
+#define REGION_HEAP_OFF	     0x200000000
+#define REGION_HEAP_SIZE     0xc00000000
 
 /* Descriptors of our own; the app's (virtual) RLIMIT_NOFILE is APP_FD_MAX. */
 #define APP_FD_MAX     1024
 #define SHIM_FD_BASE   1024
 #define SHIM_FD_REGION (SHIM_FD_BASE + 0) /* the region's memfd */
 #define SHIM_FD_SHIM   (SHIM_FD_BASE + 1) /* the shim's memfd, what execve really executes */
-#define SHIM_FD_HOLDER (SHIM_FD_BASE + 2) /* O_PATH; its duplicates hold the numbers of our objects */
-#define SHIM_FD_STDIN  (SHIM_FD_BASE + 3) /* the caller's stdin if it is a regular file */
-#define SHIM_FD_COUNT  4
+#define SHIM_FD_HOLDER \
+	(SHIM_FD_BASE + 2) /* O_PATH; its duplicates hold the numbers of our objects */
+#define SHIM_FD_STDIN (SHIM_FD_BASE + 3) /* the caller's stdin if it is a regular file */
+#define SHIM_FD_COUNT 4
 
 /* Task slots. */
 #define TASK_SLOT_SIZE 0x10000
@@ -104,12 +105,13 @@ struct frame {
 _Static_assert(sizeof(struct frame) == FRAME_SIZE, "entry.S builds this frame");
 
 enum upcall {
-	UPCALL_MAP_EXEC = UPCALL_BASE, /* (patch file index, address, length): scan it, fill patches */
+	UPCALL_MAP_EXEC =
+		UPCALL_BASE, /* (patch file index, address, length): scan it, fill patches */
 	UPCALL_SCAN_ANON,    /* (address, length): code that is not from a file became executable */
 	UPCALL_EPOCH,	     /* (reason): take the next epoch; returns when it is delivered */
 	UPCALL_DIVERGED,     /* (): the chain value differs from the expected one; never returns */
-	UPCALL_DEADLOCK,     /* (waits for a signal): all parked, no deadline, no channel waited on */
-	UPCALL_DRAIN,	     /* (ring): a ring is full; returns when there is room */
+	UPCALL_DEADLOCK, /* (waits for a signal): all parked, no deadline, no channel waited on */
+	UPCALL_DRAIN,	 /* (ring): a ring is full; returns when there is room */
 	UPCALL_CAPTURE_SYNC, /* (): returns when everything in the capture ring is captured */
 	UPCALL_END,	     /* (): the last task has exited; end record state is in the head */
 	UPCALL_BUG,	     /* (code, detail): broken invariant; never returns */
@@ -122,9 +124,9 @@ enum epoch_reason { EPOCH_QUIESCENT = 1, EPOCH_EVENTS = 2, EPOCH_START = 3 };
 /* What an epoch source is told to wait for when the container is quiescent. */
 struct epoch_request {
 	u32 reason;
-	u32 wants_stdin;	   /* a task waits for input on stdin */
-	u64 stdin_want_bytes;	   /* bytes beyond those buffered that let the reader go on */
-	u64 deadline_ns;	   /* earliest virtual deadline, or UINT64_MAX */
+	u32 wants_stdin;      /* a task waits for input on stdin */
+	u64 stdin_want_bytes; /* bytes beyond those buffered that let the reader go on */
+	u64 deadline_ns;      /* earliest virtual deadline, or UINT64_MAX */
 };
 
 /* Configuration, fixed before the first instruction of the container. */
@@ -134,7 +136,7 @@ struct region_config {
 	u64 slice_events;
 	u64 epoch_events;
 	u32 cpus;
-	u32 perturb;  /* not zero: random delays at hand-overs, seeded with this */
+	u32 perturb; /* not zero: random delays at hand-overs, seeded with this */
 	u64 memory_bytes;
 	u64 start_time_ns;
 	u8 seed[32];
@@ -142,45 +144,51 @@ struct region_config {
 	u32 ngroups;
 	u32 groups[64];
 	u32 umask;
-	u32 trace_events; /* keep every event in the event ring */
-	u32 replay;	  /* compare chain values with the expected ones */
-	u32 capture;	  /* files used are announced in the capture ring (record) */
-	u32 cpu_level;	  /* baseline: 1..3 for x86-64-v1..v3 */
-	u32 stdio_kind[3]; /* enum stdio_kind */
-	u32 own_ids_only; /* our user namespace maps the caller's ids alone */
+	u32 trace_events;		/* keep every event in the event ring */
+	u32 replay;			/* compare chain values with the expected ones */
+	u32 capture;			/* files used are announced in the capture ring (record) */
+	u32 cpu_level;			/* baseline: 1..3 for x86-64-v1..v3 */
+	u32 stdio_kind[3];		/* enum stdio_kind */
+	u32 own_ids_only;		/* our user namespace maps the caller's ids alone */
 	u64 proc_dev, dev_dev, sys_dev; /* st_dev of the tmpfs that stand for /proc, /dev, /sys */
 	char hostname[65];
 };
+
+/* Ids in a user namespace that maps the caller's alone: what the kernel shows for all others, and
+ * what stands for the caller's own if he is that id. */
+#define OVERFLOW_ID  65534u
+#define OWN_ID_ALIAS 1u
 
 enum stdio_kind { STDIO_CLOSED, STDIO_NULL, STDIO_FILE, STDIO_PIPE, STDIO_TTY };
 
 /* The head of the region: counters and digests. */
 struct region_head {
-	u64 now_ns;	     /* virtual time; grows by time_step_ns an event */
-	u64 digest;	     /* running hash of all events */
-	u64 events;	     /* events so far */
-	u64 next_check;	     /* event number at which dispatch leaves the fast path */
+	u64 now_ns;	/* virtual time; grows by time_step_ns an event */
+	u64 digest;	/* running hash of all events */
+	u64 events;	/* events so far */
+	u64 next_check; /* event number at which dispatch leaves the fast path */
 	u64 epoch_number;
 	u64 epoch_first_event;
 	u64 epoch_end_event; /* take an epoch at this event */
 	u64 epoch_time_ns;
 	u8 epoch_seed[32];
-	u32 chain_count;     /* values in the chain buffer */
-	u32 expect_count;    /* values in the expected buffer; 0: not known (last, partial epoch) */
-	u64 trapped_events;  /* of `events`, how many came through a stop of the tracer; not digested */
+	u32 chain_count;    /* values in the chain buffer */
+	u32 expect_count;   /* values in the expected buffer; 0: not known (last, partial epoch) */
+	u64 trapped_events; /* of `events`, how many came through a stop of the tracer; not digested
+			     */
 	struct epoch_request request;
-	u64 ended;	     /* the last task is gone */
-	s32 exit_status;     /* of the first task, as wait() gives it */
+	u64 ended;	 /* the last task is gone */
+	s32 exit_status; /* of the first task, as wait() gives it */
 	u32 root_exited;
 	u64 bug[2];
 	char bug_text[128];
 	u64 perturb_state;
-	u64 next_timer_ns;   /* earliest virtual deadline of a park or a timer */
-	u32 first_error;     /* the first program could not be started: errno */
+	u64 next_timer_ns; /* earliest virtual deadline of a park or a timer */
+	u32 first_error;   /* the first program could not be started: errno */
 	u32 pad;
 	struct region_config config;
-	u32 refused_count[512];	     /* by call number: how often a call was refused */
-	u32 call_count[512];	     /* by call number */
+	u32 refused_count[512]; /* by call number: how often a call was refused */
+	u32 call_count[512];	/* by call number */
 	u32 call_trapped[512];
 };
 #define HEAD REGION_AT(struct region_head, REGION_HEAD_OFF)

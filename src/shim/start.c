@@ -37,7 +37,8 @@ static void first_process(struct task *t)
 	u32 index;
 
 	PROCT->procs[PROC_INIT].state = PROC_LIVE;
-	PROCT->procs[PROC_INIT].pid = PROCT->procs[PROC_INIT].pgid = PROCT->procs[PROC_INIT].sid = 1;
+	PROCT->procs[PROC_INIT].pid = PROCT->procs[PROC_INIT].pgid = PROCT->procs[PROC_INIT].sid =
+		1;
 	PROCT->procs[PROC_INIT].threads = NONE;
 	PROCT->next_id = 2;
 	u64 request = t->exec_request;

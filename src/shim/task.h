@@ -17,38 +17,40 @@ enum task_state { TASK_FREE, TASK_LIVE, TASK_DEAD };
 struct task {
 	struct task *self;
 	u64 user_rsp;
-	u64 stack;  /* top of the shim stack */
+	u64 stack; /* top of the shim stack */
 	u64 resume;
 	u64 r11;
 	u64 code;
 
-	u32 turn;	/* futex word: 1 when the task holds the turn */
-	u32 index;	/* slot */
+	u32 turn;  /* futex word: 1 when the task holds the turn */
+	u32 index; /* slot */
 	u32 state;
-	u32 host_gone;	/* set by the tracer: the kernel has finished the last user of this slot */
-	u32 tid;	/* virtual */
-	u32 proc;	/* index into PROCS */
+	u32 host_gone;	 /* set by the tracer: the kernel has finished the last user of this slot */
+	u32 tid;	 /* virtual */
+	u32 proc;	 /* index into PROCS */
 	u32 next_thread; /* list of the threads of a process */
 	u32 clone_child; /* slot of the child this task is creating: the tracer reads it */
-	u32 born_trapped; /* the current event came through a tracer stop */
-	u32 parked;	  /* the current event parked the task */
-	u64 events;	  /* of this task: its virtual cpu time in steps */
-	u64 digest_out;  /* hash of the bytes read, written and returned in the current event */
+	u32 born_trapped;    /* the current event came through a tracer stop */
+	u32 parked;	     /* the current event parked the task */
+	u64 events;	     /* of this task: its virtual cpu time in steps */
+	u64 digest_out;	     /* hash of the bytes read, written and returned in the current event */
 	u64 clear_child_tid; /* app address, or 0 */
 	u64 robust_list;
 	u64 robust_len;
-	u64 gs_app; /* the app's own idea of GS base */
-	u32 vfork_child; /* this task waits for that proc to exec or exit; NONE if none */
-	u32 fault_signal; /* written by the tracer with a fault: signal, code, address, trapno, err */
+	u64 gs_app;	  /* the app's own idea of GS base */
+	u32 vfork_child;  /* this task waits for that proc to exec or exit; NONE if none */
+	u32 fault_signal; /* written by the tracer with a fault: signal, code, address, trapno, err
+			   */
 	s32 fault_code;
 	u32 fault_trapno;
 	u64 fault_addr;
 	u64 fault_err;
-	u64 exec_request; /* heap address of struct exec_request, between execve and the shim's start */
+	u64 exec_request; /* heap address of struct exec_request, between execve and the shim's
+			     start */
 	char comm[16];
 	u64 private_area[64]; /* of the signal part, see signal.h */
-	struct frame *frame; /* the frame of the current event */
-	u64 child_set_tid;   /* app address where a new task writes its tid itself, or 0 */
+	struct frame *frame;  /* the frame of the current event */
+	u64 child_set_tid;    /* app address where a new task writes its tid itself, or 0 */
 };
 _Static_assert(offsetof(struct task, self) == TASK_SELF, "entry.S");
 _Static_assert(offsetof(struct task, user_rsp) == TASK_USER_RSP, "entry.S");
@@ -69,15 +71,15 @@ enum proc_state { PROC_FREE, PROC_LIVE, PROC_ZOMBIE };
 struct proc {
 	u32 state;
 	u32 pid, pgid, sid;
-	u32 parent; /* index; PROC_INIT for orphans */
-	u32 leader; /* slot of the group leader while it lives */
+	u32 parent;  /* index; PROC_INIT for orphans */
+	u32 leader;  /* slot of the group leader while it lives */
 	u32 threads; /* first live thread: slot */
 	u32 nthreads;
-	u32 mm;	    /* index into the address spaces; shared by vfork children */
-	u32 files;  /* index into the descriptor tables */
-	u32 fs;	    /* index of cwd and umask */
-	u32 exiting; /* exit_group or a fatal signal is under way: every task of it must exit */
-	s32 status; /* wait status once a zombie (or stopped/continued state, see signal.h) */
+	u32 mm;		/* index into the address spaces; shared by vfork children */
+	u32 files;	/* index into the descriptor tables */
+	u32 fs;		/* index of cwd and umask */
+	u32 exiting;	/* exit_group or a fatal signal is under way: every task of it must exit */
+	s32 status;	/* wait status once a zombie (or stopped/continued state, see signal.h) */
 	u32 exec_count; /* has it called execve since fork (setpgid cares) */
 	u32 vfork_parent; /* slot of the task parked until exec or exit; NONE */
 	u32 exit_signal;

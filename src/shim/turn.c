@@ -53,7 +53,8 @@ static u64 idle_until(void)
 	return parked < timer ? parked : timer;
 }
 
-/* Whether a task waits in a call whose purpose is to wait for a signal, which can come from outside. */
+/* Whether a task waits in a call whose purpose is to wait for a signal, which can come from
+ * outside. */
 static u64 waits_for_signal(void)
 {
 	for (u32 p = proc_tree_first(); p != NONE; p = proc_tree_next(p)) {

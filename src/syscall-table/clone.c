@@ -29,8 +29,8 @@ struct clone_request {
 	u32 exit_signal;
 };
 
-#define CLONE_REFUSED                                                                          \
-	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |         \
+#define CLONE_REFUSED                                                                  \
+	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | \
 	 CLONE_NEWPID | CLONE_NEWNET | CLONE_PTRACE | CLONE_PIDFD)
 
 /* The rules of kernel/fork.c, copy_process. */

@@ -213,7 +213,7 @@ long sys_getgroups(struct task *t, struct frame *f)
 	if ((s32)f->arg[0] < (s32)p->ngroups)
 		return -EINVAL;
 	return put_bytes(t, f->arg[1], p->groups, p->ngroups * 4ull) < 0 ? -EFAULT
-									: (long)p->ngroups;
+									 : (long)p->ngroups;
 }
 
 long sys_setgroups(struct task *t, struct frame *f)

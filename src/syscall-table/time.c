@@ -1,6 +1,6 @@
 /*
- * Clocks and sleeping, all from virtual time.  CLOCK_MONOTONIC and BOOTTIME count from a boot 1000 s
- * before the container's start; cpu-time clocks count a task's or a process's own events.
+ * Clocks and sleeping, all from virtual time.  CLOCK_MONOTONIC and BOOTTIME count from a boot 1000
+ * s before the container's start; cpu-time clocks count a task's or a process's own events.
  */
 #include <linux/time.h>
 #include <linux/timex.h>
@@ -92,7 +92,8 @@ long event_clock_fast(u64 clock, u64 addr)
 	struct task *t = current();
 	u64 args[2] = {clock, addr};
 
-	/* Keeps the two addresses in registers: as constants each use would carry 8 bytes of code. */
+	/* Keeps the two addresses in registers: as constants each use would carry 8 bytes of code.
+	 */
 	__asm__("" : "+r"(h), "+r"(s));
 
 	if (clock > CLOCK_MONOTONIC || h->events + 1 >= h->next_check || signal_pending(t) ||
@@ -106,7 +107,8 @@ long event_clock_fast(u64 clock, u64 addr)
 		return 1;
 	h->now_ns += h->config.time_step_ns;
 	h->call_count[NR_clock_gettime]++;
-	event_fold_in(h, t, digest_merge(0, ns), event_word(event_args_word(args, 2), NR_clock_gettime, 0));
+	event_fold_in(h, t, digest_merge(0, ns),
+		      event_word(event_args_word(args, 2), NR_clock_gettime, 0));
 	sched_event(s, t->index);
 	return 0;
 }

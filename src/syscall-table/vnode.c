@@ -97,20 +97,33 @@ static void slot_release(u32 index)
 	VNODES->free_list = index;
 }
 
-/* An image file shows its own mtime, but none later than the container's start. */
+/*
+ * An image file shows its own mtime, but none later than the container's start.  A directory that
+ * was not made inside shows a fixed time: its own changes whenever anybody makes a file in it, and
+ * programs look at every folder on the way to theirs (docs/decisions/0005).
+ */
+#define DIRECTORY_TIME_NS (946684800 * NS_PER_SEC) /* 2000-01-01 */
+
 static void set_image_times(struct vnode *v, s64 mtime_ns)
 {
 	s64 start = (s64)HEAD->config.start_time_ns;
+
+	if ((v->mode & S_IFMT) == S_IFDIR)
+		mtime_ns = DIRECTORY_TIME_NS;
 
 	v->mtime_ns = mtime_ns < start ? mtime_ns : start;
 	v->ctime_ns = v->atime_ns = v->btime_ns = v->mtime_ns;
 }
 
-/* Without privileges our user namespace knows only the caller's own ids; the kernel shows all
- * others as the overflow id, which is taken for root (image_walk.c has the same rule). */
+/* Without privileges our user namespace knows only the caller's own id; the kernel shows all others
+ * as the overflow id, which is taken for root (image_walk.c has the same rule). */
 static u32 id_seen(u32 id, u32 own)
 {
-	return HEAD->config.own_ids_only && id == 65534 && own != 65534 ? 0 : id;
+	if (!HEAD->config.own_ids_only)
+		return id;
+	if (own == OVERFLOW_ID && id == OWN_ID_ALIAS)
+		return own;
+	return id == OVERFLOW_ID ? 0 : id;
 }
 
 /* Metadata at first sight: what the tracer said of it (replay), else the host's. */

@@ -119,10 +119,10 @@ static void groups(struct parse *p, struct region_config *c)
 	}
 }
 
-static const char *const known[] = {"baseline", "cpus",  "epoch-events",  "gid",    "groups",
-				    "memory",	"program", "seed",	 "slice",	  "start-time-ns", "stderr",
-				    "stdin",	"stdin-path", "stdout",	  "time-step-ns",  "uid",
-				    "umask"};
+static const char *const known[] = {
+	"baseline",   "cpus",	"epoch-events", "gid",		 "groups", "memory",
+	"program",    "seed",	"slice",	"start-time-ns", "stderr", "stdin",
+	"stdin-path", "stdout", "time-step-ns", "uid",		 "umask"};
 
 static const char *unknown_key(const struct evlog_pairs *pairs)
 {

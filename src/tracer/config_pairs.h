@@ -13,7 +13,8 @@ struct config_pairs {
 	size_t count;
 };
 
-/* Fills *ret from the configuration; program is the path found for argv[0]; stdin_path may be NULL. Keys come out sorted. */
+/* Fills *ret from the configuration; program is the path found for argv[0]; stdin_path may be NULL.
+ * Keys come out sorted. */
 void config_pairs_make(const struct region_config *config, uint64_t seed, const char *program,
 		       const char *stdin_path, struct config_pairs *ret);
 

@@ -74,8 +74,7 @@ static int first_add(struct exec_first *first, const char *s)
 	return 0;
 }
 
-int container_program(struct container *c, const char *path, char *const argv[],
-		      char *const envp[])
+int container_program(struct container *c, const char *path, char *const argv[], char *const envp[])
 {
 	struct exec_first *first = EXEC_FIRST;
 	int error;

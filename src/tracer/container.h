@@ -3,8 +3,8 @@
  * tracer's parts keep about it.
  *
  *	container_create          region and shim made, configuration to be filled by the caller
- *	container_launch          init and first task exist, stopped before the shim's first instruction
- *	container_run             the wait loop; returns when the container has ended
+ *	container_launch          init and first task exist, stopped before the shim's first
+ *instruction container_run             the wait loop; returns when the container has ended
  *	container_destroy         nothing of it is left running
  */
 #ifndef SHADOW_TRACER_CONTAINER_H
@@ -72,9 +72,9 @@ struct container {
 	struct patcher *patcher;
 	struct epoch_source *source;
 	struct container_observer observer;
-	pid_t init;	 /* on the host */
-	int init_pipe;	 /* its other end is held by init: closing it lets init end */
-	pid_t first;	 /* the first task */
+	pid_t init;	  /* on the host */
+	int init_pipe;	  /* its other end is held by init: closing it lets init end */
+	pid_t first;	  /* the first task */
 	uint64_t trapped; /* stops at sites */
 	struct container_task tasks[CONTAINER_TASK_TABLE];
 	bool ended;

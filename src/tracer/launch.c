@@ -231,17 +231,26 @@ static int write_map(struct container *c, const char *name, const char *text)
 	return error != 0 ? say(c, error, "cannot map ids into the user namespace") : 0;
 }
 
-/* The caller's own ids, unchanged, so that files keep their owner. */
+/*
+ * The caller's own ids, unchanged, so that files keep their owner; but somebody who is the overflow
+ * id himself gets OWN_ID_ALIAS inside, where his files could not be told from all others (vnode.c
+ * shows the real id).
+ */
+static unsigned inside_id(unsigned own)
+{
+	return own == OVERFLOW_ID ? OWN_ID_ALIAS : own;
+}
+
 static int map_ids(struct container *c)
 {
 	char text[64];
 	int error;
 
-	snprintf(text, sizeof(text), "%u %u 1", geteuid(), geteuid());
+	snprintf(text, sizeof(text), "%u %u 1", inside_id(geteuid()), geteuid());
 	error = write_map(c, "uid_map", text);
 	if (error == 0)
 		error = write_map(c, "setgroups", "deny");
-	snprintf(text, sizeof(text), "%u %u 1", getegid(), getegid());
+	snprintf(text, sizeof(text), "%u %u 1", inside_id(getegid()), getegid());
 	return error < 0 ? error : write_map(c, "gid_map", text);
 }
 
@@ -272,8 +281,8 @@ static int read_report(struct container *c, int fd)
 	return 0;
 }
 
-#define TRACE_OPTIONS                                                                          \
-	(PTRACE_O_EXITKILL | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |  \
+#define TRACE_OPTIONS                                                                         \
+	(PTRACE_O_EXITKILL | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | \
 	 PTRACE_O_TRACEEXEC | PTRACE_O_TRACESECCOMP)
 
 /* Waits for init's fork, takes the first task over, lets init run untraced. */

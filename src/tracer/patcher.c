@@ -191,9 +191,8 @@ static size_t taken_ranges(const struct patch_file *pf, struct patch_range **ret
 
 	for (uint32_t left = pf->count; taken != NULL && patch != NULL && left != 0; left--) {
 		for (unsigned i = 0; i < patch->nwrites && i < PATCH_WRITES; i++)
-			taken[n++] = (struct patch_range){patch->writes[i].off,
-							  patch->writes[i].off +
-								  patch->writes[i].len};
+			taken[n++] = (struct patch_range){
+				patch->writes[i].off, patch->writes[i].off + patch->writes[i].len};
 		patch = patch_at(PATCHES, patch->next);
 	}
 	*ret = taken;
@@ -233,7 +232,8 @@ static int make_plan(struct patcher *p, struct code_file *f, const struct patch_
 
 /* The plan as an entry of the table: offsets instead of addresses, with the bytes replaced. */
 static void table_entry(const struct code_file *f, const struct patch_file *pf, uint64_t base,
-			uint64_t stub, uint32_t site, const struct patch_plan *plan, struct patch *ret)
+			uint64_t stub, uint32_t site, const struct patch_plan *plan,
+			struct patch *ret)
 {
 	memset(ret, 0, sizeof(*ret));
 	ret->site_off = site;

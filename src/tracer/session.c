@@ -49,7 +49,7 @@ struct session {
 	struct container container;
 	struct source_local local;
 	struct stream_hash streams[2];
-	bool running; /* the container was created */
+	bool running;	     /* the container was created */
 	const char *program; /* the path found for argv[0] */
 	/* record */
 	struct evlog_writer *writer;
@@ -303,8 +303,8 @@ static int writer_open(struct session *s, const char *in_path)
 	config_pairs_make(&HEAD->config, o->seed, s->program, in_path, &pairs);
 	uname(&u);
 	strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));
-	const char *host[] = {"date", date, "hostname", u.nodename, "kernel", u.release,
-			      "tool", SHADOW_VERSION};
+	const char *host[] = {"date",	date,	   "hostname", u.nodename,
+			      "kernel", u.release, "tool",     SHADOW_VERSION};
 	struct evlog_pairs host_pairs = {host, 4};
 	struct evlog_header header = {
 		.argv = {(const char **)(uintptr_t)o->argv, count_strings(o->argv)},
@@ -377,8 +377,8 @@ static int record_finish(struct session *s, const struct session_result *result)
 		return error;
 	record_epoch_end(s, &s->container);
 	for (int i = 0; i < 2; i++) {
-		struct evlog_output out = {EVLOG_OUTPUT_STREAM, names[i], s->streams[i].size_bytes,
-					   {0}};
+		struct evlog_output out = {
+			EVLOG_OUTPUT_STREAM, names[i], s->streams[i].size_bytes, {0}};
 		memcpy(out.hash, result->output_hash[i], sizeof(out.hash));
 		evlog_writer_output_append(s->writer, &out);
 	}
@@ -427,9 +427,9 @@ static void report_refused(const struct session *s)
 		if (HEAD->refused_count[i] == 0)
 			continue;
 		const char *name = i < SYSCALL_NR_END ? syscall_names[i] : NULL;
-		if (name != NULL && (strcmp(name, "rseq") == 0 || strcmp(name, "getpeername") == 0 ||
-				     strcmp(name, "getsockname") == 0 ||
-				     strcmp(name, "getsockopt") == 0))
+		if (name != NULL &&
+		    (strcmp(name, "rseq") == 0 || strcmp(name, "getpeername") == 0 ||
+		     strcmp(name, "getsockname") == 0 || strcmp(name, "getsockopt") == 0))
 			continue;
 		say(s, "refused: %s, %u time%s", name != NULL ? name : "a call of unknown number",
 		    HEAD->refused_count[i], HEAD->refused_count[i] == 1 ? "" : "s");
@@ -594,7 +594,8 @@ static int inbox_fill(const struct evlog_epoch *e)
 		if (INBOX->used_bytes + need > INBOX_BYTES)
 			return -EBADMSG;
 		struct epoch_input *in = (struct epoch_input *)(INBOX->bytes + INBOX->used_bytes);
-		*in = (struct epoch_input){from->channel, (uint32_t)from->kind, from->size_bytes, 0};
+		*in = (struct epoch_input){from->channel, (uint32_t)from->kind, from->size_bytes,
+					   0};
 		memcpy(in->bytes, from->bytes, from->size_bytes);
 		INBOX->used_bytes += (uint32_t)need;
 		INBOX->count++;

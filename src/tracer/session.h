@@ -23,15 +23,15 @@ struct session_options {
 	uint32_t perturb;
 	bool trace_events;
 	bool quiet, verbose;
-	bool mute;	    /* the program's output is hashed, not shown */
-	char *const *argv;  /* argv[0] as typed */
+	bool mute;	   /* the program's output is hashed, not shown */
+	char *const *argv; /* argv[0] as typed */
 	char *const *env;
 	const char *cwd;
 	const char *log_path; /* record: where to; NULL: run */
 };
 
 struct session_result {
-	int status;	   /* exit status for the caller of the tool */
+	int status; /* exit status for the caller of the tool */
 	uint64_t digest, events, trapped;
 	uint8_t output_hash[2][32];
 	uint32_t call_count[512], call_trapped[512], refused[512];

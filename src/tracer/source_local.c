@@ -94,7 +94,8 @@ static int read_stdin(struct source_local *s, uint64_t want, uint64_t timeout_ns
 {
 	static uint8_t bytes[STDIN_CHUNK];
 	bool tty = HEAD->config.stdio_kind[0] == STDIO_TTY;
-	int64_t until = timeout_ns > INT64_MAX / 2 ? INT64_MAX : monotonic_ns() + (int64_t)timeout_ns;
+	int64_t until =
+		timeout_ns > INT64_MAX / 2 ? INT64_MAX : monotonic_ns() + (int64_t)timeout_ns;
 	size_t have = 0;
 
 	if (want > sizeof(bytes))
@@ -149,7 +150,8 @@ static int next(struct epoch_source *base, struct container *c, uint32_t reason)
 	INBOX->count = INBOX->used_bytes = 0;
 	if (reason == EPOCH_QUIESCENT) {
 		if (request.deadline_ns != UINT64_MAX)
-			timeout = request.deadline_ns > h->now_ns ? request.deadline_ns - h->now_ns : 0;
+			timeout = request.deadline_ns > h->now_ns ? request.deadline_ns - h->now_ns
+								  : 0;
 		if (request.wants_stdin && s->stdin_open)
 			read_stdin(s, request.stdin_want_bytes, timeout);
 		else if (timeout == UINT64_MAX)

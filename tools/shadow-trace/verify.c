@@ -132,7 +132,6 @@ static int run_once(const struct session_options *options, const struct input *i
 	int error = pid < 0 ? -errno : wait_for(pid);
 	if (feeder > 0) {
 		/* It may still hold bytes the program never read. */
-		close(0);
 		kill(feeder, SIGKILL);
 		wait_for(feeder);
 	}
