@@ -118,7 +118,7 @@ void capture_path(const struct path *p, u32 kind, const struct stat *st, u32 vno
 static void announce_absent(const struct path *p)
 {
 	char abs[FILE_ABS_MAX];
-	struct stat st;
+	struct stat st = {0};
 	u32 len = path_absolute(p, abs), cut = len;
 
 	for (;;) {

@@ -208,8 +208,10 @@ long sys_clone3(struct task *t, struct frame *f)
 	struct clone_args args = {0};
 	u64 size = f->arg[1];
 
-	if (size < CLONE_ARGS_SIZE_VER0 || size > sizeof(args))
-		return size > 4096 || size > sizeof(args) ? -E2BIG : -EINVAL;
+	if (size < CLONE_ARGS_SIZE_VER0)
+		return -EINVAL;
+	if (size > sizeof(args))
+		return -E2BIG;
 	if (user_copy_in(&args, f->arg[0], size) < 0)
 		return -EFAULT;
 	digest_bytes(t, &args, size);

@@ -151,9 +151,7 @@ static long zero_read(struct task *t, struct ofd *o, const struct file_io *io)
 		u64 base = io->iov[i].base, len = io->iov[i].len;
 		if (io->inside)
 			memset((void *)base, 0, len);
-		else if (base + len > SHIM_BASE && base < SHIM_LIMIT)
-			return -EFAULT;
-		else if (user_zero(base, len))
+		else if ((base + len > SHIM_BASE && base < SHIM_LIMIT) || user_zero(base, len))
 			return -EFAULT;
 	}
 	return (long)io->total;

@@ -46,8 +46,8 @@ long fd_stat(struct task *t, struct ofd *o, u32 fd, struct vstat *ret)
 
 long path_stat(struct task *t, struct path *p, u32 at_flags, struct vstat *ret)
 {
-	struct stat st;
-	u32 vnode;
+	struct stat st = {0};
+	u32 vnode = 0;
 
 	if (p->is_empty && p->dirfd != AT_FDCWD)
 		return fd_stat(t, fd_get(t, (u32)p->dirfd), (u32)p->dirfd, ret);

@@ -260,7 +260,7 @@ static long kernel_move(u64 from, u64 to, u64 len, u32 flags)
 	long r = SYS5(NR_mremap, from, len, len, flags, to);
 	u64 half = page_down(len / 2);
 
-	if (r >= 0 || r != -EFAULT || half == 0)
+	if (r != -EFAULT || half == 0)
 		return r;
 	r = kernel_move(from, to, half, flags);
 	return r < 0 ? r : kernel_move(from + half, to + half, len - half, flags);

@@ -202,8 +202,8 @@ static long sticky_check(struct task *t, u32 parent, u32 vnode)
 static long remove_name(struct task *t, s32 dirfd, u64 user, u32 flags)
 {
 	struct path p;
-	struct stat st;
-	u32 vnode, parent;
+	struct stat st = {0};
+	u32 vnode = 0, parent = 0;
 
 	if (flags & ~(u32)AT_REMOVEDIR)
 		return -EINVAL;

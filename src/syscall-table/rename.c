@@ -23,7 +23,7 @@ static bool repath(char **path, const char *old, const char *new)
 		return false;
 	u64 rest = strlen(*path + old_len);
 	char *fresh = heap_alloc(new_len + rest + 1);
-	memcpy(fresh, new, new_len);
+	memcpy(fresh, new, new_len); /* NOLINT(bugprone-not-null-terminated-result): rest follows */
 	memcpy(fresh + new_len, *path + old_len, rest + 1);
 	heap_free(*path);
 	*path = fresh;
@@ -118,6 +118,8 @@ static void rename_books(struct renaming *r)
 
 static long rename_run(struct task *t, struct renaming *r)
 {
+	/* path_in has set both. */
+	/* cppcheck-suppress ctuuninitvar */
 	if (r->from.special || r->to.special)
 		return -EACCES;
 	long e = lookup(t, &r->from, AT_SYMLINK_NOFOLLOW, &r->from_st, &r->from_vnode);

@@ -45,7 +45,7 @@ static long clock_read(struct task *t, s32 id, u64 *ret)
 	if (id >= 0 || (id & 7) > 6 || (id & 3) == 3)
 		return -EINVAL;
 	/* A cpu clock of another task or process: ~pid << 3 | per-thread << 2 | which. */
-	u32 pid = ~(u32)(id >> 3);
+	u32 pid = ~((u32)id >> 3 | 0xe0000000u);
 	if (id & 4) {
 		struct task *of = pid == 0 ? t : proc_find_tid(NONE, pid);
 
