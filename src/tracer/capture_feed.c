@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "../shim/rings.h"
+#include "../syscall-table/vnode.h"
 
 struct capture_feed {
 	struct image_capture *capture;
@@ -62,6 +63,29 @@ static void drop_parents(char *path)
 		strcpy(path, "/");
 }
 
+/*
+ * Whether the path leads through or to something the container has made or moved: such a thing is
+ * no part of the image, although it may be found there by the time the record is looked at.
+ */
+static bool leads_inside(char *path)
+{
+	struct stat st;
+
+	for (char *end = path; *end != '\0';) {
+		end += strcspn(end + 1, "/") + 1;
+		char kept = *end;
+		*end = '\0';
+		int found = lstat(path, &st);
+		*end = kept;
+		if (found < 0)
+			return false;
+		uint32_t vnode = vnode_find(st.st_dev, st.st_ino);
+		if (vnode != 0 && VNODES->slots[vnode].flags & VNODE_NOT_IMAGE)
+			return true;
+	}
+	return false;
+}
+
 static void submit(struct capture_feed *f, uint32_t kind, struct capture_record *r)
 {
 	struct image_request request = {.path = r->path, .follow = true};
@@ -69,6 +93,8 @@ static void submit(struct capture_feed *f, uint32_t kind, struct capture_record 
 	drop_parents(r->path);
 	if (r->path[0] != '/' || below(r->path, "/proc") || below(r->path, "/sys") ||
 	    below(r->path, "/dev"))
+		return;
+	if (kind != CAPTURE_ABSENT && leads_inside(r->path))
 		return;
 	switch (kind) {
 	case CAPTURE_CONTENT:
