@@ -4,6 +4,7 @@
  */
 #include "capture_feed.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -14,6 +15,9 @@
 
 #include "../shim/rings.h"
 #include "../syscall-table/vnode.h"
+
+#define TREE_PATH_MAX  4096
+#define TREE_DEPTH_MAX 200 /* one descriptor each */
 
 struct capture_feed {
 	struct image_capture *capture;
@@ -63,6 +67,14 @@ static void drop_parents(char *path)
 		strcpy(path, "/");
 }
 
+/* Not made or moved by the container. */
+static bool is_of_image(const struct stat *st)
+{
+	uint32_t vnode = vnode_find(st->st_dev, st->st_ino);
+
+	return vnode == 0 || !(VNODES->slots[vnode].flags & VNODE_NOT_IMAGE);
+}
+
 /*
  * Whether the path leads through or to something the container has made or moved: such a thing is
  * no part of the image, although it may be found there by the time the record is looked at.
@@ -79,16 +91,96 @@ static bool leads_inside(char *path)
 		*end = kept;
 		if (found < 0)
 			return false;
-		uint32_t vnode = vnode_find(st.st_dev, st.st_ino);
-		if (vnode != 0 && VNODES->slots[vnode].flags & VNODE_NOT_IMAGE)
+		if (!is_of_image(&st))
 			return true;
 	}
 	return false;
 }
 
+static void hand_over(struct capture_feed *f, const struct image_request *request)
+{
+	int error = image_capture_submit(f->capture, request);
+
+	if (error < 0 && f->error == 0)
+		f->error = error;
+}
+
+static void take_tree(struct capture_feed *f, char *path, size_t len, unsigned depth);
+
+/* One name of a directory about to be moved; `path` is the directory's, with room behind it. */
+static void take_name(struct capture_feed *f, char *path, size_t len, const char *name,
+		      unsigned depth)
+{
+	struct image_request request = {.path = path, .want = IMAGE_WANT_METADATA};
+	size_t n = strlen(name);
+	struct stat st;
+
+	if (len + 1 + n >= TREE_PATH_MAX)
+		return;
+	path[len] = '/';
+	memcpy(path + len + 1, name, n + 1);
+	if (lstat(path, &st) == 0 && is_of_image(&st)) {
+		if (S_ISREG(st.st_mode))
+			request.want = IMAGE_WANT_CONTENT;
+		if (S_ISDIR(st.st_mode))
+			take_tree(f, path, len + 1 + n, depth + 1);
+		else
+			hand_over(f, &request);
+	}
+	path[len] = '\0';
+}
+
+/* Everything in a directory: once it has moved, its old paths lead nowhere. */
+static void take_tree(struct capture_feed *f, char *path, size_t len, unsigned depth)
+{
+	struct image_request request = {.path = path, .want = IMAGE_WANT_LISTING};
+	const struct dirent *entry;
+	DIR *dir = depth < TREE_DEPTH_MAX ? opendir(path) : NULL;
+
+	hand_over(f, &request);
+	while (dir != NULL && (entry = readdir(dir)) != NULL) {
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			take_name(f, path, len, entry->d_name, depth);
+	}
+	if (dir != NULL)
+		closedir(dir);
+}
+
+static enum image_want want_of(uint32_t kind)
+{
+	switch (kind) {
+	case CAPTURE_CONTENT:
+	case CAPTURE_DENIED:
+		return IMAGE_WANT_CONTENT;
+	case CAPTURE_LISTING:
+		return IMAGE_WANT_LISTING;
+	case CAPTURE_ABSENT:
+		return IMAGE_WANT_ABSENT;
+	default:
+		return IMAGE_WANT_METADATA;
+	}
+}
+
+/* What the container saw; not of a directory, whose times change with every name it makes there. */
+static struct image_expected expected_of(uint32_t kind, const struct capture_record *r)
+{
+	if (r->ino == 0 || kind == CAPTURE_ABSENT || kind == CAPTURE_WALK || S_ISDIR(r->mode))
+		return (struct image_expected){0};
+	return (struct image_expected){
+		.dev = r->dev,
+		.ino = r->ino,
+		.size_bytes = r->size_bytes,
+		.mtime_sec = r->mtime_ns / 1000000000,
+		.mtime_nsec = (uint32_t)(r->mtime_ns % 1000000000),
+		.ctime_sec = r->ctime_ns / 1000000000,
+		.ctime_nsec = (uint32_t)(r->ctime_ns % 1000000000),
+	};
+}
+
 static void submit(struct capture_feed *f, uint32_t kind, struct capture_record *r)
 {
-	struct image_request request = {.path = r->path, .follow = true};
+	char path[TREE_PATH_MAX];
+	size_t len;
 
 	drop_parents(r->path);
 	if (r->path[0] != '/' || below(r->path, "/proc") || below(r->path, "/sys") ||
@@ -96,38 +188,19 @@ static void submit(struct capture_feed *f, uint32_t kind, struct capture_record 
 		return;
 	if (kind != CAPTURE_ABSENT && leads_inside(r->path))
 		return;
-	switch (kind) {
-	case CAPTURE_CONTENT:
-	case CAPTURE_DENIED:
-		request.want = IMAGE_WANT_CONTENT;
-		break;
-	case CAPTURE_LISTING:
-	case CAPTURE_TREE:
-		request.want = IMAGE_WANT_LISTING;
-		break;
-	case CAPTURE_ABSENT:
-		request.want = IMAGE_WANT_ABSENT;
-		break;
-	default:
-		request.want = IMAGE_WANT_METADATA;
-		break;
+	len = strlen(r->path);
+	if (kind == CAPTURE_TREE && len < sizeof(path)) {
+		memcpy(path, r->path, len + 1);
+		take_tree(f, path, len, 0);
+		return;
 	}
-	request.follow = kind != CAPTURE_LINK;
-	/* A directory's times change with every name the container makes in it. */
-	if (r->ino != 0 && kind != CAPTURE_ABSENT && kind != CAPTURE_WALK && !S_ISDIR(r->mode)) {
-		request.expected = (struct image_expected){
-			.dev = r->dev,
-			.ino = r->ino,
-			.size_bytes = r->size_bytes,
-			.mtime_sec = r->mtime_ns / 1000000000,
-			.mtime_nsec = (uint32_t)(r->mtime_ns % 1000000000),
-			.ctime_sec = r->ctime_ns / 1000000000,
-			.ctime_nsec = (uint32_t)(r->ctime_ns % 1000000000),
-		};
-	}
-	int error = image_capture_submit(f->capture, &request);
-	if (error < 0 && f->error == 0)
-		f->error = error;
+	struct image_request request = {
+		.path = r->path,
+		.want = want_of(kind),
+		.follow = kind != CAPTURE_LINK,
+		.expected = expected_of(kind, r),
+	};
+	hand_over(f, &request);
 }
 
 static bool empty_ring(struct capture_feed *f)

@@ -1,4 +1,5 @@
-/* See config_pairs.h. */
+/* See config_pairs.h.  What is parsed comes from a log and is checked like any other bytes of it.
+ */
 #include "config_pairs.h"
 
 #include <errno.h>
@@ -39,12 +40,14 @@ static void add_groups(struct config_pairs *p, const struct region_config *c)
 }
 
 void config_pairs_make(const struct region_config *c, uint64_t seed, const char *program,
-		       const char *stdin_path, struct config_pairs *p)
+		       const struct config_stdin *in, struct config_pairs *p)
 {
 	p->count = 0;
 	add(p, "baseline", "x86-64-v%u", c->cpu_level);
 	add(p, "cpus", "%u", c->cpus);
+	add(p, "egid", "%u", c->egid);
 	add(p, "epoch-events", "%" PRIu64, c->epoch_events);
+	add(p, "euid", "%u", c->euid);
 	add(p, "gid", "%u", c->gid);
 	add_groups(p, c);
 	add(p, "memory", "%" PRIu64, c->memory_bytes);
@@ -54,8 +57,10 @@ void config_pairs_make(const struct region_config *c, uint64_t seed, const char 
 	add(p, "start-time-ns", "%" PRIu64, c->start_time_ns);
 	add(p, "stderr", "%s", stdio_names[c->stdio_kind[2]]);
 	add(p, "stdin", "%s", stdio_names[c->stdio_kind[0]]);
-	if (stdin_path != NULL)
-		add(p, "stdin-path", "%s", stdin_path);
+	if (in != NULL) {
+		add(p, "stdin-offset", "%" PRIu64, in->offset);
+		add(p, "stdin-path", "%s", in->path);
+	}
 	add(p, "stdout", "%s", stdio_names[c->stdio_kind[1]]);
 	add(p, "time-step-ns", "%" PRIu64, c->time_step_ns);
 	add(p, "uid", "%u", c->uid);
@@ -120,9 +125,10 @@ static void groups(struct parse *p, struct region_config *c)
 }
 
 static const char *const known[] = {
-	"baseline",   "cpus",	"epoch-events", "gid",		 "groups", "memory",
-	"program",    "seed",	"slice",	"start-time-ns", "stderr", "stdin",
-	"stdin-path", "stdout", "time-step-ns", "uid",		 "umask"};
+	"baseline",	"cpus",	      "egid",	"epoch-events", "euid",		 "gid",	   "groups",
+	"memory",	"program",    "seed",	"slice",	"start-time-ns", "stderr", "stdin",
+	"stdin-offset", "stdin-path", "stdout", "time-step-ns", "uid",		 "umask",
+};
 
 static const char *unknown_key(const struct evlog_pairs *pairs)
 {
@@ -145,8 +151,10 @@ int config_pairs_parse(const struct evlog_reader *reader, struct region_config *
 
 	c->cpus = (uint32_t)number(&p, "cpus", 10, 1, 255);
 	c->epoch_events = number(&p, "epoch-events", 10, 1, (uint64_t)CHAIN_MAX * CHAIN_EVENTS);
-	c->gid = c->egid = (uint32_t)number(&p, "gid", 10, 0, UINT32_MAX - 1);
-	c->uid = c->euid = (uint32_t)number(&p, "uid", 10, 0, UINT32_MAX - 1);
+	c->egid = (uint32_t)number(&p, "egid", 10, 0, UINT32_MAX - 1);
+	c->euid = (uint32_t)number(&p, "euid", 10, 0, UINT32_MAX - 1);
+	c->gid = (uint32_t)number(&p, "gid", 10, 0, UINT32_MAX - 1);
+	c->uid = (uint32_t)number(&p, "uid", 10, 0, UINT32_MAX - 1);
 	c->memory_bytes = number(&p, "memory", 10, 1 << 20, 1ull << 46);
 	config_seed(number(&p, "seed", 10, 0, UINT64_MAX), c->seed);
 	c->slice_events = number(&p, "slice", 10, 1, UINT64_MAX);
@@ -164,4 +172,17 @@ int config_pairs_parse(const struct evlog_reader *reader, struct region_config *
 		c->cpu_level = (uint32_t)(baseline[8] - '0');
 	*ret_bad = p.bad;
 	return p.bad != NULL ? -EBADMSG : 0;
+}
+
+int config_stdin_parse(const struct evlog_reader *reader, struct config_stdin *ret)
+{
+	struct parse p = {reader, NULL};
+	const char *path = evlog_reader_config(reader, "stdin-path");
+	uint64_t offset = number(&p, "stdin-offset", 10, 0, INT64_MAX);
+
+	if (path == NULL || path[0] != '/' || strlen(path) >= sizeof(ret->path) || p.bad != NULL)
+		return -ENOENT;
+	strcpy(ret->path, path);
+	ret->offset = offset;
+	return 0;
 }

@@ -202,7 +202,8 @@ static _Noreturn void init_main(struct container *c, const struct pipes *p)
 	init_mounts(c, p->back[1]);
 	if (write(p->back[1], &ok, sizeof(ok)) < 0)
 		_exit(125);
-	pid_t pid = fork();
+	/* Not fork(3): it waits for locks that a thread of the tracer may hold for ever here. */
+	pid_t pid = (pid_t)syscall(SYS_fork);
 	if (pid < 0)
 		init_fail(p->back[1], "cannot fork the first task");
 	if (pid == 0)

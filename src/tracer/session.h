@@ -6,10 +6,12 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #include "../log/evlog_reader.h"
 #include "container.h"
+#include "events.h"
+
+#define SESSION_CALLS 512 /* calls with figures of their own, as in struct region_head */
 
 struct session_options {
 	const char *tool; /* prefix of messages */
@@ -33,12 +35,10 @@ struct session_options {
 struct session_result {
 	int status; /* exit status for the caller of the tool */
 	uint64_t digest, events, trapped;
+	uint64_t unpack_ns; /* replay: spent on rebuilding the image */
 	uint8_t output_hash[2][32];
-	uint32_t call_count[512], call_trapped[512], refused[512];
+	uint32_t call_count[SESSION_CALLS], call_trapped[SESSION_CALLS], refused[SESSION_CALLS];
 };
-
-/* Gets each event record of a traced run, in order. */
-typedef void (*session_event_fn)(void *arg, const void *record, size_t size);
 
 /*
  * Runs, and records if options->log_path is set.  Prints at most its own prefixed lines to stderr;
@@ -52,9 +52,6 @@ void session_run(const struct session_options *options, struct session_result *r
  * status.
  */
 void session_replay(struct evlog_reader *reader, const struct session_options *options,
-		    session_event_fn fn, void *arg, struct session_result *ret_result);
-
-/* --stats: a table or one JSON object, to `out`. */
-void session_stats(const struct session_result *result, bool json, FILE *out);
+		    events_fn fn, void *arg, struct session_result *ret_result);
 
 #endif

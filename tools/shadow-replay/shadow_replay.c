@@ -13,6 +13,7 @@
 
 #include "log_show.h"
 #include "tracer/session.h"
+#include "tracer/stats.h"
 
 #define TOOL	    "shadow-replay"
 #define OUR_FAILURE 125
@@ -157,7 +158,7 @@ static int replay(const struct command *c, struct evlog_reader *reader)
 
 	session_replay(reader, &c->session, NULL, NULL, &result);
 	if (c->stats)
-		session_stats(&result, c->json, stderr);
+		stats_print(&result, c->json, stderr);
 	return result.status;
 }
 

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "tracer/session.h"
+#include "tracer/stats.h"
 #include "verify.h"
 
 #define TOOL		   "shadow-trace"
@@ -391,7 +392,7 @@ static int run(struct command *c)
 	else
 		session_run(&c->session, &result);
 	if (c->stats)
-		session_stats(&result, c->json, stderr);
+		stats_print(&result, c->json, stderr);
 	if (c->session.verbose)
 		fprintf(stderr,
 			TOOL ": %" PRIu64 " events, %" PRIu64 " trapped, digest %016" PRIx64 "\n",

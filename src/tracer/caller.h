@@ -1,0 +1,28 @@
+/* What a run takes over from the caller and the machine: ids, umask, descriptors, processors. */
+#ifndef SHADOW_TRACER_CALLER_H
+#define SHADOW_TRACER_CALLER_H
+
+#include <sched.h>
+#include <stdint.h>
+
+#include "../shim/shim_abi.h"
+
+/*
+ * Fills those of the descriptors 0 to 2 that the caller left closed with /dev/null, so that nothing
+ * of ours takes their place.  Call it first; a second call finds out nothing new.
+ */
+void caller_fill_stdio(void);
+
+/* The ids, groups, umask and the kinds of stdin, stdout and stderr. */
+void caller_configure(struct region_config *config);
+
+/* The processor's level of the x86-64 ABI: 1, 2, 3. */
+uint32_t caller_cpu_level(void);
+
+/*
+ * One processor for the tasks and the wait loop, because a stop costs several times more across
+ * two (10 against 67 us); the others, if there are any, for output and capture.
+ */
+void caller_processors(cpu_set_t *ret_one, cpu_set_t *ret_others);
+
+#endif

@@ -1,0 +1,242 @@
+/*
+ * See recorder.h.  Owns the writer, the capture and the feed between the shim's announcements and
+ * it.
+ *
+ *	create -> epoch_begin -> (event, capture_sync)* -> epoch_end -> epoch_begin ... -> finish
+ *
+ * Invariant: when an epoch is appended, every file that the epochs before needed is in the log, and
+ * the user has seen no less than the log holds.
+ */
+#include "recorder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../log/evlog_writer.h"
+#include "../log/image_capture.h"
+#include "capture_feed.h"
+#include "config_pairs.h"
+#include "output.h"
+
+struct recorder {
+	struct evlog_writer *writer;
+	struct image_capture *capture;
+	struct capture_feed *feed;
+	bool finished; /* the feed and the capture have ended */
+	int error;
+};
+
+static void keep(struct recorder *r, int error)
+{
+	if (r->error == 0 && error < 0)
+		r->error = error;
+}
+
+static size_t count_strings(char *const *list)
+{
+	size_t n = 0;
+
+	while (list[n] != NULL)
+		n++;
+	return n;
+}
+
+/* Path and offset of descriptor 0 if it is a regular file. */
+static bool stdin_place(struct config_stdin *place)
+{
+	ssize_t n = readlink("/proc/self/fd/0", place->path, sizeof(place->path) - 1);
+	off_t offset = lseek(0, 0, SEEK_CUR);
+
+	if (HEAD->config.stdio_kind[0] != STDIO_FILE || n <= 0 || place->path[0] != '/')
+		return false;
+	place->path[n] = '\0';
+	place->offset = offset > 0 ? (uint64_t)offset : 0;
+	return true;
+}
+
+static int writer_create(struct recorder *r, const struct recorder_options *o,
+			 const struct config_stdin *in)
+{
+	struct config_pairs *pairs = malloc(sizeof(*pairs));
+	time_t now = time(NULL);
+	char date[64] = "";
+	struct utsname u;
+	struct tm tm;
+
+	if (pairs == NULL)
+		return -ENOMEM;
+	config_pairs_make(&HEAD->config, o->seed, o->program, in, pairs);
+	uname(&u);
+	strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));
+	const char *host[] = {"date",	date,	   "hostname", u.nodename,
+			      "kernel", u.release, "tool",     SHADOW_VERSION};
+	struct evlog_pairs host_pairs = {host, 4};
+	struct evlog_header header = {
+		.argv = {(const char **)(uintptr_t)o->argv, count_strings(o->argv)},
+		.env = {(const char **)(uintptr_t)o->env, count_strings(o->env)},
+		.cwd = o->cwd,
+		.config = {pairs->at, pairs->count},
+	};
+	int error = evlog_writer_create(o->log_path, &header, &host_pairs, &r->writer);
+	free(pairs);
+	return error;
+}
+
+static int submit(struct recorder *r, const char *path, enum image_want want)
+{
+	struct image_request request = {.path = path, .want = want, .follow = true};
+
+	return image_capture_submit(r->capture, &request);
+}
+
+static int start(struct recorder *r, const struct recorder_options *options)
+{
+	struct image_capture_options capture = {0};
+	struct config_stdin in = {0};
+	bool has_stdin = stdin_place(&in);
+	int error = writer_create(r, options, has_stdin ? &in : NULL);
+
+	if (error == 0)
+		error = image_capture_create(r->writer, &capture, &r->capture);
+	if (error == 0)
+		error = capture_feed_create(r->capture, &r->feed);
+	if (error == 0)
+		error = submit(r, options->cwd, IMAGE_WANT_METADATA);
+	if (error == 0 && has_stdin)
+		error = submit(r, in.path, IMAGE_WANT_CONTENT);
+	return error;
+}
+
+int recorder_create(const struct recorder_options *options, struct recorder **ret_recorder)
+{
+	struct recorder *r = calloc(1, sizeof(*r));
+
+	if (r == NULL)
+		return -ENOMEM;
+	int error = start(r, options);
+	if (error < 0) {
+		recorder_destroy(r);
+		return error;
+	}
+	HEAD->config.capture = 1;
+	*ret_recorder = r;
+	return 0;
+}
+
+void recorder_epoch_end(struct recorder *r)
+{
+	uint32_t count = HEAD->chain_count;
+
+	keep(r, evlog_writer_chain_append(r->writer, CHAIN, count < CHAIN_MAX ? count : CHAIN_MAX));
+}
+
+/* The inputs of the inbox.  The tracer filled it, but the program can write to it. */
+static size_t inbox_read(struct evlog_input *inputs, size_t max)
+{
+	uint64_t at = 0, limit = INBOX_BYTES - offsetof(struct inbox, bytes);
+	size_t count = 0;
+
+	while (count < max && at + sizeof(struct epoch_input) <= limit) {
+		const struct epoch_input *in = (const struct epoch_input *)(INBOX->bytes + at);
+		uint32_t size = in->size_bytes;
+
+		if (size > limit - at - sizeof(*in))
+			break;
+		inputs[count++] = (struct evlog_input){in->channel, (enum evlog_input_kind)in->kind,
+						       in->bytes, size};
+		at += sizeof(*in) + ((size + 7ull) & ~7ull);
+	}
+	return count;
+}
+
+void recorder_epoch_begin(struct recorder *r)
+{
+	uint32_t max = INBOX->count < INBOX_BYTES / sizeof(struct epoch_input) ? INBOX->count : 0;
+	struct evlog_input *inputs = calloc(max + 1, sizeof(*inputs));
+	struct evlog_epoch epoch = {
+		.number = HEAD->epoch_number - 1,
+		.timestamp_ns = HEAD->epoch_time_ns,
+		.delivered_at = HEAD->events,
+		.digest = HEAD->digest,
+		.inputs = inputs,
+		.input_count = inputs != NULL ? inbox_read(inputs, max) : 0,
+	};
+
+	memcpy(epoch.seed, HEAD->epoch_seed, sizeof(epoch.seed));
+	keep(r, inputs == NULL ? -ENOMEM : 0);
+	recorder_capture_sync(r);
+	keep(r, image_capture_flush(r->capture));
+	keep(r, evlog_writer_epoch_append(r->writer, &epoch));
+	free(inputs);
+}
+
+void recorder_capture_sync(struct recorder *r)
+{
+	capture_feed_sync(r->feed);
+	keep(r, capture_feed_error(r->feed));
+}
+
+void recorder_event(struct recorder *r, const void *record, size_t size)
+{
+	keep(r, evlog_writer_events_append(r->writer, record, size));
+}
+
+static void threads_end(struct recorder *r)
+{
+	if (r->finished)
+		return;
+	r->finished = true;
+	if (r->feed != NULL) {
+		capture_feed_destroy(r->feed);
+		r->feed = NULL;
+	}
+	if (r->capture != NULL)
+		keep(r, image_capture_finish(r->capture));
+}
+
+int recorder_finish(struct recorder *r, const struct recorder_output outputs[2])
+{
+	struct evlog_end end = {
+		.status = HEAD->exit_status,
+		.events = HEAD->events,
+		.digest = HEAD->digest,
+	};
+
+	threads_end(r);
+	recorder_epoch_end(r);
+	for (int i = 0; i < 2; i++) {
+		struct evlog_output out = {
+			EVLOG_OUTPUT_STREAM, outputs[i].name, outputs[i].size_bytes, {0}};
+		memcpy(out.hash, outputs[i].hash, sizeof(out.hash));
+		keep(r, evlog_writer_output_append(r->writer, &out));
+	}
+	if (r->error == 0)
+		keep(r, evlog_writer_finish(r->writer, &end));
+	return r->error;
+}
+
+const char *recorder_changed_path(const struct recorder *r, size_t i)
+{
+	return image_capture_changed_path(r->capture, i);
+}
+
+uint64_t recorder_size_bytes(struct recorder *r)
+{
+	return evlog_writer_size_bytes(r->writer);
+}
+
+void recorder_destroy(struct recorder *r)
+{
+	if (r == NULL)
+		return;
+	threads_end(r);
+	image_capture_destroy(r->capture);
+	evlog_writer_destroy(r->writer);
+	free(r);
+}

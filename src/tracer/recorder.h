@@ -1,0 +1,53 @@
+/* A run's way into its log: header, epochs, chain values, events, image, outputs, end. */
+#ifndef SHADOW_TRACER_RECORDER_H
+#define SHADOW_TRACER_RECORDER_H
+
+#include <stdint.h>
+
+#include "container.h"
+
+struct recorder;
+
+struct recorder_options {
+	const char *log_path;
+	char *const *argv, *const *env; /* NULL at their end */
+	const char *cwd;		/* absolute */
+	const char *program;		/* as handed to container_program */
+	uint64_t seed;
+};
+
+/* What came out of one stream. */
+struct recorder_output {
+	const char *name; /* "stdout", "stderr" */
+	uint64_t size_bytes;
+	uint8_t hash[32];
+};
+
+/*
+ * Makes the log and starts the threads of the capture, on the processors the caller may run on.
+ * Precondition: the configuration in HEAD is complete; from here on the shim announces the files it
+ * uses.  0 or a negative errno; *ret_recorder is untouched on failure.
+ */
+int recorder_create(const struct recorder_options *options, struct recorder **ret_recorder);
+
+/* What container_observer asks for; errors are kept until recorder_finish. */
+void recorder_epoch_end(struct recorder *recorder);
+void recorder_epoch_begin(struct recorder *recorder);
+void recorder_capture_sync(struct recorder *recorder);
+
+/* One event record of the epoch under way. */
+void recorder_event(struct recorder *recorder, const void *record, size_t size);
+
+/* After the container has ended: the rest of the image, the outputs, the end record.  0, or the
+ * first error of anything before: then the log is incomplete. */
+int recorder_finish(struct recorder *recorder, const struct recorder_output outputs[2]);
+
+/* After recorder_finish: path `i` of those that changed under the recorder's eyes, or NULL. */
+const char *recorder_changed_path(const struct recorder *recorder, size_t i);
+
+uint64_t recorder_size_bytes(struct recorder *recorder);
+
+/* Ends the threads and closes the log, finished or not; NULL is allowed. */
+void recorder_destroy(struct recorder *recorder);
+
+#endif

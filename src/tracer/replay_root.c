@@ -1,0 +1,192 @@
+/*
+ * See replay_root.h.
+ *
+ * Invariant: nothing outside the folder is touched, whatever the log says: every path taken from it
+ * is walked component by component, no link followed, ".." refused.  The same walk removes it,
+ * since the program may have left links, and folders without permissions.
+ */
+#include "replay_root.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../log/image_unpack.h"
+#include "../syscall-table/vnode.h"
+
+#define FOLDER_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+/* The deepest tree that is removed: a program can nest deeper than we have descriptors. */
+#define DEPTH_MAX 1000
+
+static int preload(void *arg, const struct image_entry *entry, uint64_t dev, uint64_t ino)
+{
+	struct vnode_preload *p = vnode_preload_slot(VNODES, dev, ino);
+
+	(void)arg;
+	if (p == NULL)
+		return -ENOSPC;
+	if (p->host_ino == 0)
+		VNODES->preload_count++;
+	*p = (struct vnode_preload){
+		.dev = dev,
+		.host_ino = ino,
+		.mtime_ns = entry->mtime_sec * 1000000000 + entry->mtime_nsec,
+		.mode = entry->mode,
+		.uid = entry->uid,
+		.gid = entry->gid,
+		.nlink = entry->nlink,
+		.open_error = entry->kind == IMAGE_DENIED ? (uint32_t)entry->error : 0,
+	};
+	return 0;
+}
+
+static int unpack(struct evlog_reader *reader, int fd)
+{
+	struct image_tree *tree = NULL;
+	int error = image_tree_load(reader, &tree);
+
+	if (error == 0)
+		error = image_unpack(reader, tree, fd, 0, preload, NULL);
+	image_tree_destroy(tree);
+	return error;
+}
+
+/* The next component of a path, without slashes; false at its end or if it is none to follow. */
+static bool component(const char **path, char name[256])
+{
+	const char *at = *path + strspn(*path, "/");
+	size_t n = strcspn(at, "/");
+
+	*path = at + n;
+	if (n == 0 || n > 255)
+		return false;
+	memcpy(name, at, n);
+	name[n] = '\0';
+	return strcmp(name, "..") != 0;
+}
+
+/* Opens the folder that holds the last component of the path; folders on the way are made if
+ * `make`.  The descriptor, or a negative errno. */
+static int walk(int root_fd, const char *path, bool make, char last[256])
+{
+	int fd = fcntl(root_fd, F_DUPFD_CLOEXEC, 0);
+
+	if (!component(&path, last))
+		strcpy(last, ".");
+	while (fd >= 0 && path[strspn(path, "/")] != '\0') {
+		if (make && mkdirat(fd, last, 0755) < 0 && errno != EEXIST)
+			break;
+		int below = openat(fd, last, FOLDER_FLAGS);
+		if (below < 0)
+			break;
+		close(fd);
+		fd = below;
+		if (!component(&path, last)) {
+			close(fd);
+			return -EINVAL;
+		}
+	}
+	if (fd >= 0 && path[strspn(path, "/")] == '\0')
+		return fd;
+	int error = errno;
+	if (fd >= 0)
+		close(fd);
+	return -error;
+}
+
+static int make_folders(int root_fd, const char *path)
+{
+	char last[256];
+	int fd = walk(root_fd, path, true, last);
+
+	if (fd < 0)
+		return fd;
+	int error = mkdirat(fd, last, 0755) < 0 && errno != EEXIST ? -errno : 0;
+	close(fd);
+	return error;
+}
+
+int replay_root_make(struct evlog_reader *reader, const char *cwd, struct replay_root *root)
+{
+	const char *tmp = getenv("TMPDIR");
+
+	root->fd = -1;
+	snprintf(root->path, sizeof(root->path), "%s/shadow-replay-XXXXXX",
+		 tmp != NULL && tmp[0] == '/' && strlen(tmp) < 200 ? tmp : "/tmp");
+	if (mkdtemp(root->path) == NULL) {
+		root->path[0] = '\0';
+		return -errno;
+	}
+	/* The container's "/" is for everybody; where it lies, mkdtemp's name is protection enough.
+	 */
+	if (chmod(root->path, 0755) < 0)
+		return -errno;
+	root->fd = open(root->path, FOLDER_FLAGS);
+	if (root->fd < 0)
+		return -errno;
+	int error = unpack(reader, root->fd);
+	return error != 0 ? error : make_folders(root->fd, cwd);
+}
+
+int replay_root_open(const struct replay_root *root, const char *path)
+{
+	char last[256];
+	int dir = walk(root->fd, path, false, last);
+
+	if (dir < 0)
+		return dir;
+	int fd = openat(dir, last, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int error = fd < 0 ? -errno : fd;
+	close(dir);
+	return error;
+}
+
+static void remove_inside(int fd, int depth);
+
+static void remove_folder(int parent, const char *name, int depth)
+{
+	int fd = openat(parent, name, FOLDER_FLAGS);
+
+	if (fd < 0 && errno == EACCES && fchmodat(parent, name, 0700, 0) == 0)
+		fd = openat(parent, name, FOLDER_FLAGS);
+	if (fd >= 0) {
+		fchmod(fd, 0700);
+		remove_inside(fd, depth + 1);
+	}
+	unlinkat(parent, name, AT_REMOVEDIR);
+}
+
+/* Takes the descriptor over. */
+static void remove_inside(int fd, int depth)
+{
+	DIR *dir = depth < DEPTH_MAX ? fdopendir(fd) : NULL;
+	const struct dirent *entry;
+
+	if (dir == NULL) {
+		close(fd);
+		return;
+	}
+	while ((entry = readdir(dir)) != NULL) {
+		const char *name = entry->d_name;
+
+		if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+			continue;
+		if (unlinkat(fd, name, 0) < 0)
+			remove_folder(fd, name, depth);
+	}
+	closedir(dir);
+}
+
+void replay_root_remove(struct replay_root *root)
+{
+	if (root->fd >= 0)
+		close(root->fd);
+	if (root->path[0] != '\0')
+		remove_folder(AT_FDCWD, root->path, 0);
+	*root = (struct replay_root){"", -1};
+}

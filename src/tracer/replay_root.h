@@ -1,0 +1,27 @@
+/* The private folder in which a replay finds the files of its log. */
+#ifndef SHADOW_TRACER_REPLAY_ROOT_H
+#define SHADOW_TRACER_REPLAY_ROOT_H
+
+#include "../log/evlog_reader.h"
+
+struct replay_root {
+	char path[256]; /* "": there is none */
+	int fd;		/* of the folder */
+};
+
+/*
+ * Makes a folder below $TMPDIR or /tmp, unpacks the image into it, tells the shim of each file's
+ * recorded metadata (the preload table of vnode.h), and makes `cwd` if the image lacks it.
+ * Precondition: the region is mapped, the container not launched.  0 or a negative errno
+ * (-EBADMSG: see evlog_reader_damage); replay_root_remove() is due in any case.
+ */
+int replay_root_make(struct evlog_reader *reader, const char *cwd, struct replay_root *root);
+
+/* Opens a recorded path below the root for reading; no link is followed.  The descriptor, or a
+ * negative errno. */
+int replay_root_open(const struct replay_root *root, const char *path);
+
+/* Removes the folder and everything in it. */
+void replay_root_remove(struct replay_root *root);
+
+#endif
