@@ -7,17 +7,13 @@
  * What an instruction means beyond its flow is left to capstone (patch_plan.c).
  *
  * Owns nothing after a call. Invariant: no byte at or past bytes + available is read; length
- * is 1..15. Tables and pointers are read from within the given ranges only, in time linear in their
- * size.
+ * is 1..15.
  */
 #include "insn_decode.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Entries read from jump tables at once; libLLVM has about 50,000, a hostile file no bound. */
-#define ENTRIES_MAX (1u << 22)
 
 /* Operand bytes that follow an opcode. */
 enum {
@@ -443,103 +439,4 @@ int code_view_function(const struct code_view *code, size_t offset, size_t *ret_
 	*ret_end = low < code->start_count && code->starts[low] < code->size ? code->starts[low]
 									     : code->size;
 	return low ? 0 : -ENOENT;
-}
-
-/* Four bytes at `offset` from the beginning of the code, wherever the file has them, or NULL. */
-static const uint8_t *word_at(const struct code_view *code, const struct code_data *data,
-			      size_t data_count, int64_t offset)
-{
-	for (size_t i = 0; i < data_count; i++) {
-		uint64_t at = (uint64_t)offset - (uint64_t)data[i].offset;
-
-		if (data[i].size >= 4 && at <= data[i].size - 4)
-			return data[i].bytes + at;
-	}
-	if (code->size >= 4 && (uint64_t)offset <= code->size - 4)
-		return code->bytes + offset;
-	return NULL;
-}
-
-/* Read a table, as code_table_entries; its targets are set in `bits` unless that is NULL. */
-static size_t read_table(const struct code_view *code, const struct code_data *data,
-			 size_t data_count, int64_t table, uint8_t *bits)
-{
-	size_t count = 0;
-
-	for (; count < ENTRIES_MAX; count++) {
-		const uint8_t *word = word_at(code, data, data_count, table + 4 * (int64_t)count);
-		uint64_t target;
-		int32_t entry;
-
-		if (!word)
-			break;
-		memcpy(&entry, word, sizeof(entry));
-		target = (uint64_t)table + (uint64_t)(int64_t)entry;
-		if (target >= code->size)
-			break;
-		if (bits)
-			bits[target / 8] |= (uint8_t)(1u << target % 8);
-	}
-	return count;
-}
-
-size_t code_table_entries(const struct code_view *code, const struct code_data *data,
-			  size_t data_count, int64_t table)
-{
-	return read_table(code, data, data_count, table, NULL);
-}
-
-/* The pointers in [bytes, bytes + size). */
-static void find_pointers(const struct code_view *code, uint64_t linked, const uint8_t *bytes,
-			  size_t size, uint8_t *bits)
-{
-	/* they are aligned to 8, but for packed structures and what begins askew in the file */
-	for (size_t at = -(uintptr_t)bytes % 4; at + 8 <= size; at += 4) {
-		uint64_t target;
-
-		memcpy(&target, bytes + at, sizeof(target));
-		target -= linked;
-		if (target < code->size)
-			bits[target / 8] |= (uint8_t)(1u << target % 8);
-	}
-}
-
-/* The tables that leas name; the bytes of a lea are looked for anywhere, without decoding. */
-static int find_tables(const struct code_view *code, const struct code_data *data,
-		       size_t data_count, uint8_t *bits)
-{
-	size_t entries = 0;
-
-	for (size_t at = 0; at + 6 <= code->size; at++) {
-		const uint8_t *lea = code->bytes + at;
-		int32_t relative;
-
-		if (lea[0] != 0x8d || (lea[1] & 0xc7) != 0x05)
-			continue;
-		memcpy(&relative, lea + 2, sizeof(relative));
-		entries += read_table(code, data, data_count, (int64_t)at + 6 + relative, bits);
-		if (entries >= ENTRIES_MAX)
-			return -E2BIG;
-	}
-	return 0;
-}
-
-int code_find_targets(const struct code_view *code, const struct code_data *data, size_t data_count,
-		      uint64_t linked, uint8_t **ret_targets)
-{
-	uint8_t *bits = calloc(code->size / 8 + 1, 1);
-	int r;
-
-	if (!bits)
-		return -ENOMEM;
-	find_pointers(code, linked, code->bytes, code->size, bits);
-	for (size_t i = 0; i < data_count; i++)
-		find_pointers(code, linked, data[i].bytes, data[i].size, bits);
-	r = find_tables(code, data, data_count, bits);
-	if (r < 0) {
-		free(bits);
-		return r;
-	}
-	*ret_targets = bits;
-	return 0;
 }

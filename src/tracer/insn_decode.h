@@ -64,16 +64,6 @@ struct code_view {
 };
 
 /*
- * Other bytes of the same file as some code, where they lie beside it in the address space, as the
- * file has them.
- */
-struct code_data {
-	const uint8_t *bytes;
-	size_t size;
-	int64_t offset; /* of bytes[0] from the code's bytes[0] */
-};
-
-/*
  * Decode the instruction at bytes, of which at most `available` may be read.
  * Returns 0 with *ret_insn filled, -ENODATA if the instruction goes on past the end,
  * -EILSEQ if the bytes are no instruction this decoder knows (APX, invalid opcodes, direct
@@ -100,24 +90,5 @@ bool insn_has_target(const struct insn *insn);
  */
 int code_view_function(const struct code_view *code, size_t offset, size_t *ret_begin,
 		       size_t *ret_end);
-
-/*
- * How many entries a jump table at `table` (an offset from the beginning of the code) has: 4-byte
- * distances from the table to places in the code, read until one leads elsewhere, so what
- * follows a table may be counted with it. 0 if there is none.
- */
-size_t code_table_entries(const struct code_view *code, const struct code_data *data,
-			  size_t data_count, int64_t table);
-
-/*
- * All places computed jumps may go to that the file shows: entries of any table whose address a
- * lea in the code names, and pointers (to the code linked at `linked`) in code or data, among
- * which are the addends of relocations. A superset: what only looks like a lea, a table or a
- * pointer counts. Time is linear in the sizes, about 1 ms for a C library.
- * Returns 0 with *ret_targets, a bit for each offset in the code (to be freed by the caller),
- * -ENOMEM, or -E2BIG if there are more entries than real files have.
- */
-int code_find_targets(const struct code_view *code, const struct code_data *data, size_t data_count,
-		      uint64_t linked, uint8_t **ret_targets);
 
 #endif

@@ -37,9 +37,7 @@
 #include "patch_plan.h"
 
 #include <capstone/capstone.h>
-#include <emmintrin.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "insn_scan.h"
@@ -52,7 +50,7 @@
 #define UNKNOWN_REACH 64u
 #define MOVED_MAX     4u
 #define JUMP_SIZE     5u
-#define WINDOW_MAX    32u /* what referenced() looks for at once */
+#define WINDOW_MAX    32u
 /* Computed jumps of one function that are followed; more are in interpreters. */
 #define DISPATCH_MAX 32u
 
@@ -73,6 +71,7 @@ struct dispatch {
 
 struct near {
 	const struct patch_request *request;
+	struct code_targets *targets;
 	struct insn_site site;
 	size_t low; /* marks[i] is of offset low + i */
 	size_t high;
@@ -536,57 +535,10 @@ static bool range_movable(const struct near *near, csh capstone, size_t begin, s
 	return true;
 }
 
-/* Do four bytes at `at` follow what makes them a branch displacement, or lea's? */
-static bool follows_opcode(const uint8_t *bytes, size_t at)
-{
-	uint8_t last = at > 0 ? bytes[at - 1] : 0;
-	uint8_t before = at > 1 ? bytes[at - 2] : 0;
-
-	return (last & 0xfe) == 0xe8 || (before == 0x0f && (last & 0xf0) == 0x80) ||
-	       (before == 0x8d && (last & 0xc7) == 0x05) || (before == 0xc7 && last == 0xf8);
-}
-
-static bool refers_into(const uint8_t *bytes, size_t at, size_t begin, size_t end)
-{
-	uint32_t relative;
-
-	memcpy(&relative, bytes + at, sizeof(relative));
-	return (uint32_t)at + 4 + relative - (uint32_t)begin < end - begin &&
-	       follows_opcode(bytes, at);
-}
-
-/* Which of the 16 places from `at` could refer to [begin, begin + 32)? Reads 19 bytes. */
-static bool block_may_refer(const uint8_t *bytes, size_t at, size_t begin)
-{
-	const __m128i lanes = _mm_setr_epi32(0, 4, 8, 12);
-	const __m128i rest = _mm_set1_epi32(~31);
-	__m128i any = _mm_setzero_si128();
-
-	for (unsigned phase = 0; phase < 4; phase++) {
-		__m128i base = _mm_set1_epi32((int)(uint32_t)(at + phase + 4 - begin));
-		__m128i value = _mm_loadu_si128((const __m128i *)(bytes + at + phase));
-
-		value = _mm_add_epi32(value, _mm_add_epi32(base, lanes));
-		value = _mm_and_si128(value, rest);
-		any = _mm_or_si128(any, _mm_cmpeq_epi32(value, _mm_setzero_si128()));
-	}
-	return _mm_movemask_epi8(any) != 0;
-}
-
 /* Is there, anywhere in the code, a 4-byte relative reference to an offset in [begin, end)? */
-static bool referenced(const struct code_view *code, size_t begin, size_t end)
+static bool referenced(const struct near *near, size_t begin, size_t end)
 {
-	size_t at = 0;
-
-	for (; at + 19 <= code->size; at += 16)
-		if (block_may_refer(code->bytes, at, begin))
-			for (size_t i = at; i < at + 16; i++)
-				if (refers_into(code->bytes, i, begin, end))
-					return true;
-	for (; at + 4 <= code->size; at++)
-		if (refers_into(code->bytes, at, begin, end))
-			return true;
-	return false;
+	return code_targets_relative(near->targets, &near->request->code, begin, end);
 }
 
 /* All computed jumps of the function get their targets as it seemed. */
@@ -596,7 +548,7 @@ static bool dispatches_proven(const struct near *near)
 		const struct dispatch *dispatch = &near->dispatches[i];
 
 		if ((dispatch->base >= 0 && !(near->table_registers >> dispatch->base & 1)) ||
-		    referenced(&near->request->code, dispatch->begin + 1, dispatch->end))
+		    referenced(near, dispatch->begin + 1, dispatch->end))
 			return false;
 	}
 	return true;
@@ -606,17 +558,12 @@ static bool dispatches_proven(const struct near *near)
 static int mark_computed_targets(struct near *near)
 {
 	const struct patch_request *request = near->request;
-	uint8_t *own = NULL;
-	uint8_t **targets = request->targets ? request->targets : &own;
-	int r = 0;
+	int r = code_targets_find_computed(near->targets, &request->code, request->data,
+					   request->data_count, request->code_linked);
 
-	if (!*targets)
-		r = code_find_targets(&request->code, request->data, request->data_count,
-				      request->code_linked, targets);
 	for (size_t at = near->low; r == 0 && at < near->high; at++)
-		if ((*targets)[at / 8] >> at % 8 & 1)
+		if (code_targets_computed(near->targets, at))
 			mark(near, at, at + 1, MARK_TARGET);
-	free(own);
 	return r;
 }
 
@@ -647,7 +594,7 @@ static bool window_usable(const struct near *near, csh capstone, const struct wi
 		return false;
 	if (window->covers_site && !range_movable(near, capstone, site_end, window->end, true))
 		return false;
-	return !inside || !referenced(&near->request->code, window->begin + 1, window->end);
+	return !inside || !referenced(near, window->begin + 1, window->end);
 }
 
 /* Begin of the `count`-th instruction before the site, or SIZE_MAX. */
@@ -970,37 +917,43 @@ static uint64_t natural_resume(const struct near *near, uint64_t return_address)
 	return return_address + (uint64_t)(int64_t)relative;
 }
 
-int patch_plan(const struct patch_request *request, struct patch_plan *ret_plan)
+static int plan_site(struct near *near, struct patch_plan *ret_plan)
 {
-	struct near near = {.request = request};
+	const struct patch_request *request = near->request;
 	struct patch_plan plan = {0}, common;
-	int r = check_request(request, &near.site);
+	int r;
 
-	if (r < 0)
-		return r;
-	look_around(&near);
-	for (size_t i = 0; i < near.site.length; i++)
-		if (marked(&near, request->site + i, MARK_TAKEN))
+	look_around(near);
+	for (size_t i = 0; i < near->site.length; i++)
+		if (marked(near, request->site + i, MARK_TAKEN))
 			return -EINVAL;
-	plan.insn =
-		INSN_CODE(near.site.kind, near.site.reg, near.site.operand_size, near.site.length);
-	plan.return_address = address_of(&near, request->site + near.site.length);
-	plan.resume_address = natural_resume(&near, plan.return_address);
+	plan.insn = INSN_CODE(near->site.kind, near->site.reg, near->site.operand_size,
+			      near->site.length);
+	plan.return_address = address_of(near, request->site + near->site.length);
+	plan.resume_address = natural_resume(near, plan.return_address);
 	common = plan;
-	r = plan_padding(&near, &plan);
+	r = plan_padding(near, &plan);
 	if (r == -ENOENT)
-		r = plan_window(&near, &plan);
+		r = plan_window(near, &plan);
 	if (r < 0) {
-		struct patch_plan last = common;
-
 		/* better a slow answer than the host's, also if the stubs are full or too far */
-		if (plan_int3(&near, &last) == 0) {
-			plan = last;
-			r = 0;
-		}
+		if (plan_int3(near, &common) < 0)
+			return r;
+		plan = common;
 	}
-	if (r < 0)
-		return r;
 	*ret_plan = plan;
 	return 0;
+}
+
+int patch_plan(const struct patch_request *request, struct patch_plan *ret_plan)
+{
+	struct code_targets own = {0};
+	struct near near = {.request = request,
+			    .targets = request->targets ? request->targets : &own};
+	int r = check_request(request, &near.site);
+
+	if (r == 0)
+		r = plan_site(&near, ret_plan);
+	code_targets_finish(&own);
+	return r;
 }

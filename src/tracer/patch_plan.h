@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "code_targets.h"
 #include "insn_decode.h"
 #include "insn_kind.h"
 
@@ -55,11 +56,7 @@ struct patch_request {
 	/* The rest of the file, where jump tables are; none if it is not known. */
 	const struct code_data *data;
 	size_t data_count;
-	/*
-	 * Where what code_find_targets gives is kept from one plan for the code to the next: NULL
-	 * at first, filled when needed, freed by the caller. May be NULL itself.
-	 */
-	uint8_t **targets;
+	struct code_targets *targets; /* kept from plan to plan for the code; or NULL */
 	uint64_t code_linked;  /* address of code.bytes[0] as linked: what pointers in data hold */
 	uint64_t code_address; /* of code.bytes[0] in the app */
 	uint32_t site;	       /* offset of the instruction, which is known to be one */

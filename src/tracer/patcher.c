@@ -31,8 +31,8 @@ struct code_file {
 	struct code_view view;
 	struct code_data data[ELF_IMAGE_SEGMENTS_MAX]; /* the file's other segments, if mapped */
 	size_t data_count;
-	uint64_t linked;  /* address of the view's first byte as linked */
-	uint8_t *targets; /* see patch_plan.h */
+	uint64_t linked; /* address of the view's first byte as linked */
+	struct code_targets targets;
 	uint32_t *starts;
 	void *map; /* of the whole file, or NULL */
 	size_t map_size;
@@ -63,7 +63,7 @@ void patcher_destroy(struct patcher *p)
 		struct code_file *f = &p->files[i];
 
 		free(f->starts);
-		free(f->targets);
+		code_targets_finish(&f->targets);
 		free(f->copy);
 		free(f->dead_sites);
 		if (f->map != NULL)

@@ -46,7 +46,7 @@ struct surroundings {
 	struct code_data data[ELF_IMAGE_SEGMENTS_MAX];
 	size_t count;
 	uint64_t linked;
-	uint8_t *targets;
+	struct code_targets targets;
 };
 
 struct tally {
@@ -395,7 +395,7 @@ static void test_segment(const struct file *file, size_t index, struct tally *re
 	CHECK(rdtsc.sites < 16 || rdtsc.none * 10 <= rdtsc.sites);
 	test_plans(&code, &around, INSN_SET_LISTED, "listed");
 	*ret_syscalls = test_plans(&code, &around, INSN_SET(INSN_SYSCALL), "syscall");
-	free(around.targets);
+	code_targets_finish(&around.targets);
 	free(starts);
 }
 
