@@ -91,19 +91,23 @@ static int load_raw_bytes(struct evlog_reader *reader, size_t i)
 	return 0;
 }
 
-int evlog_scan_load(struct evlog_reader *reader, size_t i)
+/* `raw`: the packed bytes are unpacked too. */
+static int load(struct evlog_reader *reader, size_t i, bool raw)
 {
-	int ret;
+	int ret = load_file_bytes(reader, i);
 
-	if (reader->loaded.valid && reader->loaded.section == i)
-		return 0;
-	reader->loaded.valid = false;
-	ret = load_file_bytes(reader, i);
-	if (!ret)
+	if (!ret && raw)
 		ret = load_raw_bytes(reader, i);
 	reader->loaded.section = i;
-	reader->loaded.valid = !ret;
+	reader->loaded.valid = !ret && raw;
 	return ret;
+}
+
+int evlog_scan_load(struct evlog_reader *reader, size_t i)
+{
+	if (reader->loaded.valid && reader->loaded.section == i)
+		return 0;
+	return load(reader, i, true);
 }
 
 struct evlog_cursor evlog_scan_payload(const struct evlog_reader *reader)
@@ -208,7 +212,7 @@ static const char *part_add(struct evlog_reader *reader, uint32_t size, uint32_t
 {
 	struct scan_part *part;
 
-	if (size > reader->loaded.raw.len - *used)
+	if (size > reader->sections[reader->loaded.section].header.raw_size - *used)
 		return "a blob is outside its section";
 	part = ARRAY_ADD(reader->parts, reader->part_count);
 	if (!part)
@@ -282,7 +286,7 @@ static const char *scan_blobs(struct evlog_reader *reader)
 			return "unknown kind of blob record";
 		what = records[kind](reader, &cursor, &used);
 	}
-	if (!what && used != reader->loaded.raw.len)
+	if (!what && used != header->raw_size)
 		return "bytes that belong to no blob";
 	return what;
 }
@@ -453,7 +457,8 @@ static int section_take(struct evlog_reader *reader, uint64_t offset,
 	if (!section)
 		return -ENOMEM;
 	*section = (struct scan_section){offset, *header};
-	ret = evlog_scan_load(reader, reader->section_count - 1);
+	/* What a checksum vouches for need not be unpacked to be counted. */
+	ret = load(reader, reader->section_count - 1, header->type != EVLOG_SECTION_BLOBS);
 	if (!ret) {
 		what = section_scans[header->type].scan(reader);
 		if (what == no_memory)

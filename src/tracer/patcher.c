@@ -9,12 +9,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "../shim/mm.h"
@@ -99,14 +101,29 @@ static bool mapped_path(const struct task *t, uint64_t address, char *path, size
 	return false;
 }
 
+/* Opens a path as the task sees it: absolute links on the way start at its root, not at ours. */
+static int open_in_root(pid_t tid, const char *path)
+{
+	struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
+			       .resolve = RESOLVE_IN_ROOT};
+	char root[64];
+
+	snprintf(root, sizeof(root), "/proc/%d/root", (int)tid);
+	int root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root_fd < 0)
+		return -errno;
+	int fd = (int)syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
+	int error = errno;
+	close(root_fd);
+	return fd < 0 ? -error : fd;
+}
+
 static bool map_file(struct code_file *f, pid_t tid, const char *path, const struct patch_key *key)
 {
-	char full[4200];
 	struct stat st;
 	bool good = false;
+	int fd = open_in_root(tid, path);
 
-	snprintf(full, sizeof(full), "/proc/%d/root%s", (int)tid, path);
-	int fd = open(full, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0)
 		return false;
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_dev == key->dev &&
