@@ -85,6 +85,7 @@ void evlog_reader_destroy(struct evlog_reader *reader)
 	free(reader->sections);
 	free(reader->epochs);
 	free(reader->parts);
+	free(reader->open_parts);
 	free(reader->blobs);
 	free(reader);
 }

@@ -208,17 +208,24 @@ static const char *blob_define(struct evlog_reader *reader, const uint8_t *hash,
 	return NULL;
 }
 
-static const char *part_add(struct evlog_reader *reader, uint32_t size, uint32_t *used)
+/* The next `size` bytes of the section as a part. */
+static const char *part_take(struct evlog_reader *reader, uint32_t size, uint32_t *used,
+			     struct scan_part *ret_part)
 {
-	struct scan_part *part;
-
 	if (size > reader->sections[reader->loaded.section].header.raw_size - *used)
 		return "a blob is outside its section";
-	part = ARRAY_ADD(reader->parts, reader->part_count);
-	if (!part)
-		return no_memory;
-	*part = (struct scan_part){reader->loaded.section, *used, size};
+	*ret_part = (struct scan_part){reader->loaded.section, *used, size};
 	*used += size;
+	return NULL;
+}
+
+static const char *part_add(struct evlog_reader *reader, const struct scan_part *part)
+{
+	struct scan_part *to = ARRAY_ADD(reader->parts, reader->part_count);
+
+	if (!to)
+		return no_memory;
+	*to = *part;
 	return NULL;
 }
 
@@ -228,11 +235,14 @@ static const char *scan_whole(struct evlog_reader *reader, struct evlog_cursor *
 	const uint8_t *hash = evlog_get(cursor, EVLOG_HASH_SIZE);
 	uint32_t size = evlog_get_u32(cursor);
 	size_t first_part = reader->part_count;
+	struct scan_part part;
 	const char *what;
 
-	if (cursor->failed || reader->blob_open)
+	if (cursor->failed)
 		return malformed;
-	what = part_add(reader, size, used);
+	what = part_take(reader, size, used, &part);
+	if (!what)
+		what = part_add(reader, &part);
 	return what ? what : blob_define(reader, hash, size, first_part);
 }
 
@@ -240,16 +250,25 @@ static const char *scan_chunk(struct evlog_reader *reader, struct evlog_cursor *
 			      uint32_t *used)
 {
 	uint32_t size = evlog_get_u32(cursor);
+	struct scan_part part, *to;
+	const char *what;
 
 	if (cursor->failed)
 		return malformed;
 	if (!reader->blob_open) {
 		reader->blob_open = true;
-		reader->open_first_part = reader->part_count;
+		reader->open_count = 0;
 		reader->open_size = 0;
 	}
+	what = part_take(reader, size, used, &part);
+	if (what)
+		return what;
+	to = ARRAY_ADD(reader->open_parts, reader->open_count);
+	if (!to)
+		return no_memory;
+	*to = part;
 	reader->open_size += size;
-	return part_add(reader, size, used);
+	return NULL;
 }
 
 static const char *scan_last(struct evlog_reader *reader, struct evlog_cursor *cursor,
@@ -257,12 +276,16 @@ static const char *scan_last(struct evlog_reader *reader, struct evlog_cursor *c
 {
 	const uint8_t *hash = evlog_get(cursor, EVLOG_HASH_SIZE);
 	uint64_t size = evlog_get_u64(cursor);
+	size_t first_part = reader->part_count;
+	const char *what = NULL;
 
 	(void)used;
 	if (cursor->failed || !reader->blob_open || size != reader->open_size)
 		return malformed;
 	reader->blob_open = false;
-	return blob_define(reader, hash, size, reader->open_first_part);
+	for (size_t i = 0; !what && i < reader->open_count; i++)
+		what = part_add(reader, &reader->open_parts[i]);
+	return what ? what : blob_define(reader, hash, size, first_part);
 }
 
 static const char *scan_blobs(struct evlog_reader *reader)

@@ -60,7 +60,8 @@ struct evlog_reader {
 	struct keymap *blob_by_hash; /* to an index of `blobs` */
 	size_t blobs_missing;
 	bool blob_open; /* CHUNK records came, LAST did not yet */
-	size_t open_first_part;
+	struct scan_part *open_parts;
+	size_t open_count;
 	uint64_t open_size;
 	bool has_events;
 

@@ -1,75 +1,50 @@
 /*
- * Purpose: the capture thread and its queue.
- * Owns: the queue; and, used by the thread alone, the sink, the walk, the taker of contents.
+ * Purpose: the capture thread: which object a path names, and what is recorded of it.
+ * Owns: the queue of requests; and, used by the thread alone, the sink, the walk, the taker of
+ * contents.
  *
- *	submit --> queue --> [take all] --> resolve --> record / read --> sink --> writer
- *	drain waits for `done` to reach `submitted`; flush is a request of its own in the queue.
+ *	submit --> queue --> resolve --> record / read small files --> sink --> writer
+ *	                        \--> large files, open --> image_large --> writer
  *
- * Invariants: requests are worked off in order; `lock` guards the queue and the counters, never a
- * system call of the thread; the first error that is not about a path stays and stops the work, but
- * not the queue, so nobody waits forever.
+ * Invariants: requests are worked off in order; a file is counted as recorded once it is open and
+ * with image_large; errors that are about a path are part of the image.
  */
 #include "image_capture.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../base/work_queue.h"
+#include "image_changed.h"
 #include "image_content.h"
+#include "image_large.h"
 #include "image_listing.h"
 #include "image_sink.h"
 #include "image_walk.h"
 
 #define QUEUE_BYTES_DEFAULT (64u * EVLOG_MIB)
-#define CHANGED_KEPT	    100
 
+/* Without a path: hand everything to the writer. */
 struct node {
-	struct node *next;
-	bool flush;
-	size_t cost_bytes;
-	struct image_request request; /* its path is `path` */
+	struct work_item item;
+	struct image_request request; /* its path is `path`, or NULL */
 	char path[];
 };
 
 struct image_capture {
-	pthread_t thread;
-	bool running;
-	pthread_mutex_t lock;
-	pthread_cond_t work;  /* the queue has something, or `stop` */
-	pthread_cond_t moved; /* `done` reached `wake_at` */
-	struct node *first;
-	struct node **last;
-	size_t queue_bytes;
-	size_t queue_bytes_max;
-	uint64_t submitted;
-	uint64_t done;
-	uint64_t wake_at; /* the least value of `done` somebody waits for */
-	bool idle;
-	bool stop;
-	int error;
-
+	struct work_queue *queue;
+	bool finished;
 	struct image_sink *sink;
 	struct image_walk *walk;
 	struct image_content *content;
+	struct image_large *large;
 	struct image_capture_stats stats;
-	char *changed[CHANGED_KEPT];
-	size_t changed_count;
+	struct image_changed changed;
 };
-
-static void note_changed(struct image_capture *capture, const char *path)
-{
-	capture->stats.changed++;
-	if (capture->changed_count == CHANGED_KEPT)
-		return;
-	capture->changed[capture->changed_count] = strdup(path);
-	if (capture->changed[capture->changed_count])
-		capture->changed_count++;
-}
 
 static bool as_expected(const struct image_expected *expected, const struct stat *st)
 {
@@ -131,13 +106,13 @@ static int take_metadata(struct image_capture *capture, const struct image_reque
 			return record_denied(capture, place, -errno);
 		if (request->expected.ino &&
 		    image_walk_wants(capture->walk, place, IMAGE_ABSENT, 0))
-			note_changed(capture, request->path);
+			image_changed_note(&capture->changed, request->path);
 		return record_absent(capture, place);
 	}
 	if (!image_walk_wants(capture->walk, place, kind_of(&st), st.st_mode))
 		return 0;
 	if (!as_expected(&request->expected, &st))
-		note_changed(capture, request->path);
+		image_changed_note(&capture->changed, request->path);
 	return image_walk_record_stat(capture->walk, place, &st);
 }
 
@@ -157,7 +132,7 @@ static int record_file(struct image_capture *capture, const struct image_request
 			       : ret;
 	if (changed || moved) {
 		entry.flags = IMAGE_FLAG_CHANGED;
-		note_changed(capture, request->path);
+		image_changed_note(&capture->changed, request->path);
 	}
 	return image_walk_record(capture->walk, place, &entry);
 }
@@ -175,13 +150,29 @@ static int record_listing(struct image_capture *capture, const struct image_requ
 		return record_denied(capture, place, ret);
 	if (request->expected.ino &&
 	    (request->expected.dev != st->st_dev || request->expected.ino != st->st_ino))
-		note_changed(capture, request->path);
+		image_changed_note(&capture->changed, request->path);
 	image_entry_from_stat(&entry, st);
 	entry.names = names.data;
 	entry.names_size = names.len;
 	ret = image_walk_record(capture->walk, place, &entry);
 	evlog_buf_finish(&names);
 	return ret;
+}
+
+/* Its bytes are read by and by; no other request for it is recorded from now on. */
+static int hand_over_large(struct image_capture *capture, const struct image_request *request,
+			   const struct image_place *place, int fd, const struct stat *st)
+{
+	int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	int ret = own < 0 ? -errno : image_walk_mark(capture->walk, place, IMAGE_FILE, st->st_mode);
+
+	if (ret) {
+		if (own >= 0)
+			close(own);
+		return ret;
+	}
+	return image_large_submit(capture->large, own, st, place->path, request->path,
+				  !as_expected(&request->expected, st));
 }
 
 /* Contents or names of the open object, or its metadata if it is of another type. */
@@ -192,11 +183,13 @@ static int take_open(struct image_capture *capture, const struct image_request *
 
 	if (fstat(fd, &st))
 		return -errno;
-	if (request->want == IMAGE_WANT_CONTENT && S_ISREG(st.st_mode))
-		return record_file(capture, request, place, fd, &st);
 	if (request->want == IMAGE_WANT_LISTING && S_ISDIR(st.st_mode))
 		return record_listing(capture, request, place, fd, &st);
-	return image_walk_record_stat(capture->walk, place, &st);
+	if (request->want != IMAGE_WANT_CONTENT || !S_ISREG(st.st_mode))
+		return image_walk_record_stat(capture->walk, place, &st);
+	if (st.st_size >= (off_t)IMAGE_SMALL_MAX)
+		return hand_over_large(capture, request, place, fd, &st);
+	return record_file(capture, request, place, fd, &st);
 }
 
 static bool is_wanted(const struct image_capture *capture, const struct image_request *request,
@@ -274,105 +267,48 @@ static int take(struct image_capture *capture, const struct image_request *reque
 		return ret;
 	/* That the way ends is part of the image by now; but the container saw where it led. */
 	if (request->expected.ino)
-		note_changed(capture, request->path);
+		image_changed_note(&capture->changed, request->path);
 	return 0;
 }
 
-static int work_off(struct image_capture *capture, const struct node *node)
-{
-	return node->flush ? image_sink_flush(capture->sink) : take(capture, &node->request);
-}
-
-/* Waits for work and takes all of it. NULL: the end. */
-static struct node *queue_take(struct image_capture *capture)
-{
-	struct node *nodes;
-
-	pthread_mutex_lock(&capture->lock);
-	while (!capture->first && !capture->stop) {
-		capture->idle = true;
-		pthread_cond_wait(&capture->work, &capture->lock);
-	}
-	capture->idle = false;
-	nodes = capture->first;
-	capture->first = NULL;
-	capture->last = &capture->first;
-	pthread_mutex_unlock(&capture->lock);
-	return nodes;
-}
-
-static void node_done(struct image_capture *capture, struct node *node, int ret)
-{
-	pthread_mutex_lock(&capture->lock);
-	if (!capture->error)
-		capture->error = ret;
-	capture->done++;
-	capture->queue_bytes -= node->cost_bytes;
-	/* Waking a waiter at every step made a flush of 5,000 files a fifth slower. */
-	if (capture->done >= capture->wake_at) {
-		capture->wake_at = UINT64_MAX;
-		pthread_cond_broadcast(&capture->moved);
-	}
-	pthread_mutex_unlock(&capture->lock);
-	free(node);
-}
-
-static void *capture_main(void *arg)
+static int work(void *arg, struct work_item *item)
 {
 	struct image_capture *capture = arg;
-	struct node *node, *next;
+	const struct node *node = (const struct node *)item;
 
-	for (node = queue_take(capture); node; node = queue_take(capture)) {
-		for (; node; node = next) {
-			next = node->next;
-			node_done(capture, node, capture->error ? 0 : work_off(capture, node));
-		}
-	}
-	return NULL;
+	return node->request.path ? take(capture, &node->request) : image_sink_flush(capture->sink);
 }
 
-static int start_thread(struct image_capture *capture, const cpu_set_t *cpus)
+static void dispose(struct work_item *item)
 {
-	pthread_attr_t attr;
-	sigset_t all, before;
-	int ret;
-
-	pthread_attr_init(&attr);
-	if (cpus)
-		pthread_attr_setaffinity_np(&attr, sizeof(*cpus), cpus);
-	/* Signals are for the thread that supervises the container. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	ret = -pthread_create(&capture->thread, &attr, capture_main, capture);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attr);
-	capture->running = !ret;
-	return ret;
+	free(item);
 }
 
 int image_capture_create(struct evlog_writer *writer, const struct image_capture_options *options,
 			 struct image_capture **ret_capture)
 {
 	struct image_capture *capture = calloc(1, sizeof(*capture));
+	struct work_queue_options queue = {.work = work,
+					   .dispose = dispose,
+					   .arg = capture,
+					   .cost_max = options->queue_bytes_max
+							       ? options->queue_bytes_max
+							       : QUEUE_BYTES_DEFAULT,
+					   .cpus = options->cpus};
 	int ret;
 
 	if (!capture)
 		return -ENOMEM;
-	pthread_mutex_init(&capture->lock, NULL);
-	pthread_cond_init(&capture->work, NULL);
-	pthread_cond_init(&capture->moved, NULL);
-	capture->last = &capture->first;
-	capture->wake_at = UINT64_MAX;
-	capture->queue_bytes_max =
-		options->queue_bytes_max ? options->queue_bytes_max : QUEUE_BYTES_DEFAULT;
 	ret = image_sink_create(writer, &capture->sink);
 	if (!ret)
 		ret = image_walk_create(capture->sink, &capture->walk);
+	/* Small files are not cached. */
 	if (!ret)
-		ret = image_content_create(capture->sink, options->no_cache, options->cache_folder,
-					   &capture->content);
+		ret = image_content_create(capture->sink, true, NULL, &capture->content);
 	if (!ret)
-		ret = start_thread(capture, options->cpus);
+		ret = image_large_create(writer, options, &capture->large);
+	if (!ret)
+		ret = work_queue_create(&queue, &capture->queue);
 	if (ret) {
 		image_capture_destroy(capture);
 		return ret;
@@ -384,13 +320,11 @@ int image_capture_create(struct evlog_writer *writer, const struct image_capture
 static struct node *node_make(const struct image_request *request)
 {
 	size_t len = request ? strlen(request->path) + 1 : 0;
-	struct node *node = malloc(sizeof(*node) + len);
+	struct node *node = calloc(1, sizeof(*node) + len);
 
 	if (!node)
 		return NULL;
-	node->next = NULL;
-	node->flush = !request;
-	node->cost_bytes = sizeof(*node) + len;
+	node->item.cost = sizeof(*node) + len;
 	if (request) {
 		node->request = *request;
 		memcpy(node->path, request->path, len);
@@ -399,109 +333,67 @@ static struct node *node_make(const struct image_request *request)
 	return node;
 }
 
-/* Waits until so many are done; the lock is held. */
-static void wait_done(struct image_capture *capture, uint64_t until)
-{
-	while (capture->done < until) {
-		if (capture->wake_at > until)
-			capture->wake_at = until;
-		pthread_cond_wait(&capture->moved, &capture->lock);
-	}
-}
-
-/* Queues and returns the count that `done` reaches when it has been worked off. */
-static uint64_t node_queue(struct image_capture *capture, struct node *node)
-{
-	/* Waits for half of a full queue, so that both sides go on in long strides. */
-	while (capture->queue_bytes &&
-	       capture->queue_bytes + node->cost_bytes > capture->queue_bytes_max)
-		wait_done(capture, capture->done + (capture->submitted - capture->done + 1) / 2);
-	*capture->last = node;
-	capture->last = &node->next;
-	capture->queue_bytes += node->cost_bytes;
-	if (capture->idle)
-		pthread_cond_signal(&capture->work);
-	return ++capture->submitted;
-}
-
 int image_capture_submit(struct image_capture *capture, const struct image_request *request)
 {
 	struct node *node;
-	int ret;
 
 	if (request->path[0] != '/' || strlen(request->path) > EVLOG_PATH_MAX)
 		return -EINVAL;
 	node = node_make(request);
-	if (!node)
-		return -ENOMEM;
-	pthread_mutex_lock(&capture->lock);
-	node_queue(capture, node);
-	ret = capture->error;
-	pthread_mutex_unlock(&capture->lock);
-	return ret;
+	return node ? work_queue_put(capture->queue, &node->item) : -ENOMEM;
+}
+
+int image_capture_drain_names(struct image_capture *capture)
+{
+	return work_queue_wait(capture->queue);
 }
 
 int image_capture_drain(struct image_capture *capture)
 {
-	uint64_t until;
-	int ret;
+	int ret = image_capture_drain_names(capture);
 
-	pthread_mutex_lock(&capture->lock);
-	until = capture->submitted;
-	wait_done(capture, until);
-	ret = capture->error;
-	pthread_mutex_unlock(&capture->lock);
-	return ret;
+	return ret ? ret : image_large_wait(capture->large, false);
 }
 
 int image_capture_flush(struct image_capture *capture)
 {
 	struct node *node = node_make(NULL);
-	uint64_t until;
 	int ret;
 
 	if (!node)
 		return -ENOMEM;
-	pthread_mutex_lock(&capture->lock);
-	until = node_queue(capture, node);
-	wait_done(capture, until);
-	ret = capture->error;
-	pthread_mutex_unlock(&capture->lock);
-	return ret;
+	work_queue_put(capture->queue, &node->item);
+	ret = image_capture_drain_names(capture);
+	return ret ? ret : image_large_wait(capture->large, true);
 }
 
 int image_capture_finish(struct image_capture *capture)
 {
-	int ret;
+	int ret, end;
 
-	if (!capture->running)
-		return capture->error;
+	if (capture->finished)
+		return 0;
+	capture->finished = true;
 	ret = image_capture_flush(capture);
-	pthread_mutex_lock(&capture->lock);
-	capture->stop = true;
-	pthread_cond_signal(&capture->work);
-	pthread_mutex_unlock(&capture->lock);
-	pthread_join(capture->thread, NULL);
-	capture->running = false;
-	image_content_stats(capture->content, &capture->stats.files, &capture->stats.file_bytes,
-			    &capture->stats.blobs, &capture->stats.cache_hits);
-	return ret;
+	end = work_queue_finish(capture->queue);
+	ret = ret ? ret : end;
+	end = image_large_finish(capture->large);
+	image_content_stats(capture->content, &capture->stats);
+	image_large_stats(capture->large, &capture->stats);
+	capture->stats.changed += capture->changed.count;
+	return ret ? ret : end;
 }
 
 void image_capture_destroy(struct image_capture *capture)
 {
 	if (!capture)
 		return;
-	if (capture->running)
-		image_capture_finish(capture);
+	work_queue_destroy(capture->queue);
+	image_large_destroy(capture->large);
 	image_content_destroy(capture->content);
 	image_walk_destroy(capture->walk);
 	image_sink_destroy(capture->sink);
-	for (size_t i = 0; i < capture->changed_count; i++)
-		free(capture->changed[i]);
-	pthread_cond_destroy(&capture->work);
-	pthread_cond_destroy(&capture->moved);
-	pthread_mutex_destroy(&capture->lock);
+	image_changed_finish(&capture->changed);
 	free(capture);
 }
 
@@ -512,5 +404,7 @@ struct image_capture_stats image_capture_stats(const struct image_capture *captu
 
 const char *image_capture_changed_path(const struct image_capture *capture, size_t i)
 {
-	return i < capture->changed_count ? capture->changed[i] : NULL;
+	if (i < capture->changed.kept)
+		return capture->changed.paths[i];
+	return image_large_changed_path(capture->large, i - capture->changed.kept);
 }

@@ -1,10 +1,10 @@
 /*
- * Takes the image of the files a run depends on, on a thread of its own.
+ * Takes the image of the files a run depends on, on threads of its own.
  *
  * The caller submits each path when the container first uses it, with what the container saw of
- * it, and drains before the container changes anything that was not born inside (write, truncate,
- * shared writable mapping, rename, unlink, chmod, a new name in a listed directory): the thread
- * opens paths by name, later. Paths are those of the host at the start of the container. Before the
+ * it, and drains before the container changes anything that was not born inside (contents or
+ * metadata: write, truncate, shared writable mapping, unlink, chmod; names: a new one in a listed
+ * directory, rename): the thread opens paths by name, later. Paths are those of the host at the start of the container. Before the
  * container creates a path, the caller submits it as IMAGE_WANT_ABSENT (its creation depended on
  * that); what is at or below such a path is then known to be born inside and left out.
  */
@@ -68,6 +68,10 @@ int image_capture_create(struct evlog_writer *writer, const struct image_capture
 /* Queues a request; waits while the queue is full. Thread-safe. -EINVAL: the path is not absolute
  * or too long. -ENOMEM. The first error of the thread, if it had one: -ENOMEM, the writer's. */
 int image_capture_submit(struct image_capture *capture, const struct image_request *request);
+
+/* Waits until all that was submitted before this call has been opened: names may change from then on,
+ * not contents. Errors as above. */
+int image_capture_drain_names(struct image_capture *capture);
 
 /* Waits until all that was submitted before this call has been opened and read. Errors as above. */
 int image_capture_drain(struct image_capture *capture);

@@ -293,11 +293,10 @@ int image_content_take(struct image_content *content, int fd, const struct stat 
 	return 0;
 }
 
-void image_content_stats(const struct image_content *content, uint64_t *ret_files,
-			 uint64_t *ret_bytes, uint64_t *ret_blobs, uint64_t *ret_cache_hits)
+void image_content_stats(const struct image_content *content, struct image_capture_stats *stats)
 {
-	*ret_files = content->files;
-	*ret_bytes = content->bytes;
-	*ret_blobs = keymap_count(content->blobs);
-	*ret_cache_hits = content->cache_hits;
+	stats->files += content->files;
+	stats->file_bytes += content->bytes;
+	stats->blobs += keymap_count(content->blobs);
+	stats->cache_hits += content->cache_hits;
 }

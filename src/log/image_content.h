@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
+#include "image_capture.h"
 #include "image_sink.h"
 
 struct image_content;
@@ -30,8 +31,7 @@ int image_content_take(struct image_content *content, int fd, const struct stat 
 		       uint64_t *ret_size_bytes, uint8_t ret_hash[EVLOG_HASH_SIZE],
 		       bool *ret_moved);
 
-/* Files and bytes taken, different contents among them, and how many came from the cache. */
-void image_content_stats(const struct image_content *content, uint64_t *ret_files,
-			 uint64_t *ret_bytes, uint64_t *ret_blobs, uint64_t *ret_cache_hits);
+/* Adds what was taken to *stats. */
+void image_content_stats(const struct image_content *content, struct image_capture_stats *stats);
 
 #endif

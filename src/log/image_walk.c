@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 
 #include "keymap.h"
@@ -103,16 +104,25 @@ bool image_walk_wants(const struct image_walk *walk, const struct image_place *p
 	return !before || (before >> 8 == now >> 8 && before < now);
 }
 
-int image_walk_record(struct image_walk *walk, const struct image_place *place,
-		      struct image_entry *entry)
+int image_walk_mark(struct image_walk *walk, const struct image_place *place, enum image_kind kind,
+		    unsigned int mode)
 {
 	const char *name = place_name(place);
 
+	return keymap_put(walk->seen, name, strlen(name), seen_value(kind, mode));
+}
+
+int image_walk_record(struct image_walk *walk, const struct image_place *place,
+		      struct image_entry *entry)
+{
+	int ret;
+
 	if (!image_walk_wants(walk, place, entry->kind, entry->mode))
 		return 0;
-	if (keymap_put(walk->seen, name, strlen(name), seen_value(entry->kind, entry->mode)))
-		return -ENOMEM;
-	entry->path = name;
+	ret = image_walk_mark(walk, place, entry->kind, entry->mode);
+	if (ret)
+		return ret;
+	entry->path = place_name(place);
 	return image_sink_entry(walk->sink, entry);
 }
 
@@ -123,14 +133,15 @@ int image_walk_record(struct image_walk *walk, const struct image_place *place,
  */
 static uint32_t id_seen(uint32_t id, uint32_t own)
 {
-	return geteuid() == 0 || id == own ? id : 0;
+	return getauxval(AT_EUID) == 0 || id == own ? id : 0;
 }
 
 void image_entry_from_stat(struct image_entry *entry, const struct stat *st)
 {
 	entry->mode = st->st_mode;
-	entry->uid = id_seen(st->st_uid, geteuid());
-	entry->gid = id_seen(st->st_gid, getegid());
+	/* Without system calls: this runs for every file. */
+	entry->uid = id_seen(st->st_uid, (uint32_t)getauxval(AT_EUID));
+	entry->gid = id_seen(st->st_gid, (uint32_t)getauxval(AT_EGID));
 	entry->nlink = (uint32_t)st->st_nlink;
 	entry->size_bytes = (uint64_t)st->st_size;
 	entry->mtime_sec = st->st_mtim.tv_sec;

@@ -41,6 +41,10 @@ int image_walk_resolve(struct image_walk *walk, const char *path, bool follow,
 bool image_walk_wants(const struct image_walk *walk, const struct image_place *place,
 		      enum image_kind kind, unsigned int mode);
 
+/* From now on such an entry counts as recorded; the caller hands it to a sink. -ENOMEM. */
+int image_walk_mark(struct image_walk *walk, const struct image_place *place, enum image_kind kind,
+		    unsigned int mode);
+
 /* Records an entry for the place if it is wanted; its path is filled in here. */
 int image_walk_record(struct image_walk *walk, const struct image_place *place,
 		      struct image_entry *entry);

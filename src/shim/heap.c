@@ -28,7 +28,7 @@ static u32 class_of(u64 size)
 	return need <= 64 ? 6 : 64 - (u32)__builtin_clzll(need - 1);
 }
 
-void *heap_alloc(u64 size)
+void *heap_alloc_unset(u64 size)
 {
 	u32 class = class_of(size);
 	struct block *b;
@@ -37,7 +37,6 @@ void *heap_alloc(u64 size)
 	if (HEAP->free[class] != 0) {
 		b = (struct block *)HEAP->free[class];
 		HEAP->free[class] = b->next_free;
-		memset(b + 1, 0, size);
 	} else {
 		if (HEAP->brk == 0)
 			HEAP->brk = 4096;
@@ -49,6 +48,17 @@ void *heap_alloc(u64 size)
 	}
 	b->next_free = 0;
 	return b + 1;
+}
+
+void *heap_alloc(u64 size)
+{
+	u64 used = HEAP->brk;
+	void *p = heap_alloc_unset(size);
+
+	/* What was never used is zero. */
+	if (HEAP->brk == used)
+		memset(p, 0, size);
+	return p;
 }
 
 void heap_free(void *p)
@@ -73,7 +83,7 @@ u64 heap_size(const void *p)
 char *heap_strdup(const char *s)
 {
 	size_t n = strlen(s) + 1;
-	char *copy = heap_alloc(n);
+	char *copy = heap_alloc_unset(n);
 
 	memcpy(copy, s, n);
 	return copy;

@@ -112,12 +112,15 @@ enum upcall {
 	UPCALL_DIVERGED,     /* (): the chain value differs from the expected one; never returns */
 	UPCALL_DEADLOCK, /* (waits for a signal): all parked, no deadline, no channel waited on */
 	UPCALL_DRAIN,	 /* (ring): a ring is full; returns when there is room */
-	UPCALL_CAPTURE_SYNC, /* (): returns when everything in the capture ring is captured */
+	UPCALL_CAPTURE_SYNC, /* (enum capture_sync): returns when what is announced is captured */
 	UPCALL_END,	     /* (): the last task has exited; end record state is in the head */
 	UPCALL_BUG,	     /* (code, detail): broken invariant; never returns */
 	UPCALL_REFUSED_INSN, /* (kind): never returns */
 	UPCALL_LIMIT
 };
+
+/* How far: ring emptied; also all files open, so that names may change; also all bytes read. */
+enum capture_sync { CAPTURE_SYNC_RING, CAPTURE_SYNC_NAMES, CAPTURE_SYNC_CONTENTS };
 
 enum epoch_reason { EPOCH_QUIESCENT = 1, EPOCH_EVENTS = 2, EPOCH_START = 3 };
 

@@ -165,9 +165,9 @@ void capture_denied(const struct path *p, const struct stat *st, u32 vnode, long
 		announce_path(CAPTURE_DENIED, p, st, (u32)-error);
 }
 
-static void sync(void)
+static void sync(enum capture_sync how)
 {
-	upcall(UPCALL_CAPTURE_SYNC, 0, 0, 0);
+	upcall(UPCALL_CAPTURE_SYNC, how, 0, 0);
 }
 
 static void announce_listing(struct vnode *v, const char *abs)
@@ -197,7 +197,7 @@ void capture_before_entry(const struct path *p, u32 parent)
 	abs[len > 1 ? len - 1 : 1] = '\0';
 	announce_listing(v, abs);
 	v->flags |= VNODE_CAPTURED;
-	sync();
+	sync(CAPTURE_SYNC_NAMES);
 }
 
 void capture_before_change(const struct path *p, const struct stat *st, u32 vnode, bool content)
@@ -212,10 +212,10 @@ void capture_before_change(const struct path *p, const struct stat *st, u32 vnod
 	}
 	if ((v->mode & S_IFMT) != S_IFREG) {
 		capture_path(p, CAPTURE_LINK, st, vnode);
-		sync();
+		sync(CAPTURE_SYNC_NAMES);
 	} else if (content || v->flags & VNODE_ANNOUNCED) {
 		capture_path(p, CAPTURE_CONTENT, st, vnode);
-		sync();
+		sync(CAPTURE_SYNC_CONTENTS);
 	} else {
 		capture_path(p, CAPTURE_METADATA, st, vnode);
 	}
@@ -227,7 +227,7 @@ void capture_before_move(const struct path *p, const struct stat *st, u32 vnode)
 	if (!HEAD->config.capture || not_image(vnode))
 		return;
 	announce_path(CAPTURE_TREE, p, st, 0);
-	sync();
+	sync(CAPTURE_SYNC_NAMES);
 }
 
 void capture_before_write(struct ofd *o)
@@ -243,7 +243,7 @@ void capture_before_write(struct ofd *o)
 	    SYS4(NR_newfstatat, AT_FDCWD, o->path, &st, 0) == 0)
 		announce(CAPTURE_CONTENT, o->path, (u32)strlen(o->path), &st, 0);
 	v->flags |= VNODE_ANNOUNCED | VNODE_CAPTURED;
-	sync();
+	sync(CAPTURE_SYNC_CONTENTS);
 }
 
 long file_before_write(struct task *t, u32 ofd)

@@ -59,7 +59,7 @@ static long copy_chunk(struct copying *c, u8 *buf, u64 want)
 
 static long copy_run(struct copying *c)
 {
-	u8 *buf = heap_alloc(COPY_CHUNK);
+	u8 *buf = heap_alloc_unset(COPY_CHUNK);
 	u64 done = 0;
 	long r = 0;
 

@@ -128,7 +128,7 @@ static void list_sort(struct dir_list *l)
 /* Names of the host directory, unsorted, without inode numbers. */
 static long read_names(u32 fd, struct dir_list *l)
 {
-	u8 *buf = heap_alloc(READ_CHUNK);
+	u8 *buf = heap_alloc_unset(READ_CHUNK);
 	long n;
 
 	SYS3(NR_lseek, fd, 0, SEEK_SET);

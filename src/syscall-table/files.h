@@ -110,6 +110,13 @@ struct capture_set {
 };
 
 #define NOT_SPECIAL_SLOTS 1024u /* power of two */
+#define PARENT_SLOTS	  64u	/* power of two */
+
+/* The directory a path prefix names. */
+struct known_parent {
+	u64 key;
+	u32 vnode;
+};
 
 struct files_state {
 	u32 ofd_used, ofd_free;
@@ -117,9 +124,13 @@ struct files_state {
 	struct channel stdin_channel;
 	struct tty tty;
 	struct capture_set captured;
-	/* Paths known not to be links to special names; void when the container makes links. */
+	/*
+	 * What paths are known to lead to: those that are no links to special names, and
+	 * directories.  Void when the container makes links or moves or removes directories.
+	 */
 	u64 not_special[NOT_SPECIAL_SLOTS];
-	u64 link_generation;
+	struct known_parent parents[PARENT_SLOTS];
+	u64 path_generation;
 	struct fdtable_head heads[FDTABLES_MAX];
 	struct fs_info fs[FDTABLES_MAX];
 	struct ofd ofds[OFDS_MAX];

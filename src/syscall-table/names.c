@@ -132,7 +132,7 @@ static long make_symlink(struct task *t, u64 user_target, s32 dirfd, u64 user)
 	if (r < 0)
 		return make_failed(t, &p, r);
 	made(t, &p, 0777, parent);
-	FILES->link_generation++;
+	FILES->path_generation++;
 	return 0;
 }
 
@@ -171,7 +171,7 @@ static long make_link(struct task *t, s32 from_fd, u64 from, s32 to_fd, u64 to, 
 	if (r < 0)
 		return make_failed(t, &b, r);
 	v->nlink++;
-	FILES->link_generation++;
+	FILES->path_generation++;
 	v->flags = (v->flags | VNODE_MOVED) & ~(u32)VNODE_GONE;
 	vnode_touch_meta(v);
 	vnode_touch(vnode_at(parent));
@@ -224,6 +224,8 @@ static long remove_name(struct task *t, s32 dirfd, u64 user, u32 flags)
 	r = SYS3(NR_unlinkat, p.dirfd, p.name, flags);
 	if (r < 0)
 		return r;
+	if ((st.st_mode & S_IFMT) == S_IFDIR || (st.st_mode & S_IFMT) == S_IFLNK)
+		FILES->path_generation++;
 	vnode_unlinked(vnode);
 	vnode_touch(vnode_at(parent));
 	return 0;

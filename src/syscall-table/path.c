@@ -241,14 +241,35 @@ static u32 parent_length(const struct path *p)
 	return n;
 }
 
+static u64 in_generation(u64 key)
+{
+	return key + FILES->path_generation * 0x9e3779b97f4a7c15u;
+}
+
+/* Where it is kept which directory the first n bytes of the name lead to; NULL if they need not
+ * lead to the same one the next time. */
+static struct known_parent *parent_slot(const struct path *p, u32 n, u64 *ret_key)
+{
+	if (p->name[0] != '/' && !p->base[0])
+		return NULL;
+	*ret_key = in_generation(hash_bytes(p->base_hash, p->name, n));
+	return &FILES->parents[*ret_key >> 32 & (PARENT_SLOTS - 1)];
+}
+
 long path_parent(const struct path *p, u32 *ret_vnode)
 {
 	char prefix[FILE_PATH_MAX];
 	struct stat st;
 	u32 n = parent_length(p);
+	u64 key;
 
 	if (!n && p->base_vnode) {
 		*ret_vnode = p->base_vnode;
+		return 0;
+	}
+	struct known_parent *known = parent_slot(p, n, &key);
+	if (known && known->key == key) {
+		*ret_vnode = known->vnode;
 		return 0;
 	}
 	memcpy(prefix, p->name, n);
@@ -257,16 +278,16 @@ long path_parent(const struct path *p, u32 *ret_vnode)
 	if (r < 0)
 		return r;
 	*ret_vnode = vnode_of(&st);
+	if (known)
+		*known = (struct known_parent){key, *ret_vnode};
 	return 0;
 }
 
 /* Libraries are looked for in vain again and again: the kernel is asked once a path. */
 static u64 *not_special_slot(const struct path *p, u64 *ret_key)
 {
-	u64 key = path_key(p) + FILES->link_generation * 0x9e3779b97f4a7c15u;
-
-	*ret_key = key;
-	return &FILES->not_special[key >> 32 & (NOT_SPECIAL_SLOTS - 1)];
+	*ret_key = in_generation(path_key(p));
+	return &FILES->not_special[*ret_key >> 32 & (NOT_SPECIAL_SLOTS - 1)];
 }
 
 bool path_follow_special(struct path *p)

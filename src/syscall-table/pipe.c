@@ -94,7 +94,7 @@ static void ring_reserve_bytes(struct pipe *p, u64 need)
 		size = 2 * (size + 16) - 16;
 	if (size > p->capacity)
 		size = p->capacity;
-	u8 *fresh = heap_alloc(size);
+	u8 *fresh = heap_alloc_unset(size);
 	u64 first = p->allocated - p->start < p->used ? p->allocated - p->start : p->used;
 	if (p->used) {
 		memcpy(fresh, p->bytes + p->start, first);

@@ -107,7 +107,7 @@ static void rename_books(struct renaming *r)
 		vnode_unlinked(r->to_vnode);
 	}
 	from->flags |= VNODE_MOVED;
-	FILES->link_generation++;
+	FILES->path_generation++;
 	vnode_touch_meta(from);
 	vnode_touch(vnode_at(r->from_dir));
 	vnode_touch(vnode_at(r->to_dir));

@@ -7,24 +7,28 @@
 #include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
+#include "../log/keymap.h"
 #include "../shim/rings.h"
+#include "../syscall-table/files.h"
 #include "../syscall-table/vnode.h"
+#include "poller.h"
 
 #define TREE_PATH_MAX  4096
 #define TREE_DEPTH_MAX 200 /* one descriptor each */
 
 struct capture_feed {
 	struct image_capture *capture;
-	pthread_t thread;
+	struct poller *poller;
 	pthread_mutex_t lock;
-	atomic_bool stop;
 	int error;
+	/* Folders known to lead through nothing of the container's, as long as it moves and removes
+	 * no folders. */
+	struct keymap *outside;
+	uint64_t outside_generation;
 	_Alignas(8) uint8_t copy[RING_RECORD_MAX + 2];
 };
 
@@ -75,15 +79,32 @@ static bool is_of_image(const struct stat *st)
 	return vnode == 0 || !(VNODES->slots[vnode].flags & VNODE_NOT_IMAGE);
 }
 
+/* Forgets the folders if any may lead elsewhere by now; read before anything is looked up. */
+static void outside_refresh(struct capture_feed *f)
+{
+	uint64_t now = __atomic_load_n(&FILES->path_generation, __ATOMIC_ACQUIRE);
+	struct keymap *fresh;
+
+	if (now == f->outside_generation || keymap_create(&fresh) < 0)
+		return;
+	keymap_destroy(f->outside);
+	f->outside = fresh;
+	f->outside_generation = now;
+}
+
 /*
  * Whether the path leads through or to something the container has made or moved: such a thing is
  * no part of the image, although it may be found there by the time the record is looked at.
  */
-static bool leads_inside(char *path)
+static bool leads_inside(struct capture_feed *f, char *path)
 {
+	size_t folder = (size_t)(strrchr(path, '/') - path);
 	struct stat st;
+	uint64_t known;
 
-	for (char *end = path; *end != '\0';) {
+	outside_refresh(f);
+	bool outside = keymap_get(f->outside, path, folder, &known);
+	for (char *end = outside ? path + folder : path; *end != '\0';) {
 		end += strcspn(end + 1, "/") + 1;
 		char kept = *end;
 		*end = '\0';
@@ -93,6 +114,9 @@ static bool leads_inside(char *path)
 			return false;
 		if (!is_of_image(&st))
 			return true;
+		/* Without memory it is looked up again. */
+		if (end == path + folder)
+			(void)keymap_put(f->outside, path, folder, 1);
 	}
 	return false;
 }
@@ -186,7 +210,7 @@ static void submit(struct capture_feed *f, uint32_t kind, struct capture_record 
 	if (r->path[0] != '/' || below(r->path, "/proc") || below(r->path, "/sys") ||
 	    below(r->path, "/dev"))
 		return;
-	if (kind != CAPTURE_ABSENT && leads_inside(r->path))
+	if (kind != CAPTURE_ABSENT && leads_inside(f, r->path))
 		return;
 	len = strlen(r->path);
 	if (kind == CAPTURE_TREE && len < sizeof(path)) {
@@ -203,8 +227,9 @@ static void submit(struct capture_feed *f, uint32_t kind, struct capture_record 
 	hand_over(f, &request);
 }
 
-static bool empty_ring(struct capture_feed *f)
+static bool empty_ring(void *arg)
 {
+	struct capture_feed *f = arg;
 	uint32_t size;
 	uint64_t next;
 	bool bad = false, any = false;
@@ -226,24 +251,6 @@ static bool empty_ring(struct capture_feed *f)
 	return any;
 }
 
-static void *feed_main(void *arg)
-{
-	struct capture_feed *f = arg;
-	long pause_ns = 50000;
-
-	while (!f->stop) {
-		if (empty_ring(f)) {
-			pause_ns = 50000;
-			continue;
-		}
-		struct timespec delay = {0, pause_ns};
-		nanosleep(&delay, NULL);
-		if (pause_ns < 2000000)
-			pause_ns *= 2;
-	}
-	return NULL;
-}
-
 int capture_feed_create(struct image_capture *capture, struct capture_feed **ret_feed)
 {
 	struct capture_feed *f = calloc(1, sizeof(*f));
@@ -252,28 +259,36 @@ int capture_feed_create(struct image_capture *capture, struct capture_feed **ret
 		return -ENOMEM;
 	f->capture = capture;
 	pthread_mutex_init(&f->lock, NULL);
-	int error = pthread_create(&f->thread, NULL, feed_main, f);
-	if (error != 0) {
+	int error = keymap_create(&f->outside);
+	if (error == 0)
+		error = poller_create(empty_ring, f, &f->poller);
+	if (error < 0) {
+		keymap_destroy(f->outside);
 		free(f);
-		return -error;
+		return error;
 	}
 	*ret_feed = f;
 	return 0;
 }
 
-void capture_feed_sync(struct capture_feed *f)
+void capture_feed_sync(struct capture_feed *f, uint32_t how)
 {
+	int error = 0;
+
 	empty_ring(f);
-	int error = image_capture_drain(f->capture);
+	if (how == CAPTURE_SYNC_NAMES)
+		error = image_capture_drain_names(f->capture);
+	else if (how != CAPTURE_SYNC_RING)
+		error = image_capture_drain(f->capture);
 	if (error < 0 && f->error == 0)
 		f->error = error;
 }
 
 void capture_feed_destroy(struct capture_feed *f)
 {
-	f->stop = true;
-	pthread_join(f->thread, NULL);
+	poller_destroy(f->poller);
 	empty_ring(f);
+	keymap_destroy(f->outside);
 	pthread_mutex_destroy(&f->lock);
 	free(f);
 }

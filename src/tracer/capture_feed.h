@@ -10,7 +10,7 @@ struct capture_feed;
 int capture_feed_create(struct image_capture *capture, struct capture_feed **ret_feed);
 
 /* Takes what is in the ring now, then waits until all of it is captured. */
-void capture_feed_sync(struct capture_feed *feed);
+void capture_feed_sync(struct capture_feed *feed, uint32_t how);
 
 /* Takes what is left and ends the thread. */
 void capture_feed_destroy(struct capture_feed *feed);

@@ -42,7 +42,7 @@ struct container_observer {
 	/* The next one was delivered: HEAD and the inbox hold it. */
 	void (*epoch_begin)(void *data, struct container *c);
 	/* Everything announced in the capture ring must be safe before the container goes on. */
-	void (*capture_sync)(void *data, struct container *c);
+	void (*capture_sync)(void *data, uint32_t how); /* enum capture_sync */
 	/* The event ring is full: empties it. */
 	void (*events_drain)(void *data, struct container *c);
 	/* All tasks wait and nothing but a signal from outside can change that. */

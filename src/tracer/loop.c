@@ -89,7 +89,7 @@ static void on_drain(struct container *c, uint64_t ring)
 	if (ring == RING_OUTPUT)
 		output_drain(c);
 	else if (ring == RING_CAPTURE && c->observer.capture_sync != NULL)
-		c->observer.capture_sync(c->observer.data, c);
+		c->observer.capture_sync(c->observer.data, CAPTURE_SYNC_RING);
 	else if (ring == RING_EVENTS && c->observer.events_drain != NULL)
 		c->observer.events_drain(c->observer.data, c);
 }
@@ -122,7 +122,7 @@ static void on_upcall(struct container *c, pid_t tid, const struct user_regs_str
 		break;
 	case UPCALL_CAPTURE_SYNC:
 		if (c->observer.capture_sync != NULL)
-			c->observer.capture_sync(c->observer.data, c);
+			c->observer.capture_sync(c->observer.data, (uint32_t)regs->rdi);
 		break;
 	case UPCALL_END:
 		on_end(c);

@@ -1,7 +1,6 @@
 /*
- * The output thread; see output.h.  The consumer of OUTPUT_RING: it polls the ring's tail with a
- * futex-free back-off of at most a millisecond, because the producer must not pay for waking it.
- * output_drain is called by the wait loop only.
+ * The output thread; see output.h.  The consumer of OUTPUT_RING.  output_drain is called by the wait
+ * loop only.
  */
 #include "output.h"
 
@@ -16,11 +15,10 @@
 
 #include "../shim/rings.h"
 #include "container.h"
+#include "poller.h"
 
 static struct {
-	pthread_t thread;
-	bool running;
-	atomic_bool stop;
+	struct poller *poller;
 	atomic_int closed[3], told[3];
 	struct output_sink sink;
 	pthread_mutex_t lock; /* one consumer at a time */
@@ -48,7 +46,7 @@ static void write_out(uint32_t stream, const uint8_t *bytes, size_t size)
 }
 
 /* Takes what is there; true if there was anything. */
-static bool empty_ring(void)
+static bool empty_ring(void *arg)
 {
 	static uint8_t copy[RING_RECORD_MAX];
 	uint32_t size;
@@ -56,6 +54,7 @@ static bool empty_ring(void)
 	bool bad = false, any = false;
 	const struct ring_record *rec;
 
+	(void)arg;
 	pthread_mutex_lock(&output.lock);
 	while ((rec = ring_peek(OUTPUT_RING, RING_OUTPUT_SIZE, &size, &next, &bad)) != NULL) {
 		uint32_t stream = rec->what;
@@ -73,48 +72,25 @@ static bool empty_ring(void)
 	return any;
 }
 
-static void *output_main(void *arg)
-{
-	long pause_ns = 20000;
-
-	(void)arg;
-	while (!output.stop) {
-		if (empty_ring()) {
-			pause_ns = 20000;
-			continue;
-		}
-		struct timespec delay = {0, pause_ns};
-		nanosleep(&delay, NULL);
-		if (pause_ns < 1000000)
-			pause_ns *= 2;
-	}
-	return NULL;
-}
-
 int output_start(struct container *c, const struct output_sink *sink)
 {
 	(void)c;
 	output.sink = *sink;
-	output.stop = false;
-	int error = pthread_create(&output.thread, NULL, output_main, NULL);
-	output.running = error == 0;
-	return -error;
+	return poller_create(empty_ring, NULL, &output.poller);
 }
 
 void output_drain(struct container *c)
 {
 	(void)c;
-	empty_ring();
+	empty_ring(NULL);
 }
 
 void output_stop(struct container *c)
 {
 	output_drain(c);
-	if (!output.running)
-		return;
-	output.stop = true;
-	pthread_join(output.thread, NULL);
-	output.running = false;
+	poller_destroy(output.poller);
+	output.poller = NULL;
+	output_drain(c);
 }
 
 int output_closed(uint32_t stream)

@@ -3,7 +3,8 @@
  *
  * Owns, per patch file, a view of the original code: the file itself mapped read-only when it can
  * be opened and is the one the mapping shows, else a copy of the process's bytes from the time of
- * the scan.  All indices and addresses from the region are checked before use.
+ * the scan.  What is learnt of a file goes into the user's cache at the end, and comes from there
+ * the next time.  All indices and addresses from the region are checked before use.
  */
 #include "patcher.h"
 
@@ -23,13 +24,16 @@
 #include "../shim/patch_table.h"
 #include "elf_image.h"
 #include "insn_scan.h"
+#include "patch_cache.h"
 #include "patch_plan.h"
 #include "tracee.h"
 
 #define CODE_MAX (1u << 30) /* a larger mapping is not scanned: its sites stay trapped */
 
 struct code_file {
-	bool known;
+	bool parsed;	  /* function starts and data are known, if there are any */
+	bool learnt;	  /* what is known is more than the cache's */
+	char name[64];	  /* in the cache; "" if it is a copy */
 	struct code_view view;
 	struct code_data data[ELF_IMAGE_SEGMENTS_MAX]; /* the file's other segments, if mapped */
 	size_t data_count;
@@ -45,7 +49,9 @@ struct code_file {
 
 struct patcher {
 	struct shim_symbols shim;
-	struct code_file files[PATCH_FILES_MAX];
+	struct patch_cache *cache; /* or NULL */
+	struct code_file *files[PATCH_FILES_MAX];
+	uint32_t file_end; /* no file from here on */
 };
 
 int patcher_create(const struct shim_symbols *shim, struct patcher **ret_patcher)
@@ -55,22 +61,43 @@ int patcher_create(const struct shim_symbols *shim, struct patcher **ret_patcher
 	if (p == NULL)
 		return -ENOMEM;
 	p->shim = *shim;
+	/* Without it everything is learnt anew. */
+	if (patch_cache_open(&p->cache) < 0)
+		p->cache = NULL;
 	*ret_patcher = p;
 	return 0;
 }
 
+static void code_file_destroy(struct code_file *f)
+{
+	free(f->starts);
+	code_targets_finish(&f->targets);
+	free(f->copy);
+	free(f->dead_sites);
+	if (f->map != NULL)
+		munmap(f->map, f->map_size);
+	free(f);
+}
+
+/* Stale: some mapping had other bytes than the file. */
+static void remember(struct patcher *p, uint32_t index)
+{
+	const struct patch_file *pf = patch_file_at(PATCHES, index);
+	const struct code_file *f = p->files[index];
+
+	if (p->cache != NULL && pf != NULL && !pf->stale && f->learnt && f->name[0] != '\0')
+		patch_cache_store(p->cache, f->name, pf, f->dead_sites, f->dead_count);
+}
+
 void patcher_destroy(struct patcher *p)
 {
-	for (size_t i = 0; i < PATCH_FILES_MAX; i++) {
-		struct code_file *f = &p->files[i];
-
-		free(f->starts);
-		code_targets_finish(&f->targets);
-		free(f->copy);
-		free(f->dead_sites);
-		if (f->map != NULL)
-			munmap(f->map, f->map_size);
+	for (uint32_t i = 0; i < p->file_end; i++) {
+		if (p->files[i] == NULL)
+			continue;
+		remember(p, i);
+		code_file_destroy(p->files[i]);
 	}
+	patch_cache_close(p->cache);
 	free(p);
 }
 
@@ -128,7 +155,7 @@ static bool map_file(struct code_file *f, pid_t tid, const char *path, const str
 		return false;
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_dev == key->dev &&
 	    st.st_ino == key->ino && (uint64_t)st.st_size == key->size) {
-		f->map = mmap(NULL, key->size, PROT_READ, MAP_PRIVATE, fd, 0);
+		f->map = mmap(NULL, key->size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
 		f->map_size = key->size;
 		good = f->map != MAP_FAILED;
 		if (!good)
@@ -150,22 +177,22 @@ static void view_data(struct code_file *f, const struct elf_image *image)
 	f->data_count = image->data_count;
 }
 
-/* The view of a mapping of an ELF file: function starts come from the segment it lies in. */
-static void view_file(struct code_file *f, const struct patch_key *key)
+/* Function starts come from the segment the mapping lies in.  Needed for plans alone. */
+static void code_file_parse(struct code_file *f, const struct patch_key *key)
 {
 	struct elf_image image;
 	uint64_t off = key->file_off;
-	uint64_t len = key->length < key->size - off ? key->length : key->size - off;
 	size_t count = 0;
 
-	f->view.bytes = (const uint8_t *)f->map + off;
-	f->view.size = len;
+	if (f->parsed || f->map == NULL)
+		return;
+	f->parsed = true;
 	if (elf_image_parse(f->map, f->map_size, &image) < 0)
 		return;
 	for (size_t i = 0; i < image.segment_count; i++) {
 		const struct elf_segment *s = &image.segments[i];
 
-		if (s->file_offset < off || s->file_offset >= off + len)
+		if (s->file_offset < off || s->file_offset >= off + f->view.size)
 			continue;
 		if (elf_image_function_starts(&image, i, &f->starts, &count) < 0)
 			return;
@@ -177,6 +204,22 @@ static void view_file(struct code_file *f, const struct patch_key *key)
 		view_data(f, &image);
 		return;
 	}
+}
+
+static void view_file(struct code_file *f, const struct patch_key *key)
+{
+	uint64_t off = key->file_off;
+	struct patch_cache_key entry = {
+		.file = f->map,
+		.file_size = f->map_size,
+		.file_off = off,
+		.length = key->length,
+		.distance = key->distance,
+	};
+
+	f->view.bytes = (const uint8_t *)f->map + off;
+	f->view.size = key->length < key->size - off ? key->length : key->size - off;
+	patch_cache_name(&entry, f->name);
 }
 
 static bool view_copy(struct code_file *f, pid_t tid, uint64_t address, uint64_t length)
@@ -194,9 +237,7 @@ static bool view_copy(struct code_file *f, pid_t tid, uint64_t address, uint64_t
 
 static struct code_file *code_file_at(struct patcher *p, uint32_t index)
 {
-	if (index >= PATCH_FILES_MAX || !p->files[index].known)
-		return NULL;
-	return &p->files[index];
+	return index < PATCH_FILES_MAX ? p->files[index] : NULL;
 }
 
 /* What earlier patches of the file claimed. */
@@ -224,6 +265,7 @@ static int make_plan(struct patcher *p, struct code_file *f, const struct patch_
 
 	if (taken == NULL)
 		return -ENOMEM;
+	code_file_parse(f, &pf->key);
 	if (pf->stub_used > PATCH_STUB_SIZE) {
 		free(taken);
 		return -ENOSPC;
@@ -273,31 +315,47 @@ static void table_entry(const struct code_file *f, const struct patch_file *pf, 
 	}
 }
 
-void patcher_scan(struct patcher *p, pid_t tid, uint32_t index, uint64_t address, uint64_t length)
+static const struct task *task_of(pid_t tid)
 {
-	struct patch_file *pf = patch_file_at(PATCHES, index);
+	struct user_regs_struct regs;
+
+	if (tracee_regs_get(tid, &regs) < 0)
+		return NULL;
+	uint64_t slot = (regs.gs_base - REGION_BASE - REGION_TASK_OFF) / TASK_SLOT_SIZE;
+	if (regs.gs_base < REGION_BASE + REGION_TASK_OFF || slot >= TASK_SLOTS_MAX)
+		return NULL;
+	return task_at((uint32_t)slot);
+}
+
+/* The code of a patch file as it is before any patch; NULL if it cannot be had. */
+static struct code_file *code_file_create(pid_t tid, const struct patch_key *key, uint64_t address,
+					  uint64_t length)
+{
+	struct code_file *f = calloc(1, sizeof(*f));
+	const struct task *t = task_of(tid);
+	char path[4096];
+
+	if (f == NULL || t == NULL) {
+		free(f);
+		return NULL;
+	}
+	if (mapped_path(t, address, path, sizeof(path)) && map_file(f, tid, path, key)) {
+		view_file(f, key);
+	} else if (!view_copy(f, tid, address, length)) {
+		free(f);
+		return NULL;
+	}
+	return f;
+}
+
+static void scan(struct patcher *p, struct code_file *f, struct patch_file *pf, uint64_t address)
+{
+	uint64_t stub = address + (uint64_t)pf->key.distance;
 	struct insn_site *sites;
 	size_t count;
 
-	if (pf == NULL || p->files[index].known || length == 0 || length > CODE_MAX ||
-	    pf->key.file_off >= pf->key.size)
-		return;
-	struct code_file *f = &p->files[index];
-	const struct task *t = NULL;
-	struct user_regs_struct regs;
-	char path[4096];
-	if (tracee_regs_get(tid, &regs) < 0)
-		return;
-	uint64_t slot = (regs.gs_base - REGION_BASE - REGION_TASK_OFF) / TASK_SLOT_SIZE;
-	if (regs.gs_base < REGION_BASE + REGION_TASK_OFF || slot >= TASK_SLOTS_MAX)
-		return;
-	t = task_at((uint32_t)slot);
-	if (mapped_path(t, address, path, sizeof(path)) && map_file(f, tid, path, &pf->key))
-		view_file(f, &pf->key);
-	else if (!view_copy(f, tid, address, length))
-		return;
-	f->known = true;
-	uint64_t stub = address + (uint64_t)pf->key.distance;
+	f->learnt = true;
+	code_file_parse(f, &pf->key);
 	if (insn_scan(&f->view, INSN_SET_LISTED, &sites, &count) < 0)
 		return;
 	for (size_t i = 0; i < count; i++) {
@@ -314,6 +372,24 @@ void patcher_scan(struct patcher *p, pid_t tid, uint32_t index, uint64_t address
 		pf->stub_used += ((uint32_t)plan.stub_size + 15) & ~15u;
 	}
 	free(sites);
+}
+
+void patcher_scan(struct patcher *p, pid_t tid, uint32_t index, uint64_t address, uint64_t length)
+{
+	struct patch_file *pf = patch_file_at(PATCHES, index);
+
+	if (pf == NULL || p->files[index] != NULL || length == 0 || length > CODE_MAX ||
+	    pf->key.file_off >= pf->key.size || pf->count != 0)
+		return;
+	struct code_file *f = code_file_create(tid, &pf->key, address, length);
+	if (f == NULL)
+		return;
+	p->files[index] = f;
+	if (index >= p->file_end)
+		p->file_end = index + 1;
+	if (p->cache == NULL || f->name[0] == '\0' ||
+	    !patch_cache_load(p->cache, f->name, pf, &f->dead_sites, &f->dead_count))
+		scan(p, f, pf, address);
 }
 
 static struct mm_exec *exec_of(const struct task *t, uint64_t address)
@@ -341,6 +417,7 @@ static void mark_dead(struct code_file *f, uint32_t site)
 		return;
 	f->dead_sites = more;
 	f->dead_sites[f->dead_count++] = site;
+	f->learnt = true;
 }
 
 /* Stub first, then the writes in order: the last one is what takes effect. */
@@ -402,6 +479,7 @@ uint64_t patcher_site(struct patcher *p, pid_t tid, const struct task *t, uint64
 	if (patch_append(PATCHES, pf, &entry) == NULL)
 		return site + 2;
 	pf->stub_used += ((uint32_t)plan.stub_size + 15) & ~15u;
+	f->learnt = true;
 	if (write_plan(tid, stub, &plan) < 0)
 		return site + 2;
 	return plan.resume_address;

@@ -170,15 +170,15 @@ void recorder_epoch_begin(struct recorder *r)
 
 	memcpy(epoch.seed, HEAD->epoch_seed, sizeof(epoch.seed));
 	keep(r, inputs == NULL ? -ENOMEM : 0);
-	recorder_capture_sync(r);
+	recorder_capture_sync(r, CAPTURE_SYNC_RING);
 	keep(r, image_capture_flush(r->capture));
 	keep(r, evlog_writer_epoch_append(r->writer, &epoch));
 	free(inputs);
 }
 
-void recorder_capture_sync(struct recorder *r)
+void recorder_capture_sync(struct recorder *r, uint32_t how)
 {
-	capture_feed_sync(r->feed);
+	capture_feed_sync(r->feed, how);
 	keep(r, capture_feed_error(r->feed));
 }
 

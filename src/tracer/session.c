@@ -127,13 +127,12 @@ static void on_epoch_begin(void *data, struct container *c)
 		progress_show("%s: %" PRIu64 " events", s->options->tool, HEAD->events);
 }
 
-static void on_capture_sync(void *data, struct container *c)
+static void on_capture_sync(void *data, uint32_t how)
 {
 	struct session *s = data;
 
-	(void)c;
 	if (s->recorder != NULL)
-		recorder_capture_sync(s->recorder);
+		recorder_capture_sync(s->recorder, how);
 }
 
 static void on_deadlock(void *data, struct container *c)
