@@ -169,8 +169,8 @@ static void aged_note(struct cache_folder *cache, const char *name, struct aged_
 {
 	struct stat st;
 
-	if (strlen(name) >= CACHE_NAME_SIZE ||
-	    fstatat(cache->fd, name, &st, AT_SYMLINK_NOFOLLOW) || !S_ISREG(st.st_mode))
+	if (strlen(name) >= CACHE_NAME_SIZE || fstatat(cache->fd, name, &st, AT_SYMLINK_NOFOLLOW) ||
+	    !S_ISREG(st.st_mode))
 		return;
 	if (!strncmp(name, ".new-", 5)) {
 		if (time(NULL) - st.st_mtim.tv_sec > STALE_SECONDS)

@@ -15,10 +15,10 @@
 struct cache_folder;
 
 /*
- * Opens `folder`, or with NULL $XDG_CACHE_HOME/shadow/NAME or ~/.cache/shadow/NAME; it is made, mode
- * 0700, if it is not there.  limit_bytes is what its entries may have in all.
- * -ENOENT: no folder can be named; -EPERM: the folder belongs to another user or others may write
- * to it; -ENOMEM; open(2)'s.
+ * Opens `folder`, or with NULL $XDG_CACHE_HOME/shadow/NAME or ~/.cache/shadow/NAME; it is made,
+ * mode 0700, if it is not there.  limit_bytes is what its entries may have in all. -ENOENT: no
+ * folder can be named; -EPERM: the folder belongs to another user or others may write to it;
+ * -ENOMEM; open(2)'s.
  */
 int cache_folder_open(const char *folder, const char *name, uint64_t limit_bytes,
 		      struct cache_folder **ret_cache);
@@ -27,8 +27,8 @@ int cache_folder_open(const char *folder, const char *name, uint64_t limit_bytes
  * allowed. */
 void cache_folder_close(struct cache_folder *cache);
 
-/* A descriptor of the entry, to be closed by the caller, or a negative errno.  It is a regular file,
- * but nothing vouches for its contents. */
+/* A descriptor of the entry, to be closed by the caller, or a negative errno.  It is a regular
+ * file, but nothing vouches for its contents. */
 int cache_folder_find(struct cache_folder *cache, const char *name);
 
 /* Marks the entry as used now. */

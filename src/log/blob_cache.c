@@ -10,8 +10,8 @@
  *	96	u64	XXH64 of the bytes 0 to 95 and the chunks
  *	104		chunks: u32 raw size, u32 packed size, zstd frame
  *
- * Invariants: an entry that is not whole, or of another state of the file, is as good as none. Its bytes go into a log unseen, but not out of one: the reader checks
- * them against their SHA-256.
+ * Invariants: an entry that is not whole, or of another state of the file, is as good as none. Its
+ *bytes go into a log unseen, but not out of one: the reader checks them against their SHA-256.
  */
 #include "blob_cache.h"
 

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <openssl/evp.h>
+#include <nettle/sha2.h>
 
 #include "evlog_codec.h"
 #include "evlog_scan.h"
@@ -330,33 +330,31 @@ static int write_all(int fd, const uint8_t *bytes, size_t size)
 }
 
 static int part_copy(struct evlog_reader *reader, const struct scan_part *part, int fd,
-		     EVP_MD_CTX *sha)
+		     struct sha256_ctx *sha)
 {
 	int ret = evlog_scan_load(reader, part->section);
 
 	if (ret || !part->size)
 		return ret;
-	if (!EVP_DigestUpdate(sha, reader->loaded.raw.data + part->offset, part->size))
-		return -ENOMEM;
+	sha256_update(sha, part->size, reader->loaded.raw.data + part->offset);
 	return write_all(fd, reader->loaded.raw.data + part->offset, part->size);
 }
 
 static int blob_copy(struct evlog_reader *reader, const struct scan_blob *blob, const uint8_t *hash,
-		     int fd, EVP_MD_CTX *sha)
+		     int fd)
 {
 	const struct scan_section *section =
 		&reader->sections[reader->parts[blob->first_part].section];
 	uint8_t got[EVLOG_HASH_SIZE];
+	struct sha256_ctx sha;
 	int ret = 0;
 
-	if (!sha || !EVP_DigestInit_ex(sha, EVP_sha256(), NULL))
-		return -ENOMEM;
+	sha256_init(&sha);
 	for (size_t i = 0; !ret && i < blob->part_count; i++)
-		ret = part_copy(reader, &reader->parts[blob->first_part + i], fd, sha);
+		ret = part_copy(reader, &reader->parts[blob->first_part + i], fd, &sha);
 	if (ret)
 		return ret;
-	if (!EVP_DigestFinal_ex(sha, got, NULL))
-		return -ENOMEM;
+	sha256_digest(&sha, sizeof(got), got);
 	if (memcmp(got, hash, sizeof(got)))
 		return evlog_scan_damaged(reader, EVLOG_DAMAGED, section->offset, "blobs",
 					  "contents do not have the hash they are named by");
@@ -366,15 +364,8 @@ static int blob_copy(struct evlog_reader *reader, const struct scan_blob *blob, 
 int evlog_reader_blob_copy(struct evlog_reader *reader, const uint8_t hash[EVLOG_HASH_SIZE], int fd)
 {
 	const struct scan_blob *blob = blob_find(reader, hash);
-	EVP_MD_CTX *sha;
-	int ret;
 
-	if (!blob)
-		return -ENOENT;
-	sha = EVP_MD_CTX_new();
-	ret = blob_copy(reader, blob, hash, fd, sha);
-	EVP_MD_CTX_free(sha);
-	return ret;
+	return blob ? blob_copy(reader, blob, hash, fd) : -ENOENT;
 }
 
 size_t evlog_reader_section_count(const struct evlog_reader *reader)

@@ -99,9 +99,9 @@ static enum image_kind kind_of(const struct stat *st)
 static int take_metadata(struct image_capture *capture, const struct image_request *request,
 			 const struct image_place *place)
 {
-	struct stat st;
+	struct stat st = place->st;
 
-	if (lstat(place->len ? place->path : "/", &st)) {
+	if (!place->seen && lstat(place->len ? place->path : "/", &st)) {
 		if (errno != ENOENT && errno != ENOTDIR)
 			return record_denied(capture, place, -errno);
 		if (request->expected.ino &&

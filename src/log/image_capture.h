@@ -4,9 +4,10 @@
  * The caller submits each path when the container first uses it, with what the container saw of
  * it, and drains before the container changes anything that was not born inside (contents or
  * metadata: write, truncate, shared writable mapping, unlink, chmod; names: a new one in a listed
- * directory, rename): the thread opens paths by name, later. Paths are those of the host at the start of the container. Before the
- * container creates a path, the caller submits it as IMAGE_WANT_ABSENT (its creation depended on
- * that); what is at or below such a path is then known to be born inside and left out.
+ * directory, rename): the thread opens paths by name, later. Paths are those of the host at the
+ * start of the container. Before the container creates a path, the caller submits it as
+ * IMAGE_WANT_ABSENT (its creation depended on that); what is at or below such a path is then known
+ * to be born inside and left out.
  */
 #ifndef SHADOW_LOG_IMAGE_CAPTURE_H
 #define SHADOW_LOG_IMAGE_CAPTURE_H
@@ -69,8 +70,8 @@ int image_capture_create(struct evlog_writer *writer, const struct image_capture
  * or too long. -ENOMEM. The first error of the thread, if it had one: -ENOMEM, the writer's. */
 int image_capture_submit(struct image_capture *capture, const struct image_request *request);
 
-/* Waits until all that was submitted before this call has been opened: names may change from then on,
- * not contents. Errors as above. */
+/* Waits until all that was submitted before this call has been opened: names may change from then
+ * on, not contents. Errors as above. */
 int image_capture_drain_names(struct image_capture *capture);
 
 /* Waits until all that was submitted before this call has been opened and read. Errors as above. */

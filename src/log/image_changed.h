@@ -1,4 +1,5 @@
-/* The paths that an outside writer changed while they were taken: the first hundred, and how many. */
+/* The paths that an outside writer changed while they were taken: the first hundred, and how many.
+ */
 #ifndef SHADOW_LOG_IMAGE_CHANGED_H
 #define SHADOW_LOG_IMAGE_CHANGED_H
 

@@ -12,8 +12,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <openssl/evp.h>
+#include <nettle/sha2.h>
 
+#include "../base/sha256.h"
 #include "blob_cache.h"
 #include "keymap.h"
 
@@ -26,8 +27,7 @@ struct file_key {
 struct image_content {
 	struct image_sink *sink;
 	struct blob_cache *cache; /* or NULL */
-	EVP_MD *md;		  /* fetched once: looking it up costs more than hashing 1 KB */
-	EVP_MD_CTX *sha;
+	struct sha256_ctx sha;
 	struct keymap *blobs; /* hash to size, of what is in the log */
 	struct keymap *links; /* struct file_key to an offset in `link_hashes` */
 	struct evlog_buf link_hashes;
@@ -46,10 +46,7 @@ int image_content_create(struct image_sink *sink, bool no_cache, const char *cac
 	/* All but the chunk, whose pages shall cost nothing until they are used. */
 	memset(content, 0, offsetof(struct image_content, chunk));
 	content->sink = sink;
-	content->md = EVP_MD_fetch(NULL, "SHA256", NULL);
-	content->sha = EVP_MD_CTX_new();
-	if (!content->md || !content->sha || keymap_create(&content->blobs) ||
-	    keymap_create(&content->links)) {
+	if (keymap_create(&content->blobs) || keymap_create(&content->links)) {
 		image_content_destroy(content);
 		return -ENOMEM;
 	}
@@ -64,8 +61,6 @@ void image_content_destroy(struct image_content *content)
 	if (!content)
 		return;
 	blob_cache_close(content->cache);
-	EVP_MD_CTX_free(content->sha);
-	EVP_MD_free(content->md);
 	keymap_destroy(content->blobs);
 	keymap_destroy(content->links);
 	evlog_buf_finish(&content->link_hashes);
@@ -125,10 +120,7 @@ static int take_small(struct image_content *content, int fd, size_t size, uint64
 
 	if (got < 0)
 		return (int)got;
-	if (!EVP_DigestInit_ex(content->sha, content->md, NULL) ||
-	    !EVP_DigestUpdate(content->sha, content->chunk, (size_t)got) ||
-	    !EVP_DigestFinal_ex(content->sha, ret_hash, NULL))
-		return -ENOMEM;
+	sha256_of(content->chunk, (size_t)got, ret_hash);
 	*ret_size = (uint64_t)got;
 	if (known(content, ret_hash))
 		return 0;
@@ -159,8 +151,7 @@ static int take_chunks(struct image_content *content, int fd, uint64_t size, uin
 		/* Chunks may be out already, so the blob has to be ended with what there is. */
 		if (got <= 0)
 			break;
-		if (!EVP_DigestUpdate(content->sha, content->chunk, (size_t)got))
-			return -ENOMEM;
+		sha256_update(&content->sha, (size_t)got, content->chunk);
 		ret = chunk_out(content, (size_t)got);
 		done += (uint64_t)got;
 	}
@@ -174,13 +165,11 @@ static int take_large(struct image_content *content, int fd, const struct stat *
 	int ret;
 
 	content->cached.len = 0;
-	if (!EVP_DigestInit_ex(content->sha, content->md, NULL))
-		return -ENOMEM;
+	sha256_init(&content->sha);
 	ret = take_chunks(content, fd, (uint64_t)st->st_size, ret_size);
 	if (ret)
 		return ret;
-	if (!EVP_DigestFinal_ex(content->sha, ret_hash, NULL))
-		return -ENOMEM;
+	sha256_digest(&content->sha, EVLOG_HASH_SIZE, ret_hash);
 	/* Not one byte could be read: an empty blob, as a small one. */
 	if (!*ret_size)
 		return known(content, ret_hash)

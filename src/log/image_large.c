@@ -1,6 +1,6 @@
 /*
- * See image_large.h.  Owns the queue of open files and, used by its thread alone, a sink and a taker
- * of contents of its own.
+ * See image_large.h.  Owns the queue of open files and, used by its thread alone, a sink and a
+ * taker of contents of its own.
  *
  * Invariant: only this thread makes blobs of chunks, so they follow each other in the log.
  */

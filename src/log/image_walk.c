@@ -157,6 +157,7 @@ static void place_start(struct image_place *place)
 	place->len = 0;
 	place->path[0] = 0;
 	place->inside_len = 0;
+	place->seen = false;
 }
 
 static void way_start(struct way *way, struct image_place *place, const char *rest, size_t len)
@@ -224,6 +225,7 @@ static int place_push(struct image_place *place, const char *name, size_t len)
 	memcpy(place->path + place->len + 1, name, len);
 	place->len += 1 + len;
 	place->path[place->len] = 0;
+	place->seen = false;
 	return 0;
 }
 
@@ -234,6 +236,7 @@ static void place_pop(struct image_place *place)
 	if (place->len)
 		place->len--;
 	place->path[place->len] = 0;
+	place->seen = false;
 	if (place->len < place->inside_len)
 		place->inside_len = 0;
 }
@@ -269,23 +272,23 @@ static int way_enter(struct image_walk *walk, struct way *way, bool last)
 {
 	struct image_place *place = way->place;
 	unsigned int class = seen_get(walk, place) >> 8;
-	struct stat st;
 	int ret;
 
 	if (class == SEEN_DIR || (class == SEEN_FILE && last))
 		return 0;
 	if (class == SEEN_ABSENT && !place->inside_len)
 		place->inside_len = place->len;
-	if (lstat(place->path, &st))
+	if (lstat(place->path, &place->st))
 		return record_failure(walk, place, -errno);
-	if (S_ISLNK(st.st_mode))
-		return way_follow(walk, way, &st);
-	if (last && !S_ISDIR(st.st_mode))
+	if (S_ISLNK(place->st.st_mode))
+		return way_follow(walk, way, &place->st);
+	place->seen = true;
+	if (last && !S_ISDIR(place->st.st_mode))
 		return 0;
-	ret = image_walk_record_stat(walk, place, &st);
+	ret = image_walk_record_stat(walk, place, &place->st);
 	if (ret)
 		return ret;
-	return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
+	return S_ISDIR(place->st.st_mode) ? 0 : -ENOTDIR;
 }
 
 /* Takes the next component off the rest. False if there is none. */

@@ -20,6 +20,8 @@ struct image_place {
 	/* Length of the leading part that was absent when the container first looked, so that what
 	 * is there now was born inside and is no part of the image; 0: none. */
 	size_t inside_len;
+	bool seen; /* `st` is lstat(2) of the path: it was looked at on the way */
+	struct stat st;
 };
 
 /* The sink must outlive the walk. -ENOMEM. */

@@ -71,8 +71,8 @@ void str_format(char *out, size_t cap, size_t *len, const char *fmt, ...)
  * invariant (the region is far larger than any container we run) and ends the container. */
 void *heap_alloc(u64 size);
 void *heap_alloc_unset(u64 size); /* not zeroed: for buffers filled before they are read */
-void heap_free(void *p);      /* NULL is fine */
-u64 heap_size(const void *p); /* usable bytes */
+void heap_free(void *p);	  /* NULL is fine */
+u64 heap_size(const void *p);	  /* usable bytes */
 char *heap_strdup(const char *s);
 
 /* digest.c: folds bytes into the current event: what it read, wrote or was told. */

@@ -4,11 +4,12 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <openssl/sha.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "../base/sha256.h"
 
 static const char *const stdio_names[] = {"closed", "null", "file", "pipe", "tty"};
 
@@ -69,7 +70,7 @@ void config_pairs_make(const struct region_config *c, uint64_t seed, const char 
 
 void config_seed(uint64_t seed, uint8_t out[32])
 {
-	SHA256((const uint8_t *)&seed, sizeof(seed), out);
+	sha256_of(&seed, sizeof(seed), out);
 }
 
 struct parse {

@@ -1,6 +1,6 @@
 /*
- * The output thread; see output.h.  The consumer of OUTPUT_RING.  output_drain is called by the wait
- * loop only.
+ * The output thread; see output.h.  The consumer of OUTPUT_RING.  output_drain is called by the
+ * wait loop only.
  */
 #include "output.h"
 

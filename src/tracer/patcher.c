@@ -31,9 +31,9 @@
 #define CODE_MAX (1u << 30) /* a larger mapping is not scanned: its sites stay trapped */
 
 struct code_file {
-	bool parsed;	  /* function starts and data are known, if there are any */
-	bool learnt;	  /* what is known is more than the cache's */
-	char name[64];	  /* in the cache; "" if it is a copy */
+	bool parsed;   /* function starts and data are known, if there are any */
+	bool learnt;   /* what is known is more than the cache's */
+	char name[64]; /* in the cache; "" if it is a copy */
 	struct code_view view;
 	struct code_data data[ELF_IMAGE_SEGMENTS_MAX]; /* the file's other segments, if mapped */
 	size_t data_count;

@@ -9,7 +9,8 @@
 
 struct poller;
 
-/* Starts a thread that calls take(arg); it returns whether there was anything.  -ENOMEM, -EAGAIN. */
+/* Starts a thread that calls take(arg); it returns whether there was anything.  -ENOMEM, -EAGAIN.
+ */
 int poller_create(bool (*take)(void *arg), void *arg, struct poller **ret_poller);
 
 /* Ends the thread; what comes after its last look stays in the ring.  NULL is allowed. */

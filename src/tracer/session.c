@@ -12,7 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <openssl/evp.h>
+#include <nettle/sha2.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -38,7 +38,7 @@
 #define PROGRAM_MAX    8192
 
 struct stream_hash {
-	EVP_MD_CTX *sha;
+	struct sha256_ctx sha;
 	uint64_t size_bytes;
 };
 
@@ -80,7 +80,7 @@ static void on_output(void *data, uint32_t stream, const void *bytes, size_t siz
 {
 	struct stream_hash *hash = &((struct session *)data)->streams[stream - 1];
 
-	EVP_DigestUpdate(hash->sha, bytes, size);
+	sha256_update(&hash->sha, size, bytes);
 	hash->size_bytes += size;
 }
 
@@ -146,19 +146,6 @@ static void on_deadlock(void *data, struct container *c)
 
 /* ---- begin and end ---- */
 
-static int hashes_create(struct session *s)
-{
-	for (int i = 0; i < 2; i++) {
-		s->streams[i].sha = EVP_MD_CTX_new();
-		if (s->streams[i].sha == NULL ||
-		    EVP_DigestInit_ex(s->streams[i].sha, EVP_sha256(), NULL) != 1) {
-			say(s, "out of memory");
-			return -ENOMEM;
-		}
-	}
-	return 0;
-}
-
 static int session_begin(struct session *s, const struct session_options *options,
 			 struct session_result *result)
 {
@@ -171,10 +158,9 @@ static int session_begin(struct session *s, const struct session_options *option
 	s->progress = !options->quiet && progress_wanted();
 	caller_fill_stdio();
 	caller_processors(&s->one, &s->others);
-	int error = hashes_create(s);
-	if (error < 0)
-		return error;
-	error = container_create(&s->container);
+	for (int i = 0; i < 2; i++)
+		sha256_init(&s->streams[i].sha);
+	int error = container_create(&s->container);
 	s->created = error == 0;
 	if (error < 0)
 		say(s, "%s", s->container.message);
@@ -190,15 +176,23 @@ static int session_begin(struct session *s, const struct session_options *option
 	return error;
 }
 
+static uint64_t monotonic_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
 static void session_end(struct session *s)
 {
 	progress_clear();
 	recorder_destroy(s->recorder);
 	if (s->created)
 		container_destroy(&s->container);
+	uint64_t begun = monotonic_ns();
 	replay_root_remove(&s->root);
-	for (int i = 0; i < 2; i++)
-		EVP_MD_CTX_free(s->streams[i].sha);
+	s->result->image_ns += monotonic_ns() - begun;
 }
 
 /* What does not belong to the recorded configuration, or follows from it. */
@@ -248,7 +242,7 @@ static void take_figures(struct session *s)
 	memcpy(r->call_trapped, HEAD->call_trapped, sizeof(r->call_trapped));
 	memcpy(r->refused, HEAD->refused_count, sizeof(r->refused));
 	for (int i = 0; i < 2; i++)
-		EVP_DigestFinal_ex(s->streams[i].sha, r->output_hash[i], NULL);
+		sha256_digest(&s->streams[i].sha, sizeof(r->output_hash[i]), r->output_hash[i]);
 }
 
 static int status_of(int wait_status)
@@ -411,13 +405,10 @@ void session_run(const struct session_options *options, struct session_result *r
 
 static int rebuild(struct session *s)
 {
-	struct timespec before, after;
-
-	clock_gettime(CLOCK_MONOTONIC, &before);
+	uint64_t begun = monotonic_ns();
 	int error = replay_root_make(s->reader, s->options->cwd, &s->root);
-	clock_gettime(CLOCK_MONOTONIC, &after);
-	s->result->unpack_ns = (uint64_t)((after.tv_sec - before.tv_sec) * 1000000000ll +
-					  after.tv_nsec - before.tv_nsec);
+
+	s->result->image_ns = monotonic_ns() - begun;
 	if (error < 0) {
 		const struct evlog_damage *d = evlog_reader_damage(s->reader);
 

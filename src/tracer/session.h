@@ -35,7 +35,7 @@ struct session_options {
 struct session_result {
 	int status; /* exit status for the caller of the tool */
 	uint64_t digest, events, trapped;
-	uint64_t unpack_ns; /* replay: spent on rebuilding the image */
+	uint64_t image_ns; /* replay: spent on unpacking the image and removing it again */
 	uint8_t output_hash[2][32];
 	uint32_t call_count[SESSION_CALLS], call_trapped[SESSION_CALLS], refused[SESSION_CALLS];
 };

@@ -6,7 +6,6 @@
 #include "source_local.h"
 
 #include <errno.h>
-#include <openssl/sha.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -14,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../base/sha256.h"
 #include "output.h"
 
 /* The only state outside the object: what signal handlers may touch. */
@@ -45,7 +45,7 @@ static void seed_of(uint64_t number, uint8_t out[32])
 
 	memcpy(text, HEAD->config.seed, 32);
 	memcpy(text + 32, &number, 8);
-	SHA256(text, sizeof(text), out);
+	sha256_of(text, sizeof(text), out);
 }
 
 static uint8_t *input_add(uint32_t kind, uint32_t channel, uint32_t size)

@@ -38,8 +38,8 @@ static void print_json(const struct session_result *r, FILE *out)
 
 	fprintf(out,
 		"{\"digest\": \"%016" PRIx64 "\", \"events\": %" PRIu64 ", \"trapped\": %" PRIu64
-		", \"unpack_ns\": %" PRIu64 ", \"by_call\": {",
-		r->digest, r->events, r->trapped, r->unpack_ns);
+		", \"image_ns\": %" PRIu64 ", \"by_call\": {",
+		r->digest, r->events, r->trapped, r->image_ns);
 	for (int i = 0; i < SESSION_CALLS; i++) {
 		if (r->call_count[i] == 0)
 			continue;

@@ -9,7 +9,7 @@
 
 /*
  * --stats: events by call, how many of them stopped at the tracer, the final digest.  As JSON one
- * object on one line: digest (16 hexadecimal digits), events, trapped, unpack_ns, by_call.
+ * object on one line: digest (16 hexadecimal digits), events, trapped, image_ns, by_call.
  */
 void stats_print(const struct session_result *result, bool json, FILE *out);
 

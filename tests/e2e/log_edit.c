@@ -9,7 +9,6 @@
  * values, digests and output hashes stay those of the run that did happen.
  */
 #include <errno.h>
-#include <openssl/evp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +18,7 @@
 #include <unistd.h>
 #include <zstd.h>
 
+#include "base/sha256.h"
 #include "log/evlog_reader.h"
 #include "log/evlog_writer.h"
 
@@ -87,7 +87,7 @@ static int note_blob(void *arg, const struct image_entry *entry)
 
 		check(edit->change_count < CHANGES_MAX ? 0 : -ENOSPC, "too many changed files");
 		memcpy(change->old, entry->hash, EVLOG_HASH_SIZE);
-		EVP_Digest(bytes, (size_t)st.st_size, change->new, NULL, EVP_sha256(), NULL);
+		sha256_of(bytes, (size_t)st.st_size, change->new);
 		printf("changed %s\n", entry->path);
 	}
 	free(bytes);

@@ -13,8 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <openssl/evp.h>
-
+#include "base/sha256.h"
 #include "log/evlog_codec.h"
 #include "log/evlog_reader.h"
 #include "log/evlog_section.h"
@@ -59,7 +58,7 @@ static struct evlog_pairs sample_host(void)
 
 static void sha256(const void *bytes, size_t size, uint8_t *hash)
 {
-	EVP_Digest(bytes, size, hash, NULL, EVP_sha256(), NULL);
+	sha256_of(bytes, size, hash);
 }
 
 static void put_file(struct image_sink *sink, const char *path, const void *bytes, size_t size)
