@@ -5,6 +5,7 @@
  * Invariant: whether the event came through a patched site or a stop of the tracer cannot be told
  * from anything done here.
  */
+#include "code_pages.h"
 #include "event.h"
 #include "insn.h"
 #include "signal.h"
@@ -84,6 +85,11 @@ void shim_dispatch_insn(struct frame *f)
 	u32 code = (u32)f->nr;
 
 	f->nr = ~0ull; /* not a call: nothing to restart */
+	if ((code & 0xff) == CODE_FAULT) {
+		f->rflags |= t->fault_tf;
+		if (code_fault(t, f))
+			return;
+	}
 	event_begin(t, f);
 	if ((code & 0xff) == CODE_FAULT) {
 		signal_fault(t, f);

@@ -85,9 +85,25 @@ shim_return:
 	mov	0(%rsp), %rax
 	mov	40(%rsp), %rsp
 	jmp	*%gs:TASK_RESUME
-2:	push	32(%rsp)
+2:	testl	$0x100, 32(%rsp)
+	jnz	6f
+	push	32(%rsp)
 	popfq
 	jmp	1b
+	/* TF: the next instruction must be the app's, so flags and place are set at once. The frame
+	 * of iretq (rip cs rflags rsp ss) goes over rip to nr; these are Linux's selectors. */
+6:	mov	48(%rsp), %rcx
+	mov	%rcx, 24(%rsp)
+	mov	40(%rsp), %rcx
+	mov	%rcx, 48(%rsp)
+	mov	32(%rsp), %rcx
+	mov	%rcx, 40(%rsp)
+	movq	$0x33, 32(%rsp)
+	movq	$0x2b, 56(%rsp)
+	pop	%rax
+	pop	%rcx
+	pop	%r11
+	iretq
 
 /*
  * clock_gettime, the call programs make most: a short way that saves only what C may clobber.
@@ -275,10 +291,10 @@ usercopy_begin:
 user_copy_in:
 	mov	%rsi, %rax
 	jmp	copy_checked
-	.globl	user_copy_out
-	.type	user_copy_out, @function
+	.globl	user_copy_out_raw
+	.type	user_copy_out_raw, @function
 	.balign	16
-user_copy_out:
+user_copy_out_raw:
 	mov	%rdi, %rax
 copy_checked:				/* rax: the app's side */
 	movabs	$SHIM_BASE, %rcx
@@ -314,11 +330,11 @@ copy_checked:				/* rax: the app's side */
 	mov	$-14, %rax
 	ret
 
-/* long user_put_pair(u64 to, u64 a, u64 b): two words */
-	.globl	user_put_pair
-	.type	user_put_pair, @function
+/* long user_put_pair_raw(u64 to, u64 a, u64 b): two words */
+	.globl	user_put_pair_raw
+	.type	user_put_pair_raw, @function
 	.balign	16
-user_put_pair:
+user_put_pair_raw:
 	movabs	$SHIM_BASE, %rcx
 	cmp	%rcx, %rdi
 	jae	12f
@@ -332,10 +348,10 @@ user_put_pair:
 	mov	$-14, %rax
 	ret
 
-	.globl	user_zero
-	.type	user_zero, @function
+	.globl	user_zero_raw
+	.type	user_zero_raw, @function
 	.balign	16
-user_zero:
+user_zero_raw:
 	mov	%rsi, %rcx
 	xor	%eax, %eax
 	rep stosb

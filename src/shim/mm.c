@@ -10,6 +10,7 @@
 #include <asm/stat.h>
 #include <linux/mman.h>
 
+#include "code_pages.h"
 #include "mm.h"
 #include "patch_table.h"
 #include "shim.h"
@@ -57,6 +58,7 @@ u32 mm_clone(u32 index)
 	to->capacity = from->count + 8;
 	to->count = 0;
 	to->total_bytes = to->locked_bytes = 0;
+	code_clone(from, to);
 	for (u32 i = 0; i < from->count; i++) {
 		const struct vma *old = vma_at(from, i);
 		if (old->flags & VMA_DONTFORK)
@@ -84,6 +86,7 @@ void mm_put(u32 index)
 		return;
 	for (u32 i = 0; i < mm->count; i++)
 		mm_file_put(file_of(vma_at(mm, i)));
+	code_free(mm);
 	heap_free((void *)mm->vmas);
 	mm->vmas = 0;
 	mm->count = mm->capacity = mm->nexec = 0;
@@ -195,8 +198,8 @@ static long kernel_map(const struct vma *want, int fd)
 		flags |= MAP_ANONYMOUS;
 		fd = -1;
 	}
-	return SYS6(NR_mmap, want->start, want->end - want->start, want->prot, flags, (long)fd,
-		    want->kind == VMA_FILE ? want->file_off : 0);
+	return SYS6(NR_mmap, want->start, want->end - want->start, code_kernel_prot(want), flags,
+		    (long)fd, want->kind == VMA_FILE ? want->file_off : 0);
 }
 
 static void empty(struct mm *mm, u64 start, u64 end)
@@ -216,19 +219,21 @@ long mm_map(struct task *t, const struct vma *want, int fd)
 		return -ENOMEM;
 	if (v.kind == VMA_FILE && is_kernel_private(&v) && v.prot & PROT_WRITE)
 		v.flags |= VMA_TOUCHED;
+	if (v.prot & PROT_EXEC && !is_kernel_private(&v)) {
+		HEAD->refused_count[NR_mmap]++;
+		return -EACCES;
+	}
 	patch_exec_remove(mm, v.start, v.end);
+	code_forget(mm, v.start, v.end);
 	r = kernel_map(&v, fd);
 	if (r < 0) {
 		empty(mm, v.start, v.end);
 		return r;
 	}
 	vma_set(mm, v.start, v.end, &v);
-	if (!(v.prot & PROT_EXEC))
+	if (!(v.prot & PROT_EXEC) || code_is_watched(&v))
 		return 0;
-	if (v.kind == VMA_FILE && is_kernel_private(&v))
-		r = patch_exec_add(t, v.start, v.end, file_of(&v), v.file_off, v.prot);
-	else if (v.kind != VMA_FILE)
-		r = upcall(UPCALL_SCAN_ANON, v.start, v.end - v.start, 0);
+	r = patch_exec_add(t, v.start, v.end, file_of(&v), v.file_off, v.prot);
 	if (r < 0)
 		mm_unmap(t, v.start, v.end);
 	return r < 0 ? -ENOMEM : 0;
@@ -254,6 +259,7 @@ long mm_unmap(struct task *t, u64 start, u64 end)
 	if (!mm_is_app_range(start, end))
 		return 0;
 	patch_exec_remove(mm, start, end);
+	code_forget(mm, start, end);
 	while (start < end) {
 		const struct vma *stub = first_stub(mm, start, end);
 		u64 stop = stub != NULL ? stub->start : end;
@@ -267,17 +273,14 @@ long mm_unmap(struct task *t, u64 start, u64 end)
 
 /* ---- protection ---- */
 
-/* The part of a VMA in [start, end) may be executed from now on; `fresh` says whether the file's
- * bytes are still what the mapping shows. */
+/* The part of a VMA in [start, end) may be executed from now on. */
 static long part_became_exec(struct task *t, const struct vma *v, u64 start, u64 end)
 {
 	const struct mm_file *file = file_of(v);
 	u64 off = v->file_off + (start - v->start);
 
-	if (v->kind != VMA_FILE || v->flags & VMA_TOUCHED)
-		return upcall(UPCALL_SCAN_ANON, start, end - start, 0);
-	if (v->flags & VMA_SHARED)
-		return 0;
+	if (code_is_watched(v))
+		return SYS3(NR_mprotect, start, end - start, code_kernel_prot(v));
 	return patch_exec_add(t, start, end, file, off, v->prot);
 }
 
@@ -308,6 +311,12 @@ static u64 protectable_until(const struct mm *mm, u64 start, u64 end, u32 prot, 
 		}
 		if (prot & PROT_WRITE && v->kind == VMA_FILE && v->flags & VMA_SHARED &&
 		    !(v->flags & VMA_MAYWRITE)) {
+			*ret_error = -EACCES;
+			return at;
+		}
+		/* What others can write cannot be watched. */
+		if (prot & PROT_EXEC && v->flags & VMA_SHARED && !(v->prot & PROT_EXEC)) {
+			HEAD->refused_count[NR_mprotect]++;
 			*ret_error = -EACCES;
 			return at;
 		}
@@ -342,6 +351,7 @@ long mm_protect(struct task *t, u64 start, u64 end, u32 prot)
 	if (mm->count + 4 > MM_VMAS_MAX)
 		return -ENOMEM;
 	if (stop > start) {
+		code_hide(mm, start, stop);
 		r = SYS3(NR_mprotect, start, stop - start, prot);
 		if (r < 0)
 			return r;

@@ -79,6 +79,8 @@ struct mm {
 	u64 stack_top;
 	u64 arg_start, arg_end, env_start, env_end;
 	u64 entry;
+	u64 code_pages, code_sites; /* heap arrays: see code_pages.h */
+	u32 code_page_count, code_page_room, code_site_count, code_site_room;
 	u32 membarrier; /* commands registered */
 	u32 lock_future;
 	struct mm_exec exec[MM_EXEC_MAX];

@@ -220,6 +220,33 @@ static long prepare(struct mm *mm, struct mm_exec *e, const struct patch_key *ke
 	return 0;
 }
 
+/* Where the first entry in (addr, end) begins, or end. */
+static u64 next_entry(const struct mm *mm, u64 addr, u64 end)
+{
+	for (u32 i = 0; i < mm->nexec; i++) {
+		if (mm->exec[i].start > addr && mm->exec[i].start < end)
+			end = mm->exec[i].start;
+	}
+	return end;
+}
+
+/* The range is known in part: each piece of the rest becomes an entry of its own. */
+static long add_rest(struct task *t, u64 start, u64 end, const struct mm_file *file, u64 file_off,
+		     u32 prot)
+{
+	long r = 0;
+
+	for (u64 at = start; r == 0 && at < end;) {
+		const struct mm_exec *known = mm_exec_find(mm_of(t), at);
+		u64 stop = known != NULL ? known->end : next_entry(mm_of(t), at, end);
+
+		if (known == NULL)
+			r = patch_exec_add(t, at, stop, file, file_off + (at - start), prot);
+		at = stop;
+	}
+	return r;
+}
+
 long patch_exec_add(struct task *t, u64 start, u64 end, const struct mm_file *file, u64 file_off,
 		    u32 prot)
 {
@@ -229,9 +256,8 @@ long patch_exec_add(struct task *t, u64 start, u64 end, const struct mm_file *fi
 	e.end = end_of_code(start, end, file, file_off);
 	if (e.end == e.start || patch_exec_covers(mm, e.start, e.end))
 		return 0;
-	if (patch_exec_overlaps(mm, e.start,
-				e.end)) /* known in part: the rest is looked at alone */
-		return upcall(UPCALL_SCAN_ANON, e.start, e.end - e.start, 0);
+	if (patch_exec_overlaps(mm, e.start, e.end))
+		return add_rest(t, e.start, e.end, file, file_off, prot);
 	e.stub = stub_place(mm, start, end);
 	if (e.stub == 0 || mm->nexec == MM_EXEC_MAX ||
 	    stub_map(mm, e.stub, PROT_READ | PROT_EXEC) < 0)

@@ -44,9 +44,35 @@ long upcall(long op, u64 a, u64 b, u64 c);
 
 /* entry.S: copies between the app and the shim; 0, or -EFAULT when the app's side faulted. */
 long user_copy_in(void *to, u64 from, u64 len);
-long user_copy_out(u64 to, const void *from, u64 len);
-long user_zero(u64 to, u64 len);
-long user_put_pair(u64 to, u64 a, u64 b); /* two words */
+long user_copy_out_raw(u64 to, const void *from, u64 len);
+long user_zero_raw(u64 to, u64 len);
+long user_put_pair_raw(u64 to, u64 a, u64 b); /* two words */
+/* code_pages.c: another try after the raw copy failed, if the app could have stored there itself.
+ */
+long user_copy_out_again(u64 to, const void *from, u64 len);
+long user_zero_again(u64 to, u64 len);
+long user_put_pair_again(u64 to, u64 a, u64 b);
+
+static inline long user_copy_out(u64 to, const void *from, u64 len)
+{
+	long r = user_copy_out_raw(to, from, len);
+
+	return __builtin_expect(r < 0, 0) ? user_copy_out_again(to, from, len) : r;
+}
+
+static inline long user_zero(u64 to, u64 len)
+{
+	long r = user_zero_raw(to, len);
+
+	return __builtin_expect(r < 0, 0) ? user_zero_again(to, len) : r;
+}
+
+static inline long user_put_pair(u64 to, u64 a, u64 b)
+{
+	long r = user_put_pair_raw(to, a, b);
+
+	return __builtin_expect(r < 0, 0) ? user_put_pair_again(to, a, b) : r;
+}
 /* Copies a string of at most size-1 bytes; its length, -ENAMETOOLONG if longer, or -EFAULT. */
 long user_string_in(char *to, u64 from, u64 size);
 #define user_get(var, addr) user_copy_in(&(var), (addr), sizeof(var))

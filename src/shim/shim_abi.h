@@ -34,6 +34,7 @@
  * processors guess by the low 12 bits of an address which store a load must wait for.
  */
 #define REGION_HEAD_OFF	     0x000000400
+#define REGION_SCAN_OFF	     0x000040000
 #define REGION_GENERATOR_OFF 0x000080000
 #define REGION_SCHED_OFF     0x000100240
 #define REGION_CHAIN_OFF     0x002000000 /* uint32_t chain values of the current epoch */
@@ -107,11 +108,12 @@ _Static_assert(sizeof(struct frame) == FRAME_SIZE, "entry.S builds this frame");
 enum upcall {
 	UPCALL_MAP_EXEC =
 		UPCALL_BASE, /* (patch file index, address, length): scan it, fill patches */
-	UPCALL_SCAN_ANON,    /* (address, length): code that is not from a file became executable */
-	UPCALL_EPOCH,	     /* (reason): take the next epoch; returns when it is delivered */
-	UPCALL_DIVERGED,     /* (): the chain value differs from the expected one; never returns */
-	UPCALL_DEADLOCK, /* (waits for a signal): all parked, no deadline, no channel waited on */
-	UPCALL_DRAIN,	 /* (ring): a ring is full; returns when there is room */
+	UPCALL_SCAN_ANON, /* (page): code that is no file's is about to be executed: fill CODE_SCAN
+			   */
+	UPCALL_EPOCH,	  /* (reason): take the next epoch; returns when it is delivered */
+	UPCALL_DIVERGED,  /* (): the chain value differs from the expected one; never returns */
+	UPCALL_DEADLOCK,  /* (waits for a signal): all parked, no deadline, no channel waited on */
+	UPCALL_DRAIN,	  /* (ring): a ring is full; returns when there is room */
 	UPCALL_CAPTURE_SYNC, /* (enum capture_sync): returns when what is announced is captured */
 	UPCALL_END,	     /* (): the last task has exited; end record state is in the head */
 	UPCALL_BUG,	     /* (code, detail): broken invariant; never returns */
@@ -215,6 +217,8 @@ struct inbox {
 };
 #define INBOX_BYTES 0x3f0000
 #define INBOX	    REGION_AT(struct inbox, REGION_INBOX_OFF)
+
+#define FLAG_TF 0x100 /* of rflags: trap after the next instruction */
 
 /* In struct task.code: the tracer sends a fault, not an instruction. */
 #define CODE_FAULT 0xfe

@@ -33,7 +33,6 @@
 #define SELECTOR_SS	    0x2b
 #define ALTSTACK_SIZE_LEAST 2048
 
-#define FLAG_TF 0x100
 #define FLAG_DF 0x400
 #define FLAG_RF 0x10000
 /* AC OF DF SF ZF AF PF CF RF.  Unlike Linux without TF: single steps would end in the shim. */

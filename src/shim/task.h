@@ -45,12 +45,14 @@ struct task {
 	u32 fault_trapno;
 	u64 fault_addr;
 	u64 fault_err;
+	u64 fault_tf;	  /* FLAG_TF as it was: the shim itself is not stepped */
 	u64 exec_request; /* heap address of struct exec_request, between execve and the shim's
 			     start */
 	char comm[16];
 	u64 private_area[64]; /* of the signal part, see signal.h */
 	struct frame *frame;  /* the frame of the current event */
 	u64 child_set_tid;    /* app address where a new task writes its tid itself, or 0 */
+	u64 step_page;	      /* page that is executed and stored into: see code_pages.c; or 0 */
 };
 _Static_assert(offsetof(struct task, self) == TASK_SELF, "entry.S");
 _Static_assert(offsetof(struct task, user_rsp) == TASK_USER_RSP, "entry.S");

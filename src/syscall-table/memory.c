@@ -9,6 +9,7 @@
 #include <linux/mempolicy.h>
 #include <linux/mman.h>
 
+#include "code_pages.h"
 #include "files.h"
 #include "mm.h"
 #include "patch_table.h"
@@ -285,8 +286,10 @@ static long grow_in_place(struct task *t, const struct move *m)
 {
 	u64 end = m->from + m->old_len, new_end = m->from + m->new_len;
 	struct vma proto = part_of(&m->vma, end);
-	long r = kernel_grow(end, new_end - end);
+	long r;
 
+	code_hide(mm_of(t), m->from, end);
+	r = kernel_grow(end, new_end - end);
 	if (r < 0)
 		return r;
 	vma_set(mm_of(t), end, new_end, &proto);
@@ -318,6 +321,7 @@ static long move_mapping(struct task *t, const struct move *m)
 	    patch_stub_blocks(mm, m->to, m->to + m->new_len))
 		return -ENOMEM;
 	mm_unmap(t, m->to, m->to + m->new_len);
+	code_hide(mm, m->from, m->from + m->old_len);
 	r = move_kernel(m);
 	if (r < 0)
 		return r;
@@ -458,6 +462,7 @@ static long drop_contents(struct task *t, const struct vma *v, u64 start, u64 en
 
 	if (v->flags & VMA_LOCKED || (advice == MADV_FREE && v->file != 0))
 		return -EINVAL;
+	code_hide(mm_of(t), start, end);
 	r = SYS3(NR_madvise, start, end - start, MADV_DONTNEED);
 	if (r == 0 && v->kind == VMA_FILE)
 		patch_exec_refresh(t, start, end);

@@ -7,6 +7,7 @@
  */
 #include <asm/stat.h>
 #include <linux/fs.h>
+#include "code_pages.h"
 #include "lookup.h"
 #include "file_kinds.h"
 #include "synth.h"
@@ -231,6 +232,14 @@ const struct file_ops path_ops = {
 
 /* ---- the calls ---- */
 
+/* In code the app wrote our breakpoints may stand, and the kernel cannot write to it while it is
+ * executed. */
+static void io_expose(struct task *t, const struct file_io *io)
+{
+	for (u32 i = 0; i < io->count; i++)
+		code_hide(mm_of(t), page_down(io->iov[i].base), io->iov[i].base + io->iov[i].len);
+}
+
 static long io_run(struct task *t, struct file_io *io, bool write)
 {
 	struct ofd *o = fd_get_io(t, io->fd);
@@ -244,6 +253,8 @@ static long io_run(struct task *t, struct file_io *io, bool write)
 	if (io->offset >= 0 && !ops->seek)
 		return -ESPIPE;
 	io->nowait |= (o->flags & O_NONBLOCK) != 0;
+	if (__builtin_expect(mm_of(t)->code_page_count, 0))
+		io_expose(t, io);
 	if (write)
 		return ops->write ? ops->write(t, o, io) : -EINVAL;
 	return ops->read ? ops->read(t, o, io) : -EINVAL;

@@ -118,7 +118,7 @@ void container_task_put(struct container *c, pid_t tid, uint32_t slot)
 			e = at;
 	}
 	if (e != NULL)
-		*e = (struct container_task){tid, slot, false};
+		*e = (struct container_task){.tid = tid, .slot = slot};
 }
 
 void container_task_drop(struct container_task *entry)

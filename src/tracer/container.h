@@ -64,6 +64,10 @@ struct container_task {
 	pid_t tid; /* on the host; 0: free entry, -1: was used */
 	uint32_t slot;
 	bool gone; /* its exit was seen before its birth */
+	/* A call through the vsyscall page under way, see vsyscall.c. */
+	uint8_t vsyscall_byte;
+	uint16_t vsyscall_nr;
+	uint64_t vsyscall_after; /* 0: none */
 };
 
 struct container {

@@ -26,8 +26,8 @@
 #include "output.h"
 #include "patcher.h"
 #include "tracee.h"
+#include "vsyscall.h"
 
-#define VSYSCALL_BASE 0xffffffffff600000ull
 #define SYSCALL_BYTES 0x050f
 
 static void end_with(struct container *c, enum container_end end, const char *format, ...)
@@ -103,6 +103,7 @@ static void on_upcall(struct container *c, pid_t tid, const struct user_regs_str
 		patcher_scan(c->patcher, tid, (uint32_t)regs->rdi, regs->rsi, regs->rdx);
 		break;
 	case UPCALL_SCAN_ANON:
+		patcher_scan_page(tid, regs->rdi);
 		break;
 	case UPCALL_EPOCH:
 		take_epoch(c, (uint32_t)regs->rdi);
@@ -175,11 +176,47 @@ static void send_fault(struct container *c, pid_t tid, struct task *t,
 	if (sig == SIGSEGV && info->si_code == SI_KERNEL)
 		t->fault_trapno = 13; /* #GP */
 	t->fault_err = sig != SIGSEGV && sig != SIGBUS ? 0 : fault_is_write(tid, regs->rip) ? 6 : 4;
+	t->fault_tf = regs->eflags & FLAG_TF;
+	regs->eflags &= ~(unsigned long long)FLAG_TF;
 	t->resume = patcher_original(t, regs->rip);
 	t->code = CODE_FAULT;
 	regs->rip = c->shim.fault_entry;
 	tracee_regs_set(tid, regs);
 	tracee_continue(tid);
+}
+
+static void count_trapped(uint64_t nr)
+{
+	HEAD->trapped_events++;
+	if (nr < 512)
+		HEAD->call_trapped[nr]++;
+}
+
+static bool try_vsyscall(struct container *c, pid_t tid, struct user_regs_struct *regs,
+			 bool trapped)
+{
+	struct container_task *e = container_task_get(c, tid);
+
+	if (e == NULL || !vsyscall_enter(c, e, regs, trapped))
+		return false;
+	if (!trapped)
+		count_trapped(regs->rax);
+	tracee_regs_set(tid, regs);
+	tracee_continue(tid);
+	return true;
+}
+
+/* A breakpoint where a call through the vsyscall page returns to. */
+static bool try_vsyscall_return(struct container *c, pid_t tid, struct user_regs_struct *regs)
+{
+	struct container_task *e = container_task_get(c, tid);
+
+	if (e == NULL || !vsyscall_return(c, e, regs))
+		return false;
+	count_trapped(regs->rax);
+	tracee_regs_set(tid, regs);
+	tracee_continue(tid);
+	return true;
 }
 
 static void on_site(struct container *c, pid_t tid, struct user_regs_struct *regs)
@@ -193,11 +230,8 @@ static void on_site(struct container *c, pid_t tid, struct user_regs_struct *reg
 		return;
 	}
 	uint64_t site = regs->rip - 2;
-	if (regs->rip >= VSYSCALL_BASE) {
-		end_with(c, CONTAINER_BUG, "refused: a call through the vsyscall page (nr %lld)",
-			 (long long)regs->orig_rax);
+	if (vsyscall_is_at(regs->rip) && try_vsyscall(c, tid, regs, true))
 		return;
-	}
 	if (tracee_read(tid, tracee_address(site), &insn, 2) < 0 || insn != SYSCALL_BYTES) {
 		/* int 0x80 or sysenter: 32-bit calls do not exist here. */
 		siginfo_t info = {.si_signo = SIGSYS, .si_code = SI_KERNEL};
@@ -206,9 +240,7 @@ static void on_site(struct container *c, pid_t tid, struct user_regs_struct *reg
 		send_fault(c, tid, t, regs, &info);
 		return;
 	}
-	HEAD->trapped_events++;
-	if (regs->orig_rax < 512)
-		HEAD->call_trapped[regs->orig_rax]++;
+	count_trapped(regs->orig_rax);
 	regs->r11 = patcher_site(c->patcher, tid, t, site);
 	regs->rax = regs->orig_rax;
 	regs->rip = c->shim.entry;
@@ -258,6 +290,14 @@ static bool try_insn(struct container *c, pid_t tid, struct task *t, struct user
 	return true;
 }
 
+/* An instruction that is made to trap faults; a breakpoint is the kernel's SIGTRAP (a single step
+ * is not). */
+static bool may_be_insn(const siginfo_t *info)
+{
+	return info->si_signo == SIGSEGV ||
+	       (info->si_signo == SIGTRAP && info->si_code == SI_KERNEL);
+}
+
 static void on_signal(struct container *c, pid_t tid, int sig)
 {
 	struct user_regs_struct regs;
@@ -271,6 +311,10 @@ static void on_signal(struct container *c, pid_t tid, int sig)
 	siginfo_t info = {.si_signo = sig};
 	ptrace(PTRACE_GETSIGINFO, tid, NULL, &info);
 	struct task *t = task_of(&regs);
+	if (sig == SIGTRAP && try_vsyscall_return(c, tid, &regs))
+		return;
+	if (sig == SIGSEGV && vsyscall_is_at(regs.rip) && try_vsyscall(c, tid, &regs, false))
+		return;
 	if (regs.rip >= c->shim.usercopy_begin && regs.rip < c->shim.usercopy_end) {
 		regs.rip = c->shim.usercopy_fault;
 		tracee_regs_set(tid, &regs);
@@ -278,7 +322,7 @@ static void on_signal(struct container *c, pid_t tid, int sig)
 	} else if (t == NULL || in_shim(regs.rip)) {
 		end_with(c, CONTAINER_BUG, "signal %d in the shim at 0x%llx, address %p", sig,
 			 regs.rip, info.si_addr);
-	} else if ((sig != SIGSEGV && sig != SIGTRAP) || !try_insn(c, tid, t, &regs, sig)) {
+	} else if (!may_be_insn(&info) || !try_insn(c, tid, t, &regs, sig)) {
 		send_fault(c, tid, t, &regs, &info);
 	}
 }

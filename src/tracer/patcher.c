@@ -20,6 +20,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../shim/code_pages.h"
 #include "../shim/mm.h"
 #include "../shim/patch_table.h"
 #include "elf_image.h"
@@ -392,6 +393,82 @@ void patcher_scan(struct patcher *p, pid_t tid, uint32_t index, uint64_t address
 		scan(p, f, pf, address);
 }
 
+/* ---- code that is no file's ---- */
+
+/* Decoding needs some bytes before a page, and an instruction may end in the next one. */
+#define PAGE_BEFORE 128u
+#define PAGE_BEHIND 16u
+/* Time stamps trap by themselves. */
+#define PAGE_KINDS (INSN_SET_LISTED & ~(INSN_SET(INSN_RDTSC) | INSN_SET(INSN_RDTSCP)))
+
+struct page_bytes {
+	uint8_t bytes[PAGE_BEFORE + MM_PAGE + PAGE_BEHIND];
+	size_t begin, end; /* what of it could be read */
+	uint64_t address;  /* of bytes[0] */
+};
+
+/* The page and what there is around it, without our breakpoints. */
+static bool page_read(pid_t tid, const struct mm *mm, uint64_t page, struct page_bytes *ret)
+{
+	uint8_t *middle = ret->bytes + PAGE_BEFORE;
+
+	ret->address = page - PAGE_BEFORE;
+	ret->begin = PAGE_BEFORE;
+	ret->end = PAGE_BEFORE + MM_PAGE;
+	if (tracee_read(tid, tracee_address(page), middle, MM_PAGE) < 0)
+		return false;
+	if (tracee_read(tid, tracee_address(ret->address), ret->bytes, PAGE_BEFORE) == 0)
+		ret->begin = 0;
+	if (tracee_read(tid, tracee_address(page + MM_PAGE), middle + MM_PAGE, PAGE_BEHIND) == 0)
+		ret->end = sizeof(ret->bytes);
+	for (size_t i = ret->begin; i < ret->end; i++) {
+		const struct code_site *site =
+			ret->bytes[i] == 0xcc ? code_site_find(mm, ret->address + i) : NULL;
+
+		if (site != NULL)
+			ret->bytes[i] = (uint8_t)site->original;
+	}
+	return true;
+}
+
+static void page_report(const struct page_bytes *p, uint64_t page, const struct insn_site *site)
+{
+	uint64_t address = p->address + p->begin + site->offset;
+
+	if (!site->confirmed || address + site->length <= page || address >= page + MM_PAGE)
+		return;
+	if (CODE_SCAN->count >= CODE_SCAN_MAX) {
+		CODE_SCAN->failed = 1;
+		return;
+	}
+	CODE_SCAN->sites[CODE_SCAN->count++] = (struct code_site){
+		.addr = address,
+		.code = INSN_CODE(site->kind, site->reg, site->operand_size, site->length),
+	};
+}
+
+void patcher_scan_page(pid_t tid, uint64_t page)
+{
+	const struct task *t = task_of(tid);
+	const struct mm *mm = t != NULL && t->proc < PROCS_MAX ? mm_at(proc_at(t->proc)->mm) : NULL;
+	struct page_bytes p;
+	struct insn_site *sites;
+	size_t count;
+
+	CODE_SCAN->failed = 1;
+	if (mm == NULL || !page_read(tid, mm, page, &p))
+		return;
+	struct code_view view = {.bytes = p.bytes + p.begin, .size = p.end - p.begin};
+	if (insn_scan(&view, PAGE_KINDS, &sites, &count) < 0)
+		return;
+	CODE_SCAN->count = CODE_SCAN->failed = 0;
+	for (size_t i = 0; i < count; i++)
+		page_report(&p, page, &sites[i]);
+	free(sites);
+}
+
+/* ---- trapped sites ---- */
+
 static struct mm_exec *exec_of(const struct task *t, uint64_t address)
 {
 	if (t->proc >= PROCS_MAX)
@@ -418,6 +495,22 @@ static void mark_dead(struct code_file *f, uint32_t site)
 	f->dead_sites = more;
 	f->dead_sites[f->dead_count++] = site;
 	f->learnt = true;
+}
+
+/* Whether the process has the file's bytes where a plan writes: it may have changed its code. */
+static bool is_original(pid_t tid, const struct code_file *f, uint64_t base,
+			const struct patch_plan *plan)
+{
+	uint8_t now[PATCH_STORE_MAX];
+
+	for (unsigned i = 0; i < plan->write_count; i++) {
+		const struct patch_store *w = &plan->writes[i];
+
+		if (tracee_read(tid, tracee_address(w->address), now, w->size) < 0 ||
+		    memcmp(now, f->view.bytes + (w->address - base), w->size) != 0)
+			return false;
+	}
+	return true;
 }
 
 /* Stub first, then the writes in order: the last one is what takes effect. */
@@ -474,6 +567,8 @@ uint64_t patcher_site(struct patcher *p, pid_t tid, const struct task *t, uint64
 		mark_dead(f, off);
 		return site + 2;
 	}
+	if (!is_original(tid, f, exec->base, &plan))
+		return site + 2;
 	uint64_t stub = exec->stub + pf->stub_used;
 	table_entry(f, pf, exec->base, stub, off, &plan, &entry);
 	if (patch_append(PATCHES, pf, &entry) == NULL)
@@ -519,9 +614,13 @@ int patcher_classify(struct patcher *p, pid_t tid, const struct task *t, uint64_
 {
 	const struct mm_exec *exec = exec_of(t, address);
 	struct code_file *f = exec != NULL ? code_file_at(p, exec->patch_file) : NULL;
+	const struct mm *mm = t->proc < PROCS_MAX ? mm_at(proc_at(t->proc)->mm) : NULL;
+	const struct code_site *site = mm != NULL ? code_site_find(mm, address) : NULL;
 	struct insn_site found;
 	uint8_t bytes[16];
 
+	if (site != NULL)
+		return (int)site->code;
 	if (f != NULL && address - exec->base < f->view.size) {
 		uint64_t off = address - exec->base;
 		if (insn_classify(f->view.bytes + off, f->view.size - off, &found) < 0)

@@ -25,6 +25,12 @@ void patcher_destroy(struct patcher *p);
 void patcher_scan(struct patcher *p, pid_t tid, uint32_t index, uint64_t address, uint64_t length);
 
 /*
+ * UPCALL_SCAN_ANON: a page of the stopped task that holds no file's code is about to be executed.
+ * Fills CODE_SCAN with the instructions in it that need a breakpoint.
+ */
+void patcher_scan_page(pid_t tid, uint64_t page);
+
+/*
  * A `syscall` at `site` of the stopped task trapped.  Patches it in that process and enters the
  * patch into the table if that can be done.  Returns where the app goes on after the call: the
  * address behind the site, or the tail of a stub.
