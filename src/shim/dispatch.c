@@ -13,6 +13,7 @@
 #include "syscall_nr.h"
 #include "../syscall-table/syscall_row.h"
 #include "../syscall-table/event_record.h"
+#include "../syscall-table/seccomp.h"
 
 static const struct syscall_row rows[SYSCALL_NR_END] = {
 #include "syscall_dispatch.inc"
@@ -40,7 +41,8 @@ static void take_signals(struct task *t, struct frame *f, long result)
 		turn_exit(t, true);
 }
 
-static void event_finish(struct task *t, struct frame *f, s64 nr, long result, u64 word)
+/* The event up to its signals; whoever calls it takes these. */
+static inline void event_close(struct task *t, struct frame *f, s64 nr, long result, u64 word)
 {
 	bool slice_over;
 	bool rare = event_fold(t, event_word(word, nr, result), &slice_over);
@@ -49,10 +51,71 @@ static void event_finish(struct task *t, struct frame *f, s64 nr, long result, u
 		event_trace(t, f, nr, result);
 	if (__builtin_expect(rare, 0))
 		event_slow(t, slice_over);
+}
+
+static void event_finish(struct task *t, struct frame *f, s64 nr, long result, u64 word)
+{
+	event_close(t, f, nr, result, word);
 	if (__builtin_expect(signal_pending(t), 0))
 		take_signals(t, f, result);
 	else if (__builtin_expect((u64)(result + ERESTART_RESTARTBLOCK) <= 4, 0))
 		f->rax = (u64)signal_finish_result(t, f, result);
+}
+
+static inline __attribute__((always_inline)) void call_row(struct task *t, struct frame *f, u64 nr)
+{
+	const struct syscall_row *row = &rows[nr];
+	long result;
+
+	event_begin(t, f);
+	HEAD->call_count[nr]++;
+	if (row->handler != 0)
+		result = row->handler(t, f);
+	else
+		result = refuse(row, nr);
+	if (!(row->flags & SYSCALL_FRAME) || result < 0)
+		f->rax = (u64)result;
+	event_finish(t, f, (s64)nr, result, event_args_word(f->arg, row->nargs));
+}
+
+static void call_unknown(struct task *t, struct frame *f, u64 nr)
+{
+	event_begin(t, f);
+	if (nr < 512)
+		HEAD->call_count[nr]++;
+	f->rax = (u64)refuse(NULL, nr);
+	event_finish(t, f, (s64)nr, (long)f->rax, event_args_word(f->arg, 0));
+}
+
+/*
+ * A filter of the app's own forbids the call.  Its result is never one of an interrupted call's
+ * internal codes, though it may be the same number.
+ */
+static void call_denied(struct task *t, struct frame *f, u64 nr, u32 verdict)
+{
+	unsigned nargs = nr < SYSCALL_NR_END ? rows[nr].nargs : 0;
+
+	event_begin(t, f);
+	if (nr < 512)
+		HEAD->call_count[nr]++;
+	long result = seccomp_deny(t, f, verdict);
+	event_close(t, f, (s64)nr, result, event_args_word(f->arg, nargs));
+	if (signal_pending(t))
+		take_signals(t, f, 0);
+}
+
+/* Every call of a task under filters, and of the others those beyond the table. */
+static __attribute__((noinline)) void call_checked(struct task *t, struct frame *f)
+{
+	u64 nr = f->nr;
+	u32 verdict = seccomp_verdict(t, f);
+
+	if (!seccomp_allows(verdict))
+		call_denied(t, f, nr, verdict);
+	else if (nr < SYSCALL_NR_END)
+		call_row(t, f, nr);
+	else
+		call_unknown(t, f, nr);
 }
 
 void shim_dispatch(struct frame *f);
@@ -61,19 +124,12 @@ void shim_dispatch(struct frame *f)
 {
 	struct task *t = current();
 	u64 nr = f->nr;
-	const struct syscall_row *row = nr < SYSCALL_NR_END ? &rows[nr] : NULL;
-	long result;
 
-	event_begin(t, f);
-	if (nr < 512)
-		HEAD->call_count[nr]++;
-	if (row != NULL && row->handler != 0)
-		result = row->handler(t, f);
+	/* calls_end is in the task so that filters cost those nothing that have none: seccomp.c. */
+	if (__builtin_expect(nr < t->calls_end, 1))
+		call_row(t, f, nr);
 	else
-		result = refuse(row, nr);
-	if (row == NULL || !(row->flags & SYSCALL_FRAME) || result < 0)
-		f->rax = (u64)result;
-	event_finish(t, f, (s64)nr, result, event_args_word(f->arg, row != NULL ? row->nargs : 0));
+		call_checked(t, f);
 }
 
 void shim_dispatch_insn(struct frame *f);

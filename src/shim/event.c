@@ -64,3 +64,13 @@ void event_slow(struct task *t, bool slice_over)
 	if (slice_over)
 		turn_release(t);
 }
+
+void event_last(struct task *t, struct frame *f, s64 nr, u64 word)
+{
+	bool slice_over;
+
+	event_fold(t, word, &slice_over);
+	if (HEAD->config.trace_events)
+		event_trace(t, f, nr, 0);
+	event_slow(t, false);
+}

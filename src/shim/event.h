@@ -68,6 +68,12 @@ static inline u64 event_word(u64 args_word, s64 nr, long result)
 	return digest_merge(args_word, (u64)result) ^ (u64)nr * DIGEST_P1;
 }
 
+/*
+ * The whole end of an event that is the last of its task: folds `word`, traces, does the rare work.
+ * The caller gives the turn away, so the end of a slice means nothing more.
+ */
+void event_last(struct task *t, struct frame *f, s64 nr, u64 word);
+
 /* The rare work.  May pass the turn on and wait for it. */
 void event_slow(struct task *t, bool slice_over);
 

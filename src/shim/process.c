@@ -10,6 +10,7 @@
 #include "signal.h"
 #include "syscall_nr.h"
 #include "../syscall-table/files.h"
+#include "../syscall-table/seccomp.h"
 #include "../syscall-table/wait.h"
 
 #define KEY_VFORK 0x70010001
@@ -59,6 +60,7 @@ static void slot_init(struct task *t, u32 index, u32 proc)
 	t->clone_child = NONE;
 	t->vfork_child = NONE;
 	t->state = TASK_LIVE;
+	seccomp_arm(t);
 }
 
 long task_create(u32 proc, struct task **ret_task)
@@ -112,6 +114,7 @@ static void task_close(struct task *t)
 	p->nthreads--;
 	p->events_ended += t->events;
 	signal_release(t);
+	seccomp_release(t);
 	sched_task_remove(SCHED, t->index);
 	t->state = TASK_DEAD;
 	PROCT->nlive_tasks--;

@@ -114,6 +114,11 @@ struct k_siginfo {
 			};
 		};
 		u64 addr; /* of a fault */
+		struct {
+			u64 addr;
+			s32 nr;
+			u32 arch;
+		} call; /* of SIGSYS */
 		u8 raw[112];
 	};
 };

@@ -34,6 +34,8 @@ struct task {
 	u32 parked;	     /* the current event parked the task */
 	u64 events;	     /* of this task: its virtual cpu time in steps */
 	u64 digest_out;	     /* hash of the bytes read, written and returned in the current event */
+	u64 calls_end;	     /* calls below need no look at filters: all of the table, or 0 */
+	u64 fast_clocks;     /* clocks below may be read the short way; see seccomp.c for both */
 	u64 clear_child_tid; /* app address, or 0 */
 	u64 robust_list;
 	u64 robust_len;
@@ -53,6 +55,8 @@ struct task {
 	struct frame *frame;  /* the frame of the current event */
 	u64 child_set_tid;    /* app address where a new task writes its tid itself, or 0 */
 	u64 step_page;	      /* page that is executed and stored into: see code_pages.c; or 0 */
+	struct seccomp_filter *seccomp_filter; /* the youngest of the app's own filters, or NULL */
+	u64 seccomp_mode;		       /* SECCOMP_MODE_* */
 };
 _Static_assert(offsetof(struct task, self) == TASK_SELF, "entry.S");
 _Static_assert(offsetof(struct task, user_rsp) == TASK_USER_RSP, "entry.S");

@@ -11,13 +11,7 @@
 
 static void fold_exit(struct task *t, struct frame *f, s64 nr)
 {
-	bool slice_over;
-
-	event_fold(t, (u64)nr * DIGEST_P1 ^ f->arg[0], &slice_over);
-	if (HEAD->config.trace_events)
-		event_trace(t, f, nr, 0);
-	/* The task gives the turn away in any case: the end of its slice means nothing more. */
-	event_slow(t, false);
+	event_last(t, f, nr, (u64)nr * DIGEST_P1 ^ f->arg[0]);
 }
 
 long sys_exit(struct task *t, struct frame *f)

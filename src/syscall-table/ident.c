@@ -15,6 +15,7 @@
 #include "../shim/process.h"
 #include "../shim/signal.h"
 #include "files.h"
+#include "seccomp.h"
 #include "syscall_handlers.h"
 #include "wait.h"
 
@@ -669,15 +670,6 @@ long sys_personality(struct task *t, struct frame *f)
 	return (u32)f->arg[0] == 0x0040000 ? 0 : -EINVAL;
 }
 
-/* A filter of the app's own is refused; asking what exists is answered. */
-long sys_seccomp(struct task *t, struct frame *f)
-{
-	(void)t;
-	(void)f;
-	HEAD->refused_count[317]++;
-	return -EINVAL;
-}
-
 static long prctl_name(struct task *t, struct frame *f)
 {
 	char name[16];
@@ -717,8 +709,10 @@ long sys_prctl(struct task *t, struct frame *f)
 		p->dumpable = (u32)f->arg[1];
 		return 0;
 	case PR_SET_NO_NEW_PRIVS:
+		if (f->arg[1] != 1 || f->arg[2] != 0 || f->arg[3] != 0 || f->arg[4] != 0)
+			return -EINVAL;
 		p->no_new_privs = 1;
-		return f->arg[1] == 1 ? 0 : -EINVAL;
+		return 0;
 	case PR_GET_NO_NEW_PRIVS:
 		return p->no_new_privs;
 	case PR_SET_CHILD_SUBREAPER:
@@ -735,7 +729,10 @@ long sys_prctl(struct task *t, struct frame *f)
 		return 50000;
 	case PR_CAPBSET_READ:
 		return f->arg[1] > 40 ? -EINVAL : p->euid == 0;
+	case PR_SET_SECCOMP:
+		return seccomp_prctl(t, f->arg[1], f->arg[2]);
 	case PR_GET_SECCOMP:
+		return (long)t->seccomp_mode;
 	case PR_GET_KEEPCAPS:
 	case PR_GET_SECUREBITS:
 	case PR_GET_THP_DISABLE:

@@ -9,6 +9,7 @@
 #include <linux/mman.h>
 #include "../shim/mm.h"
 #include "../shim/signal.h"
+#include "seccomp.h"
 #include "synth.h"
 #include "wait.h"
 
@@ -411,12 +412,14 @@ static void put_status_signals(const struct synth_ctx *c, struct synth_text *out
 static void put_status_rest(const struct synth_ctx *c, struct synth_text *out)
 {
 	const struct proc *p = proc_at(c->proc);
+	const struct task *thread = thread_of(c);
 	u64 caps = p->euid == 0 ? CAPS_ALL : 0;
 
 	text_add(out, "CapInh:\t%016lx\nCapPrm:\t%016lx\nCapEff:\t%016lx\n", 0ul, caps, caps);
-	text_add(out, "CapBnd:\t%016lx\nCapAmb:\t%016lx\nNoNewPrivs:\t%u\nSeccomp:\t0\n",
+	text_add(out, "CapBnd:\t%016lx\nCapAmb:\t%016lx\nNoNewPrivs:\t%u\n",
 		 p->euid == 0 ? CAPS_ALL : 0, 0ul, p->no_new_privs);
-	text_add(out, "Seccomp_filters:\t0\nCpus_allowed:\t");
+	text_add(out, "Seccomp:\t%lu\nSeccomp_filters:\t%u\nCpus_allowed:\t",
+		 thread ? thread->seccomp_mode : 0, thread ? seccomp_count(thread) : 0);
 	text_cpu_mask(out);
 	text_add(out, "\nCpus_allowed_list:\t");
 	text_cpu_list(out);

@@ -81,7 +81,8 @@ long sys_clock_gettime(struct task *t, struct frame *f)
 
 /*
  * The short way of entry.S: the same event as sys_clock_gettime makes, for the clocks of wall and
- * monotonic time, when nothing rare is due at its end.  0, or 1 with nothing done.
+ * monotonic time, when nothing rare is due at its end and the task has no filters.  0, or 1 with
+ * nothing done.
  */
 long event_clock_fast(u64 clock, u64 addr);
 
@@ -96,7 +97,7 @@ long event_clock_fast(u64 clock, u64 addr)
 	 */
 	__asm__("" : "+r"(h), "+r"(s));
 
-	if (clock > CLOCK_MONOTONIC || h->events + 1 >= h->next_check || signal_pending(t) ||
+	if (clock >= t->fast_clocks || h->events + 1 >= h->next_check || signal_pending(t) ||
 	    s->slice_left <= 1 || h->config.trace_events)
 		return 1;
 	u64 ns = h->now_ns + h->config.time_step_ns;

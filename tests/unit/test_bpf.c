@@ -97,6 +97,8 @@ static void test_cells(void)
 	REFUSES(STMT(BPF_ST, 2), STMT(BPF_LDX | BPF_MEM, 3), RETURN_A);
 	REFUSES(STMT(BPF_ST, 3), STMT(BPF_LD | BPF_MEM, BPF_MEMWORDS), RETURN_A);
 	TAKES(STMT(BPF_STX, 3), STMT(BPF_LD | BPF_MEM, 3), RETURN_A);
+	/* What is never reached may read anything. */
+	TAKES(STMT(BPF_JMP | BPF_JA, 1), STMT(BPF_LD | BPF_MEM, 3), RETURN_A);
 	/* Written on one of two ways only, on both, and where the read is jumped over. */
 	REFUSES(INSN(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 39), STMT(BPF_ST, 0),
 		STMT(BPF_LD | BPF_MEM, 0), RETURN_A);
