@@ -78,13 +78,42 @@ static void cover(int back, const char *path, uint64_t *ret_dev)
 	*ret_dev = st.st_dev;
 }
 
+/*
+ * In a chroot "/" is no mount point, so it cannot be told to keep mounts to itself.  A copy of it
+ * can, and becomes our root; it is put where a mount point is at hand that can be made private.
+ */
+static void enter_copy_of_root(int back)
+{
+	struct mount_attr attr = {.propagation = MS_PRIVATE};
+	int fd = (int)syscall(SYS_open_tree, AT_FDCWD, "/",
+			      OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+
+	if (fd < 0 || syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr,
+			      sizeof(attr)) < 0)
+		init_fail(back, "cannot make a private copy of the chroot's mounts");
+	if (mount(NULL, "/proc", NULL, MS_PRIVATE, NULL) < 0)
+		init_fail(back, "in a chroot, /proc must be mounted (mount -t proc proc /proc)");
+	if (syscall(SYS_move_mount, fd, "", AT_FDCWD, "/proc", MOVE_MOUNT_F_EMPTY_PATH) < 0 ||
+	    chdir("/proc") < 0 || chroot(".") < 0)
+		init_fail(back, "cannot enter a private copy of the chroot");
+	close(fd);
+}
+
+static void make_mounts_private(int back)
+{
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0)
+		return;
+	if (errno != EINVAL)
+		init_fail(back, "cannot make the mounts private");
+	enter_copy_of_root(back);
+}
+
 static void init_mounts(struct container *c, int back)
 {
 	struct region_config *config = &HEAD->config;
 	uint64_t shm_dev;
 
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-		init_fail(back, "cannot make the mounts private");
+	make_mounts_private(back);
 	if (c->root != NULL && (chdir(c->root) < 0 || chroot(".") < 0))
 		init_fail(back, "cannot enter the replay's root");
 	cover(back, "/proc", &config->proc_dev);
