@@ -25,11 +25,14 @@
 /* Which ring an UPCALL_DRAIN means. */
 enum ring_id { RING_OUTPUT = 1, RING_CAPTURE = 2, RING_EVENTS = 3 };
 
+/* RING_PAUSES: it looks again soon by itself. */
+enum ring_waiting { RING_AWAKE, RING_PAUSES, RING_SLEEPS };
+
 struct ring {
 	u64 tail; /* written by the producer: bytes ever put */
 	u64 pad0[7];
 	u64 head;    /* written by the consumer: bytes ever taken */
-	u32 waiting; /* futex word: the consumer sleeps until it is 0 */
+	u32 waiting; /* futex word: enum ring_waiting of the consumer */
 	u32 pad1;
 	u64 pad2[6];
 	u8 bytes[];
@@ -44,6 +47,17 @@ struct ring_record {
 	u32 what; /* output: the stream, 1 or 2; capture: enum capture_kind */
 	u8 bytes[];
 };
+
+static inline bool ring_is_empty(const struct ring *r)
+{
+	return __atomic_load_n(&r->head, __ATOMIC_ACQUIRE) ==
+	       __atomic_load_n(&r->tail, __ATOMIC_ACQUIRE);
+}
+
+#ifdef SHADOW_SHIM
+/* Producer, after a record: wakes a consumer that sleeps. */
+void ring_wake(struct ring *r);
+#endif
 
 static inline u64 ring_need(u64 size)
 {

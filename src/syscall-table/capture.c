@@ -86,6 +86,7 @@ static void announce(u32 kind, const char *abs, u32 len, const struct stat *st, 
 	r->path_bytes = len + 1;
 	memcpy(r->path, abs, len + 1);
 	ring_publish(CAPTURE_RING, rec);
+	ring_wake(CAPTURE_RING);
 }
 
 static void announce_path(u32 kind, const struct path *p, const struct stat *st, u32 error)

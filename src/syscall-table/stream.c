@@ -13,17 +13,6 @@
 /* Fixed: how a write is cut must not depend on the ring's state, because each piece is folded. */
 #define STREAM_CHUNK 0x8000u
 
-#define FUTEX_OP_WAKE 1
-
-static void wake_consumer(struct ring *r)
-{
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (__atomic_load_n(&r->waiting, __ATOMIC_RELAXED)) {
-		__atomic_store_n(&r->waiting, 0, __ATOMIC_RELAXED);
-		SYS3(NR_futex, &r->waiting, FUTEX_OP_WAKE, 1);
-	}
-}
-
 static long put_chunk(struct task *t, u32 stream, const struct file_io *io, u64 at, u32 size)
 {
 	struct ring_record *rec;
@@ -54,7 +43,7 @@ static long stream_write(struct task *t, struct ofd *o, const struct file_io *io
 			return done ? (long)done : r;
 		done += n;
 	}
-	wake_consumer(OUTPUT_RING);
+	ring_wake(OUTPUT_RING);
 	return (long)done;
 }
 

@@ -261,7 +261,7 @@ int capture_feed_create(struct image_capture *capture, struct capture_feed **ret
 	pthread_mutex_init(&f->lock, NULL);
 	int error = keymap_create(&f->outside);
 	if (error == 0)
-		error = poller_create(empty_ring, f, &f->poller);
+		error = poller_create(CAPTURE_RING, empty_ring, f, &f->poller);
 	if (error < 0) {
 		keymap_destroy(f->outside);
 		free(f);
@@ -269,6 +269,12 @@ int capture_feed_create(struct image_capture *capture, struct capture_feed **ret
 	}
 	*ret_feed = f;
 	return 0;
+}
+
+void capture_feed_poke(struct capture_feed *f)
+{
+	if (!ring_is_empty(CAPTURE_RING))
+		poller_wake(f->poller);
 }
 
 void capture_feed_sync(struct capture_feed *f, uint32_t how)

@@ -12,6 +12,9 @@ int capture_feed_create(struct image_capture *capture, struct capture_feed **ret
 /* Takes what is in the ring now, then waits until all of it is captured. */
 void capture_feed_sync(struct capture_feed *feed, uint32_t how);
 
+/* The container is stopped anyway: has what it announced so far taken, if there is anything. */
+void capture_feed_poke(struct capture_feed *feed);
+
 /* Takes what is left and ends the thread. */
 void capture_feed_destroy(struct capture_feed *feed);
 

@@ -42,6 +42,7 @@ struct container_observer {
 	/* The next one was delivered: HEAD and the inbox hold it. */
 	void (*epoch_begin)(void *data, struct container *c);
 	/* Everything announced in the capture ring must be safe before the container goes on. */
+	void (*stopped)(void *data);			/* at every stop of a task */
 	void (*capture_sync)(void *data, uint32_t how); /* enum capture_sync */
 	/* The event ring is full: empties it. */
 	void (*events_drain)(void *data, struct container *c);

@@ -273,7 +273,7 @@ static bool try_insn(struct container *c, pid_t tid, struct task *t, struct user
 		     int sig)
 {
 	uint64_t address = sig == SIGTRAP ? regs->rip - 1 : regs->rip;
-	int code = patcher_classify(c->patcher, tid, t, address);
+	int code = patcher_classify(tid, t, address);
 
 	if (code < 0)
 		return false;
@@ -398,6 +398,8 @@ static void on_stop(struct container *c, pid_t tid, int status)
 
 	if (e.kind != TRACEE_EXITED)
 		container_perturb(c);
+	if (c->observer.stopped != NULL)
+		c->observer.stopped(c->observer.data);
 	switch (e.kind) {
 	case TRACEE_EXITED:
 		on_exit_of(c, tid, e.value);

@@ -76,7 +76,7 @@ int output_start(struct container *c, const struct output_sink *sink)
 {
 	(void)c;
 	output.sink = *sink;
-	return poller_create(empty_ring, NULL, &output.poller);
+	return poller_create(OUTPUT_RING, empty_ring, NULL, &output.poller);
 }
 
 void output_drain(struct container *c)

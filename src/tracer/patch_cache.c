@@ -9,6 +9,9 @@
  *	16	u64	XXH3 of the bytes 0 to 15 and what follows
  *	24		struct patch each; u32 each
  *
+ * An alias is a file named "a" and 128 bits over the state of a file (device, inode, size, times);
+ * it holds the name of the entry for its bytes.
+ *
  * Its layout is that of the patch table: an entry of another build has another name.  Bytes to be
  * written into code come from it, so it is taken only from a folder nobody else may write to; the
  * shim compares the bytes each patch replaces before it applies any.
@@ -22,6 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define XXH_INLINE_ALL
@@ -29,9 +33,11 @@
 
 #include "../base/cache_folder.h"
 
-#define ENTRY_MAGIC 0x48435053u /* "SPCH" */
-#define TOTAL_MAX   (64ull << 20)
-#define BUILD_MAX   64
+#define ENTRY_MAGIC    0x48435053u /* "SPCH" */
+#define TOTAL_MAX      (64ull << 20)
+#define BUILD_MAX      64
+#define NAME_LENGTH    32 /* of an entry's name, without the NUL */
+#define SETTLE_SECONDS 2
 
 struct entry_head {
 	uint32_t magic, patches, dead_sites, stub_used;
@@ -108,20 +114,83 @@ void patch_cache_close(struct patch_cache *cache)
 	free(cache);
 }
 
-void patch_cache_name(const struct patch_cache_key *key, char ret_name[64])
+static void name_start(XXH3_state_t *state, const struct patch_key *key)
 {
 	const struct build_id *id = build_id();
+
+	XXH3_INITSTATE(state);
+	XXH3_128bits_reset(state);
+	XXH3_128bits_update(state, id->bytes, id->size);
+	XXH3_128bits_update(state, &key->file_off, sizeof(key->file_off));
+	XXH3_128bits_update(state, &key->length, sizeof(key->length));
+	XXH3_128bits_update(state, &key->distance, sizeof(key->distance));
+}
+
+static void name_end(const XXH3_state_t *state, const char *prefix, char ret_name[64])
+{
+	XXH128_hash_t hash = XXH3_128bits_digest(state);
+
+	snprintf(ret_name, 64, "%s%016jx%016jx", prefix, (uintmax_t)hash.high64,
+		 (uintmax_t)hash.low64);
+}
+
+void patch_cache_name(const void *file, const struct patch_key *key, char ret_name[64])
+{
 	XXH3_state_t state;
 
-	XXH3_INITSTATE(&state);
-	XXH3_128bits_reset(&state);
-	XXH3_128bits_update(&state, id->bytes, id->size);
-	XXH3_128bits_update(&state, &key->file_off, sizeof(key->file_off));
-	XXH3_128bits_update(&state, &key->length, sizeof(key->length));
-	XXH3_128bits_update(&state, &key->distance, sizeof(key->distance));
-	XXH3_128bits_update(&state, key->file, key->file_size);
-	XXH128_hash_t hash = XXH3_128bits_digest(&state);
-	snprintf(ret_name, 64, "%016jx%016jx", (uintmax_t)hash.high64, (uintmax_t)hash.low64);
+	name_start(&state, key);
+	XXH3_128bits_update(&state, file, key->size);
+	name_end(&state, "", ret_name);
+}
+
+static void alias_name(const struct patch_key *key, char ret_name[64])
+{
+	const uint64_t state_of_file[] = {key->dev, key->ino, key->size, key->mtime_ns,
+					  key->ctime_ns};
+	XXH3_state_t state;
+
+	name_start(&state, key);
+	XXH3_128bits_update(&state, state_of_file, sizeof(state_of_file));
+	name_end(&state, "a", ret_name);
+}
+
+bool patch_cache_alias(struct patch_cache *cache, const struct patch_key *key, char ret_name[64])
+{
+	char alias[64], name[NAME_LENGTH];
+
+	alias_name(key, alias);
+	int fd = cache_folder_find(cache->folder, alias);
+	if (fd < 0)
+		return false;
+	bool found = read(fd, name, sizeof(name)) == sizeof(name) &&
+		     memchr(name, '/', sizeof(name)) == NULL;
+	if (found) {
+		memcpy(ret_name, name, sizeof(name));
+		ret_name[sizeof(name)] = '\0';
+		cache_folder_touch(fd);
+	}
+	close(fd);
+	return found;
+}
+
+static bool settled(uint64_t time_ns)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec > time_ns / 1000000000u + SETTLE_SECONDS;
+}
+
+void patch_cache_alias_store(struct patch_cache *cache, const struct patch_key *key,
+			     const char *name)
+{
+	struct iovec part = {(char *)(uintptr_t)name, NAME_LENGTH};
+	char alias[64];
+
+	if (strlen(name) != NAME_LENGTH || !settled(key->mtime_ns) || !settled(key->ctime_ns))
+		return;
+	alias_name(key, alias);
+	cache_folder_store(cache->folder, alias, &part, 1);
 }
 
 static uint64_t sum_of(const struct entry_head *head, const void *body, size_t size)

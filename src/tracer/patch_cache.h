@@ -14,20 +14,21 @@
 
 struct patch_cache;
 
-/* What the patches of a mapping depend on. */
-struct patch_cache_key {
-	const uint8_t *file; /* the whole file */
-	size_t file_size;
-	uint64_t file_off, length; /* of the mapping */
-	int64_t distance;	   /* stub area minus start of the mapping */
-};
-
 /* 0; -ENOTSUP: this build has no id; or an error of cache_folder_open. */
 int patch_cache_open(struct patch_cache **ret_cache);
 void patch_cache_close(struct patch_cache *cache);
 
-/* The name of the key's entry. */
-void patch_cache_name(const struct patch_cache_key *key, char ret_name[64]);
+/* The name of the entry for a mapping: `file` is the whole file, of key->size bytes; of the key
+ * only what the mapping shows of it counts. */
+void patch_cache_name(const void *file, const struct patch_key *key, char ret_name[64]);
+
+/*
+ * The name known for this very state of the file, so that its bytes need not be looked at.  A file
+ * changed within the last 2 s is not kept: its timestamps need not show the next change.
+ */
+bool patch_cache_alias(struct patch_cache *cache, const struct patch_key *key, char ret_name[64]);
+void patch_cache_alias_store(struct patch_cache *cache, const struct patch_key *key,
+			     const char *name);
 
 /*
  * Appends the entry's patches to the (empty) patch file and gives the sites known to be hopeless

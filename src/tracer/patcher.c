@@ -1,29 +1,21 @@
 /*
  * Patches code of stopped tasks; see patcher.h.
  *
- * Owns, per patch file, a view of the original code: the file itself mapped read-only when it can
- * be opened and is the one the mapping shows, else a copy of the process's bytes from the time of
- * the scan.  What is learnt of a file goes into the user's cache at the end, and comes from there
- * the next time.  All indices and addresses from the region are checked before use.
+ * Owns, per patch file, its original code and what is known of it.  What is learnt goes into the
+ * user's cache at the end, and comes from there the next time.  All indices and addresses from the
+ * region are checked before use.
  */
 #include "patcher.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "../shim/code_pages.h"
 #include "../shim/mm.h"
 #include "../shim/patch_table.h"
-#include "elf_image.h"
+#include "code_file.h"
 #include "insn_scan.h"
 #include "patch_cache.h"
 #include "patch_plan.h"
@@ -31,19 +23,11 @@
 
 #define CODE_MAX (1u << 30) /* a larger mapping is not scanned: its sites stay trapped */
 
-struct code_file {
-	bool parsed;   /* function starts and data are known, if there are any */
-	bool learnt;   /* what is known is more than the cache's */
-	char name[64]; /* in the cache; "" if it is a copy */
-	struct code_view view;
-	struct code_data data[ELF_IMAGE_SEGMENTS_MAX]; /* the file's other segments, if mapped */
-	size_t data_count;
-	uint64_t linked; /* address of the view's first byte as linked */
-	struct code_targets targets;
-	uint32_t *starts;
-	void *map; /* of the whole file, or NULL */
-	size_t map_size;
-	uint8_t *copy;
+/* What is known of one patch file. */
+struct known_file {
+	struct code_file *code;
+	bool learnt;	      /* what is known is more than the cache's */
+	char name[64];	      /* in the cache; "" if it is not cached */
 	uint32_t *dead_sites; /* offsets that cannot be patched */
 	size_t dead_count;
 };
@@ -51,7 +35,7 @@ struct code_file {
 struct patcher {
 	struct shim_symbols shim;
 	struct patch_cache *cache; /* or NULL */
-	struct code_file *files[PATCH_FILES_MAX];
+	struct known_file *files[PATCH_FILES_MAX];
 	uint32_t file_end; /* no file from here on */
 };
 
@@ -69,22 +53,11 @@ int patcher_create(const struct shim_symbols *shim, struct patcher **ret_patcher
 	return 0;
 }
 
-static void code_file_destroy(struct code_file *f)
-{
-	free(f->starts);
-	code_targets_finish(&f->targets);
-	free(f->copy);
-	free(f->dead_sites);
-	if (f->map != NULL)
-		munmap(f->map, f->map_size);
-	free(f);
-}
-
 /* Stale: some mapping had other bytes than the file. */
 static void remember(struct patcher *p, uint32_t index)
 {
 	const struct patch_file *pf = patch_file_at(PATCHES, index);
-	const struct code_file *f = p->files[index];
+	const struct known_file *f = p->files[index];
 
 	if (p->cache != NULL && pf != NULL && !pf->stale && f->learnt && f->name[0] != '\0')
 		patch_cache_store(p->cache, f->name, pf, f->dead_sites, f->dead_count);
@@ -96,147 +69,15 @@ void patcher_destroy(struct patcher *p)
 		if (p->files[i] == NULL)
 			continue;
 		remember(p, i);
-		code_file_destroy(p->files[i]);
+		code_file_destroy(p->files[i]->code);
+		free(p->files[i]->dead_sites);
+		free(p->files[i]);
 	}
 	patch_cache_close(p->cache);
 	free(p);
 }
 
-/* The path of the file mapped at `address`, as the region has it. */
-static bool mapped_path(const struct task *t, uint64_t address, char *path, size_t size)
-{
-	struct proc *proc = t->proc < PROCS_MAX ? proc_at(t->proc) : NULL;
-	struct mm *mm = proc != NULL ? mm_at(proc->mm) : NULL;
-	uint64_t heap = REGION_BASE + REGION_HEAP_OFF, end = heap + REGION_HEAP_SIZE;
-
-	if (mm == NULL || mm->vmas < heap || mm->count > MM_VMAS_MAX ||
-	    mm->vmas + mm->count * sizeof(struct vma) > end)
-		return false;
-	const struct vma *vmas = (const struct vma *)mm->vmas;
-	for (uint32_t i = 0; i < mm->count; i++) {
-		if (address < vmas[i].start || address >= vmas[i].end)
-			continue;
-		uint64_t file = vmas[i].file;
-		if (file < heap || file > end - sizeof(struct mm_file))
-			return false;
-		uint64_t name = ((const struct mm_file *)file)->path;
-		if (name < heap || name > end - size)
-			return false;
-		memcpy(path, (const char *)name, size);
-		path[size - 1] = '\0';
-		return path[0] == '/';
-	}
-	return false;
-}
-
-/* Opens a path as the task sees it: absolute links on the way start at its root, not at ours. */
-static int open_in_root(pid_t tid, const char *path)
-{
-	struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
-			       .resolve = RESOLVE_IN_ROOT};
-	char root[64];
-
-	snprintf(root, sizeof(root), "/proc/%d/root", (int)tid);
-	int root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (root_fd < 0)
-		return -errno;
-	int fd = (int)syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
-	int error = errno;
-	close(root_fd);
-	return fd < 0 ? -error : fd;
-}
-
-static bool map_file(struct code_file *f, pid_t tid, const char *path, const struct patch_key *key)
-{
-	struct stat st;
-	bool good = false;
-	int fd = open_in_root(tid, path);
-
-	if (fd < 0)
-		return false;
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_dev == key->dev &&
-	    st.st_ino == key->ino && (uint64_t)st.st_size == key->size) {
-		f->map = mmap(NULL, key->size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
-		f->map_size = key->size;
-		good = f->map != MAP_FAILED;
-		if (!good)
-			f->map = NULL;
-	}
-	close(fd);
-	return good;
-}
-
-/* The segments beside the code, in which its jump tables are. */
-static void view_data(struct code_file *f, const struct elf_image *image)
-{
-	for (size_t i = 0; i < image->data_count; i++) {
-		const struct elf_segment *s = &image->data[i];
-
-		f->data[i] = (struct code_data){image->bytes + s->file_offset, s->file_size,
-						(int64_t)(s->address - f->linked)};
-	}
-	f->data_count = image->data_count;
-}
-
-/* Function starts come from the segment the mapping lies in.  Needed for plans alone. */
-static void code_file_parse(struct code_file *f, const struct patch_key *key)
-{
-	struct elf_image image;
-	uint64_t off = key->file_off;
-	size_t count = 0;
-
-	if (f->parsed || f->map == NULL)
-		return;
-	f->parsed = true;
-	if (elf_image_parse(f->map, f->map_size, &image) < 0)
-		return;
-	for (size_t i = 0; i < image.segment_count; i++) {
-		const struct elf_segment *s = &image.segments[i];
-
-		if (s->file_offset < off || s->file_offset >= off + f->view.size)
-			continue;
-		if (elf_image_function_starts(&image, i, &f->starts, &count) < 0)
-			return;
-		for (size_t k = 0; k < count; k++)
-			f->starts[k] += (uint32_t)(s->file_offset - off);
-		f->view.starts = f->starts;
-		f->view.start_count = count;
-		f->linked = s->address - (s->file_offset - off);
-		view_data(f, &image);
-		return;
-	}
-}
-
-static void view_file(struct code_file *f, const struct patch_key *key)
-{
-	uint64_t off = key->file_off;
-	struct patch_cache_key entry = {
-		.file = f->map,
-		.file_size = f->map_size,
-		.file_off = off,
-		.length = key->length,
-		.distance = key->distance,
-	};
-
-	f->view.bytes = (const uint8_t *)f->map + off;
-	f->view.size = key->length < key->size - off ? key->length : key->size - off;
-	patch_cache_name(&entry, f->name);
-}
-
-static bool view_copy(struct code_file *f, pid_t tid, uint64_t address, uint64_t length)
-{
-	f->copy = malloc(length);
-	if (f->copy == NULL || tracee_read(tid, tracee_address(address), f->copy, length) < 0) {
-		free(f->copy);
-		f->copy = NULL;
-		return false;
-	}
-	f->view.bytes = f->copy;
-	f->view.size = length;
-	return true;
-}
-
-static struct code_file *code_file_at(struct patcher *p, uint32_t index)
+static struct known_file *known_file_at(struct patcher *p, uint32_t index)
 {
 	return index < PATCH_FILES_MAX ? p->files[index] : NULL;
 }
@@ -266,7 +107,7 @@ static int make_plan(struct patcher *p, struct code_file *f, const struct patch_
 
 	if (taken == NULL)
 		return -ENOMEM;
-	code_file_parse(f, &pf->key);
+	code_file_parse(f);
 	if (pf->stub_used > PATCH_STUB_SIZE) {
 		free(taken);
 		return -ENOSPC;
@@ -328,36 +169,15 @@ static const struct task *task_of(pid_t tid)
 	return task_at((uint32_t)slot);
 }
 
-/* The code of a patch file as it is before any patch; NULL if it cannot be had. */
-static struct code_file *code_file_create(pid_t tid, const struct patch_key *key, uint64_t address,
-					  uint64_t length)
-{
-	struct code_file *f = calloc(1, sizeof(*f));
-	const struct task *t = task_of(tid);
-	char path[4096];
-
-	if (f == NULL || t == NULL) {
-		free(f);
-		return NULL;
-	}
-	if (mapped_path(t, address, path, sizeof(path)) && map_file(f, tid, path, key)) {
-		view_file(f, key);
-	} else if (!view_copy(f, tid, address, length)) {
-		free(f);
-		return NULL;
-	}
-	return f;
-}
-
-static void scan(struct patcher *p, struct code_file *f, struct patch_file *pf, uint64_t address)
+static void scan(struct patcher *p, struct known_file *f, struct patch_file *pf, uint64_t address)
 {
 	uint64_t stub = address + (uint64_t)pf->key.distance;
 	struct insn_site *sites;
 	size_t count;
 
 	f->learnt = true;
-	code_file_parse(f, &pf->key);
-	if (insn_scan(&f->view, INSN_SET_LISTED, &sites, &count) < 0)
+	code_file_parse(f->code);
+	if (insn_scan(&f->code->view, INSN_SET_LISTED, &sites, &count) < 0)
 		return;
 	for (size_t i = 0; i < count; i++) {
 		struct patch_plan plan;
@@ -365,9 +185,10 @@ static void scan(struct patcher *p, struct code_file *f, struct patch_file *pf, 
 
 		if (!sites[i].confirmed)
 			continue;
-		if (make_plan(p, f, pf, address, stub, sites[i].offset, &plan) < 0)
+		if (make_plan(p, f->code, pf, address, stub, sites[i].offset, &plan) < 0)
 			continue;
-		table_entry(f, pf, address, stub + pf->stub_used, sites[i].offset, &plan, &entry);
+		table_entry(f->code, pf, address, stub + pf->stub_used, sites[i].offset, &plan,
+			    &entry);
 		if (patch_append(PATCHES, pf, &entry) == NULL)
 			break;
 		pf->stub_used += ((uint32_t)plan.stub_size + 15) & ~15u;
@@ -375,21 +196,47 @@ static void scan(struct patcher *p, struct code_file *f, struct patch_file *pf, 
 	free(sites);
 }
 
+static bool load(struct patcher *p, struct known_file *f, struct patch_file *pf)
+{
+	return patch_cache_load(p->cache, f->name, pf, &f->dead_sites, &f->dead_count);
+}
+
+/* By the state of the file, as long as that is known to go with its bytes; else by its bytes. */
+static bool recall(struct patcher *p, struct known_file *f, struct patch_file *pf, pid_t tid)
+{
+	if (p->cache == NULL)
+		return false;
+	if (patch_cache_alias(p->cache, &pf->key, f->name) && load(p, f, pf))
+		return true;
+	f->name[0] = '\0';
+	if (!code_file_open(f->code, tid))
+		return false;
+	patch_cache_name(f->code->map, &pf->key, f->name);
+	patch_cache_alias_store(p->cache, &pf->key, f->name);
+	return load(p, f, pf);
+}
+
 void patcher_scan(struct patcher *p, pid_t tid, uint32_t index, uint64_t address, uint64_t length)
 {
 	struct patch_file *pf = patch_file_at(PATCHES, index);
+	const struct task *t = task_of(tid);
 
-	if (pf == NULL || p->files[index] != NULL || length == 0 || length > CODE_MAX ||
-	    pf->key.file_off >= pf->key.size || pf->count != 0)
+	if (pf == NULL || t == NULL || p->files[index] != NULL || length == 0 ||
+	    length > CODE_MAX || pf->key.file_off >= pf->key.size || pf->count != 0)
 		return;
-	struct code_file *f = code_file_create(tid, &pf->key, address, length);
+	struct known_file *f = calloc(1, sizeof(*f));
 	if (f == NULL)
 		return;
+	f->code = code_file_create(t, &pf->key, address);
+	if (f->code == NULL) {
+		free(f);
+		return;
+	}
 	p->files[index] = f;
 	if (index >= p->file_end)
 		p->file_end = index + 1;
-	if (p->cache == NULL || f->name[0] == '\0' ||
-	    !patch_cache_load(p->cache, f->name, pf, &f->dead_sites, &f->dead_count))
+	if (!recall(p, f, pf, tid) &&
+	    (code_file_open(f->code, tid) || code_file_copy(f->code, tid, address, length)))
 		scan(p, f, pf, address);
 }
 
@@ -477,7 +324,7 @@ static struct mm_exec *exec_of(const struct task *t, uint64_t address)
 	return mm != NULL ? mm_exec_find(mm, address) : NULL;
 }
 
-static bool is_dead(const struct code_file *f, uint32_t site)
+static bool is_dead(const struct known_file *f, uint32_t site)
 {
 	for (size_t i = 0; i < f->dead_count; i++) {
 		if (f->dead_sites[i] == site)
@@ -486,7 +333,7 @@ static bool is_dead(const struct code_file *f, uint32_t site)
 	return false;
 }
 
-static void mark_dead(struct code_file *f, uint32_t site)
+static void mark_dead(struct known_file *f, uint32_t site)
 {
 	uint32_t *more = realloc(f->dead_sites, (f->dead_count + 1) * sizeof(*more));
 
@@ -556,21 +403,23 @@ uint64_t patcher_site(struct patcher *p, pid_t tid, const struct task *t, uint64
 	if (exec == NULL || site - exec->base > UINT32_MAX)
 		return site + 2;
 	struct patch_file *pf = patch_file_at(PATCHES, exec->patch_file);
-	struct code_file *f = code_file_at(p, exec->patch_file);
+	struct known_file *f = known_file_at(p, exec->patch_file);
 	uint32_t off = (uint32_t)(site - exec->base);
-	if (pf == NULL || f == NULL || pf->stale || off + 2 > f->view.size || is_dead(f, off))
+	if (pf == NULL || f == NULL || pf->stale || is_dead(f, off))
 		return site + 2;
 	const struct patch *known = patch_find(PATCHES, pf, off);
 	if (known != NULL)
 		return write_known(tid, exec, known, site + 2);
-	if (make_plan(p, f, pf, exec->base, exec->stub, off, &plan) < 0) {
+	if (!code_file_open(f->code, tid) || off + 2 > f->code->view.size)
+		return site + 2;
+	if (make_plan(p, f->code, pf, exec->base, exec->stub, off, &plan) < 0) {
 		mark_dead(f, off);
 		return site + 2;
 	}
-	if (!is_original(tid, f, exec->base, &plan))
+	if (!is_original(tid, f->code, exec->base, &plan))
 		return site + 2;
 	uint64_t stub = exec->stub + pf->stub_used;
-	table_entry(f, pf, exec->base, stub, off, &plan, &entry);
+	table_entry(f->code, pf, exec->base, stub, off, &plan, &entry);
 	if (patch_append(PATCHES, pf, &entry) == NULL)
 		return site + 2;
 	pf->stub_used += ((uint32_t)plan.stub_size + 15) & ~15u;
@@ -610,27 +459,36 @@ uint64_t patcher_original(const struct task *t, uint64_t address)
 	return address;
 }
 
-int patcher_classify(struct patcher *p, pid_t tid, const struct task *t, uint64_t address)
+/* Takes what a patch of this very instruction replaced into a copy of the process's bytes. */
+static void restore_original(const struct mm_exec *exec, uint32_t off, uint8_t *bytes, size_t size)
+{
+	const struct patch_file *pf = patch_file_at(PATCHES, exec->patch_file);
+	const struct patch *patch = pf != NULL ? patch_find(PATCHES, pf, off) : NULL;
+
+	for (unsigned i = 0; patch != NULL && i < patch->nwrites && i < PATCH_WRITES; i++) {
+		const struct patch_write *w = &patch->writes[i];
+
+		if (w->off == off && w->len <= PATCH_WRITE_MAX && w->len <= size)
+			memcpy(bytes, w->orig, w->len);
+	}
+}
+
+int patcher_classify(pid_t tid, const struct task *t, uint64_t address)
 {
 	const struct mm_exec *exec = exec_of(t, address);
-	struct code_file *f = exec != NULL ? code_file_at(p, exec->patch_file) : NULL;
 	const struct mm *mm = t->proc < PROCS_MAX ? mm_at(proc_at(t->proc)->mm) : NULL;
 	const struct code_site *site = mm != NULL ? code_site_find(mm, address) : NULL;
 	struct insn_site found;
 	uint8_t bytes[16];
+	size_t n = sizeof(bytes);
 
 	if (site != NULL)
 		return (int)site->code;
-	if (f != NULL && address - exec->base < f->view.size) {
-		uint64_t off = address - exec->base;
-		if (insn_classify(f->view.bytes + off, f->view.size - off, &found) < 0)
-			return -ENOENT;
-	} else {
-		size_t n = sizeof(bytes);
-		while (n > 1 && tracee_read(tid, tracee_address(address), bytes, n) < 0)
-			n--;
-		if (insn_classify(bytes, n, &found) < 0)
-			return -ENOENT;
-	}
+	while (n > 1 && tracee_read(tid, tracee_address(address), bytes, n) < 0)
+		n--;
+	if (exec != NULL)
+		restore_original(exec, (uint32_t)(address - exec->base), bytes, n);
+	if (insn_classify(bytes, n, &found) < 0)
+		return -ENOENT;
 	return (int)INSN_CODE(found.kind, found.reg, found.operand_size, found.length);
 }

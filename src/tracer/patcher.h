@@ -41,7 +41,7 @@ uint64_t patcher_site(struct patcher *p, pid_t tid, const struct task *t, uint64
  * The listed instruction at `address` of the task (original bytes, if a breakpoint of ours stands
  * there): its INSN_CODE, or -ENOENT if there is none.
  */
-int patcher_classify(struct patcher *p, pid_t tid, const struct task *t, uint64_t address);
+int patcher_classify(pid_t tid, const struct task *t, uint64_t address);
 
 /*
  * The address the app would be at if nothing were moved, for a task stopped at `address`: in the

@@ -176,6 +176,11 @@ void recorder_epoch_begin(struct recorder *r)
 	free(inputs);
 }
 
+void recorder_stopped(struct recorder *r)
+{
+	capture_feed_poke(r->feed);
+}
+
 void recorder_capture_sync(struct recorder *r, uint32_t how)
 {
 	capture_feed_sync(r->feed, how);

@@ -33,6 +33,7 @@ int recorder_create(const struct recorder_options *options, struct recorder **re
 /* What container_observer asks for; errors are kept until recorder_finish. */
 void recorder_epoch_end(struct recorder *recorder);
 void recorder_epoch_begin(struct recorder *recorder);
+void recorder_stopped(struct recorder *recorder);
 void recorder_capture_sync(struct recorder *recorder, uint32_t how);
 
 /* One event record of the epoch under way. */

@@ -135,6 +135,15 @@ static void on_capture_sync(void *data, uint32_t how)
 		recorder_capture_sync(s->recorder, how);
 }
 
+/* What a short program uses is captured while it runs, not after its end. */
+static void on_stopped(void *data)
+{
+	struct session *s = data;
+
+	if (s->recorder != NULL)
+		recorder_stopped(s->recorder);
+}
+
 static void on_deadlock(void *data, struct container *c)
 {
 	struct session *s = data;
@@ -172,6 +181,7 @@ static int session_begin(struct session *s, const struct session_options *option
 		.capture_sync = on_capture_sync,
 		.events_drain = on_events_drain,
 		.deadlock = on_deadlock,
+		.stopped = on_stopped,
 	};
 	return error;
 }
