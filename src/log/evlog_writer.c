@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zstd.h>
 
@@ -194,13 +195,25 @@ static int write_start(struct evlog_writer *writer, const struct evlog_header *h
 	return writer->error;
 }
 
+/* rename(2) would put the log in the place of whatever is there: of a device or a FIFO too. */
+static int check_place(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0 || S_ISREG(st.st_mode))
+		return 0;
+	return S_ISDIR(st.st_mode) ? -EISDIR : -EEXIST;
+}
+
 /* The hidden file becomes the log only with a readable start. */
 static int open_file(struct evlog_writer *writer, const char *path,
 		     const struct evlog_header *header, const struct evlog_pairs *host)
 {
 	char hidden[PATH_MAX];
-	int ret;
+	int ret = check_place(path);
 
+	if (ret)
+		return ret;
 	writer->fd = create_hidden(path, hidden);
 	if (writer->fd < 0)
 		return writer->fd;

@@ -20,7 +20,8 @@ struct evlog_writer;
  *
  * `host` (kernel, tool version, hostname, date) is kept and never compared.
  *
- * Errors: what open(2), write(2) and rename(2) return; -ENOMEM; -E2BIG if header or host exceed
+ * Errors: -EEXIST if something other than a regular file is there, -EISDIR for a folder; what
+ * open(2), write(2) and rename(2) return; -ENOMEM; -E2BIG if header or host exceed
  * their limit.
  */
 int evlog_writer_create(const char *path, const struct evlog_header *header,

@@ -36,6 +36,7 @@
 #define NOT_EXECUTABLE 126
 #define NOT_FOUND      127
 #define PROGRAM_MAX    8192
+#define PROCESS_LIMIT  " (is the limit of processes reached?)"
 
 struct stream_hash {
 	struct sha256_ctx sha;
@@ -331,7 +332,11 @@ static int record_start(struct session *s, const char *program)
 		return 0;
 	sched_setaffinity(0, sizeof(s->others), &s->others);
 	int error = recorder_create(&options, &s->recorder);
-	if (error < 0)
+	if (error == -EEXIST)
+		say(s, "cannot write the log %s: it is no regular file", o->log_path);
+	else if (error == -EAGAIN)
+		say(s, "cannot start a thread" PROCESS_LIMIT ": %s", strerror(-error));
+	else if (error < 0)
 		say(s, "cannot write the log %s: %s", o->log_path, strerror(-error));
 	return error;
 }
