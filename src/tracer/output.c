@@ -19,7 +19,7 @@
 
 static struct {
 	struct poller *poller;
-	atomic_int closed[3], told[3];
+	atomic_int closed[3], told[3], error[3];
 	struct output_sink sink;
 	pthread_mutex_t lock; /* one consumer at a time */
 } output = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -37,6 +37,8 @@ static void write_out(uint32_t stream, const uint8_t *bytes, size_t size)
 			continue;
 		}
 		if (n < 0) {
+			if (errno != EPIPE)
+				output.error[stream] = errno;
 			output.closed[stream] = 1;
 			return;
 		}
@@ -99,4 +101,15 @@ int output_closed(uint32_t stream)
 		return 0;
 	output.told[stream] = 1;
 	return 1;
+}
+
+int output_error(uint32_t *ret_stream)
+{
+	for (uint32_t stream = 1; stream <= 2; stream++) {
+		if (output.error[stream]) {
+			*ret_stream = stream;
+			return -output.error[stream];
+		}
+	}
+	return 0;
 }

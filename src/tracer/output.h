@@ -30,4 +30,10 @@ void output_stop(struct container *c);
 /* Whether the reader of the stream (1 or 2) has gone since the last time it was asked. */
 int output_closed(uint32_t stream);
 
+/*
+ * 0, or the negative errno by which output was lost, of *ret_stream: a full disk, not a reader that
+ * is gone.  To the program such a stream is closed, so that it need not run on for nothing.
+ */
+int output_error(uint32_t *ret_stream);
+
 #endif

@@ -259,6 +259,18 @@ static void take_figures(struct session *s)
 static int status_of(int wait_status)
 {
 	return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
+/* Bytes that reached nobody are a failure of ours, whatever the program made of it. */
+static void check_outputs(struct session *s)
+{
+	uint32_t stream;
+	int error = output_error(&stream);
+
+	if (error == 0)
+		return;
+	say(s, "cannot write to %s: %s", stream == 1 ? "stdout" : "stderr", strerror(-error));
+	s->result->status = OUR_FAILURE;
+}
+
 }
 
 static int start_failure_status(int error)
@@ -409,6 +421,7 @@ void session_run(const struct session_options *options, struct session_result *r
 		if (program != NULL) {
 			run(&s, program);
 		} else {
+		check_outputs(s);
 			say(&s, "%s: not found", options->argv[0]);
 			ret_result->status = NOT_FOUND;
 		}
@@ -587,6 +600,7 @@ static char **list_make(const struct evlog_strings *strings)
 void session_replay(struct evlog_reader *reader, const struct session_options *options,
 		    events_fn fn, void *arg, struct session_result *ret_result)
 {
+		check_outputs(s);
 	static struct session s;
 	const struct evlog_header *header = evlog_reader_header(reader);
 	struct session_options o = *options;

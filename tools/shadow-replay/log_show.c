@@ -180,6 +180,17 @@ static void print_value(const char *name, json_t *value, FILE *out)
 	fprintf(out, "\n");
 }
 
+int log_show_flush(FILE *out)
+{
+	/* stdio does not keep why a write failed; one more is told the same. */
+	bool failed = ferror(out) != 0;
+
+	errno = EIO;
+	if (failed && fputc('\n', out) != EOF)
+		fflush(out);
+	return fflush(out) != 0 || failed ? -errno : 0;
+}
+
 int log_show_info(struct evlog_reader *reader, bool json, FILE *out)
 {
 	json_t *info = json_object(), *value;
@@ -195,7 +206,7 @@ int log_show_info(struct evlog_reader *reader, bool json, FILE *out)
 		json_object_foreach(info, name, value) print_value(name, value, out);
 	}
 	json_decref(info);
-	return error != 0 ? error : ferror(out) ? -EIO : 0;
+	return error != 0 ? error : log_show_flush(out);
 }
 
 static int show_one(struct event_show *show, const struct event_view *view)
@@ -224,7 +235,10 @@ void event_show(struct event_show *show, const void *bytes, size_t size)
 			show->error = -EBADMSG;
 		if (show->error < 0)
 			return;
+		errno = EIO;
 		show->error = show_one(show, &view);
+		if (show->error == -EIO)
+			show->error = -errno; /* why the stream failed just now */
 		at += view.head.size_bytes;
 		size -= view.head.size_bytes;
 	}

@@ -9,11 +9,14 @@
 
 #include "log/evlog_reader.h"
 
+/* 0, or the negative errno of a write to `out` that failed: -EPIPE if its reader has gone. */
+int log_show_flush(FILE *out);
+
 /* Command line, configuration, host, image, epochs, outputs, end.  0 or a negative errno. */
 int log_show_info(struct evlog_reader *reader, bool json, FILE *out);
 
-/* Where event records are printed to; `error` is the first that came up: -EBADMSG, -ENOMEM, -EIO.
- */
+/* Where event records are printed to; `error` is the first that came up: -EBADMSG, -ENOMEM, or
+ * why `out` could not be written. */
 struct event_show {
 	FILE *out;
 	bool json;

@@ -8,6 +8,7 @@
 #include <argp.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -93,6 +94,20 @@ static int say(const struct command *c, const char *what)
 	return OUR_FAILURE;
 }
 
+/* Ends info and events, which print to stdout: 0, or a status and, unless its reader has gone, a
+ * line. */
+static int end_printing(const struct command *c, int error)
+{
+	int unwritten = log_show_flush(stdout);
+
+	if (unwritten == -EPIPE)
+		return 128 + SIGPIPE;
+	if (unwritten < 0)
+		return fprintf(stderr, TOOL ": cannot write to stdout: %s\n", strerror(-unwritten)),
+		       OUR_FAILURE;
+	return error < 0 ? say(c, strerror(-error)) : 0;
+}
+
 static int say_damage(const struct command *c, const char *how, const struct evlog_damage *damage)
 {
 	fprintf(stderr, TOOL ": %s: %s: %s: %s (at byte %" PRIu64 ")\n", c->log, how,
@@ -117,7 +132,8 @@ static int info(const struct command *c, struct evlog_reader *reader)
 
 	if (error == -EBADMSG)
 		return say_damage(c, "damaged log", evlog_reader_damage(reader));
-	return error < 0 ? say(c, strerror(-error)) : tell_state(c, reader);
+	int status = end_printing(c, error);
+	return status != 0 ? status : tell_state(c, reader);
 }
 
 static int kept_event(void *arg, uint64_t epoch, const uint8_t *records, size_t size)
@@ -141,14 +157,14 @@ static int events(struct command *c, struct evlog_reader *reader)
 
 	if (evlog_reader_has_events(reader)) {
 		int error = evlog_reader_events_each(reader, kept_event, &show);
-		fflush(stdout);
-		return error < 0 ? say(c, strerror(-error)) : tell_state(c, reader);
+		int status = end_printing(c, error);
+		return status != 0 ? status : tell_state(c, reader);
 	}
 	c->session.trace_events = c->session.mute = true;
 	session_replay(reader, &c->session, executed_event, &show, &result);
-	fflush(stdout);
-	if (show.error < 0)
-		return say(c, strerror(-show.error));
+	int status = end_printing(c, show.error);
+	if (status != 0)
+		return status;
 	return result.status == OUR_FAILURE ? OUR_FAILURE : 0;
 }
 
@@ -197,6 +213,10 @@ int main(int argc, char **argv)
 		NULL};
 	struct command c = {.session.tool = TOOL};
 
+	/* A write beyond the limit of file sizes shall fail, not end the tool without a word. */
+	signal(SIGXFSZ, SIG_IGN);
+	/* A reader that leaves early must not leave a replay's folder behind. */
+	signal(SIGPIPE, SIG_IGN);
 	argp_program_version = TOOL " " SHADOW_VERSION;
 	argp_err_exit_status = OUR_FAILURE;
 	argv[0] = (char[]){TOOL};
