@@ -167,6 +167,16 @@ void shim_bug(const char *what, u64 detail)
 		SYS1(231, 125);
 }
 
+void shim_host_failed(const char *what)
+{
+	size_t len = 0;
+
+	str_format(HEAD->bug_text, sizeof(HEAD->bug_text), &len, "%s", what);
+	upcall(UPCALL_HOST_FAILED, 0, 0, 0);
+	for (;;)
+		SYS1(231, 125);
+}
+
 void sched_bug(uint32_t task, const char *what)
 {
 	shim_bug(what, task);

@@ -128,6 +128,12 @@ void turn_exit(struct task *t, bool group) __attribute__((noreturn));
 /* A broken invariant inside the shim: ends the container with context. */
 void shim_bug(const char *what, u64 detail) __attribute__((noreturn));
 
+/*
+ * The host lacks what the run needs (processes, disk space).  The program must not be told: no
+ * other run would be told the same.  Ends the container at its last whole epoch.
+ */
+void shim_host_failed(const char *what) __attribute__((noreturn));
+
 #define SHIM_ASSERT(cond)                          \
 	do {                                       \
 		if (!(cond))                       \

@@ -118,6 +118,7 @@ enum upcall {
 	UPCALL_END,	     /* (): the last task has exited; end record state is in the head */
 	UPCALL_BUG,	     /* (code, detail): broken invariant; never returns */
 	UPCALL_REFUSED_INSN, /* (kind): never returns */
+	UPCALL_HOST_FAILED,  /* (): the host failed, as bug_text says; never returns */
 	UPCALL_LIMIT
 };
 

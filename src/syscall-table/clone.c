@@ -180,6 +180,9 @@ static long do_clone(struct task *t, struct clone_request *r)
 		t->vfork_child = child->proc;
 	void *stack = (void *)(child->stack - sizeof(struct frame) - 16);
 	long made = shim_clone(kernel_flags(r), stack, r->tls);
+	if (made == -EAGAIN || made == -ENOMEM)
+		shim_host_failed(
+			"the host makes no more processes: raise ulimit -u or free memory");
 	if (made < 0) {
 		t->vfork_child = NONE;
 		clone_undo(child, r);

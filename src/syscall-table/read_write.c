@@ -124,6 +124,8 @@ static long host_write(struct task *t, struct ofd *o, const struct file_io *io)
 		r = SYS3(NR_writev, io->fd, io->iov, io->count);
 	else
 		r = SYS5(NR_pwritev, io->fd, io->iov, io->count, io->offset, 0);
+	if (r == -ENOSPC || r == -EDQUOT)
+		shim_host_failed("no space left on the disk the program writes to");
 	if (r <= 0)
 		return r;
 	fold_moved(t, io, (u64)r);

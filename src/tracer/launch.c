@@ -348,7 +348,9 @@ static int start_init(struct container *c, struct pipes *p)
 
 	if (pid < 0)
 		return say(c, errno,
-			   c->own_user_namespace
+			   errno == EAGAIN ? "cannot start a process (is the limit of processes "
+					     "reached?)"
+			   : c->own_user_namespace
 				   ? "cannot create namespaces (are user namespaces allowed here?)"
 				   : "cannot create namespaces");
 	if (pid == 0)

@@ -131,6 +131,11 @@ static void on_upcall(struct container *c, pid_t tid, const struct user_regs_str
 	case UPCALL_REFUSED_INSN:
 		end_with(c, CONTAINER_BUG, "refused instruction at 0x%llx", regs->rsi);
 		break;
+	case UPCALL_HOST_FAILED:
+		memcpy(text, HEAD->bug_text, sizeof(text));
+		text[sizeof(text) - 1] = '\0';
+		end_with(c, CONTAINER_STOPPED, "%s", text);
+		break;
 	default:
 		memcpy(text, HEAD->bug_text, sizeof(text));
 		text[sizeof(text) - 1] = '\0';

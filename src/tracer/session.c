@@ -229,8 +229,11 @@ static int execute(struct session *s)
 	sched_setaffinity(0, sizeof(s->others), &s->others);
 	int error = output_start(&s->container, &sink);
 	sched_setaffinity(0, sizeof(s->one), &s->one);
-	if (error < 0)
+	if (error < 0) {
+		say(s, "cannot start a thread%s: %s", error == -EAGAIN ? PROCESS_LIMIT : "",
+		    strerror(-error));
 		return error;
+	}
 	error = container_launch(&s->container);
 	if (error < 0)
 		say(s, "%s", s->container.message);

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -426,6 +427,8 @@ int main(int argc, char **argv)
 	if (argc < 2 || (strcmp(argv[1], "run") != 0 && strcmp(argv[1], "record") != 0)) {
 		argp_parse(&top_argp, argc, argv, ARGP_IN_ORDER, NULL, NULL);
 		return OUR_FAILURE;
+	/* A write beyond the limit of file sizes shall fail, not end the tool without a word. */
+	signal(SIGXFSZ, SIG_IGN);
 	}
 	c.record = strcmp(argv[1], "record") == 0;
 	argv[1] = argv[0];
