@@ -44,6 +44,7 @@ struct image_capture {
 	struct image_large *large;
 	struct image_capture_stats stats;
 	struct image_changed changed;
+	struct stat log; /* what the container does not see */
 };
 
 static bool as_expected(const struct image_expected *expected, const struct stat *st)
@@ -142,7 +143,7 @@ static int record_listing(struct image_capture *capture, const struct image_requ
 {
 	struct image_entry entry = {.kind = IMAGE_LISTING};
 	struct evlog_buf names = {0};
-	int ret = image_listing_read(fd, &names);
+	int ret = image_listing_read(fd, &capture->log, &names);
 
 	if (ret == -ENOMEM)
 		return ret;
@@ -299,7 +300,9 @@ int image_capture_create(struct evlog_writer *writer, const struct image_capture
 
 	if (!capture)
 		return -ENOMEM;
-	ret = image_sink_create(writer, &capture->sink);
+	ret = fstat(evlog_writer_fd(writer), &capture->log) ? -errno : 0;
+	if (!ret)
+		ret = image_sink_create(writer, &capture->sink);
 	if (!ret)
 		ret = image_walk_create(capture->sink, &capture->walk);
 	/* Small files are not cached. */

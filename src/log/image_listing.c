@@ -24,13 +24,23 @@ static uint8_t type_of(int fd, const struct dirent *entry)
 	return IFTODT(st.st_mode);
 }
 
+static bool is_hidden(int fd, const char *name, const struct stat *hidden)
+{
+	struct stat st;
+
+	return hidden->st_ino && !fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) &&
+	       st.st_dev == hidden->st_dev && st.st_ino == hidden->st_ino;
+}
+
 /* Gathers "type, name, NUL" records and where each starts. */
-static int gather(DIR *dir, struct evlog_buf *records, struct evlog_buf *offsets)
+static int gather(DIR *dir, const struct stat *hidden, struct evlog_buf *records,
+		  struct evlog_buf *offsets)
 {
 	struct dirent *entry;
 
 	for (errno = 0; (entry = readdir(dir)); errno = 0) {
-		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..") ||
+		    is_hidden(dirfd(dir), entry->d_name, hidden))
 			continue;
 		evlog_put(offsets, &records->len, sizeof(records->len));
 		image_names_put(records, entry->d_name, type_of(dirfd(dir), entry));
@@ -66,7 +76,7 @@ static void put_sorted(struct evlog_buf *names, struct evlog_buf *records,
 	}
 }
 
-int image_listing_read(int fd, struct evlog_buf *names)
+int image_listing_read(int fd, const struct stat *hidden, struct evlog_buf *names)
 {
 	struct evlog_buf records = {0}, offsets = {0};
 	int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
@@ -78,7 +88,7 @@ int image_listing_read(int fd, struct evlog_buf *names)
 			close(own);
 		return ret;
 	}
-	ret = gather(dir, &records, &offsets);
+	ret = gather(dir, hidden, &records, &offsets);
 	if (!ret)
 		put_sorted(names, &records, &offsets);
 	closedir(dir);

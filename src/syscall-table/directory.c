@@ -156,18 +156,26 @@ static void identify(struct task *t, u32 fd, struct dir_list *l, const struct vn
 {
 	bool searchable = vnode_permission(t, dir, 1, false) == 0;
 	struct stat st;
+	u32 kept = 0;
 
 	for (u32 i = 0; i < l->count; i++) {
-		struct dir_entry *e = &l->entries[i];
+		struct dir_entry *e = &l->entries[kept++];
+
+		*e = l->entries[i];
 		const char *name = l->names + e->name;
 		/* Names of a directory that may be read but not searched are all there is. */
 		e->ino = 1;
 		if (!searchable || SYS4(NR_newfstatat, fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
+		if (stat_is_log(&st)) {
+			kept--;
+			continue;
+		}
 		e->ino = rank(name) < 2 ? ino_of_dots(name, &st, dir->ino)
 					: vnode_at(vnode_of(&st))->ino;
 		e->type = st.st_mode >> 12 & 017;
 	}
+	l->count = kept;
 }
 
 static long snapshot(struct task *t, struct ofd *o, u32 fd)

@@ -17,6 +17,9 @@
 	(O_ACCMODE | O_APPEND | O_NONBLOCK | O_DSYNC | __O_SYNC | O_DIRECT | O_DIRECTORY | \
 	 O_NOFOLLOW | O_NOATIME | O_PATH | __O_TMPFILE)
 
+/* To the container the name is free, to the host it is not. */
+#define OPENS_LOG "the program writes where its own log lies: give another -o"
+
 struct opening {
 	struct path *p;
 	u32 flags, mode;
@@ -195,6 +198,8 @@ static u32 kind_of(u32 flags, u32 type)
 	return type == S_IFDIR ? OFD_HOST_DIR : OFD_HOST_FILE;
 }
 
+static long open_failed(struct task *t, struct opening *o, long error);
+
 /* The host has opened it: books, checks, number. */
 static long install(struct task *t, struct opening *o, long fd)
 {
@@ -204,6 +209,12 @@ static long install(struct task *t, struct opening *o, long fd)
 
 	long r = SYS2(NR_fstat, fd, &st);
 	SHIM_ASSERT(r == 0);
+	if (stat_is_log(&st)) {
+		SYS1(NR_close, fd);
+		if (o->flags & O_CREAT)
+			shim_host_failed(OPENS_LOG);
+		return open_failed(t, o, -ENOENT);
+	}
 	if (o->created) {
 		vnode = born_vnode(t, &st, masked_mode(t, o->mode), o->parent);
 	} else {
@@ -247,6 +258,8 @@ static long open_failed(struct task *t, struct opening *o, long error)
 		return install_fifo(t, o, -1, vnode);
 	if (r == 0 && error == -EACCES)
 		capture_denied(p, &st, vnode, error);
+	if (r == -ENOENT && error == -EEXIST)
+		shim_host_failed(OPENS_LOG);
 	return error;
 }
 

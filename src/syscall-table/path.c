@@ -222,11 +222,19 @@ u64 path_key(const struct path *p)
 	return hash_bytes(p->base_hash, p->name, p->len);
 }
 
+bool stat_is_log(const struct stat *st)
+{
+	const struct region_config *c = &HEAD->config;
+
+	return c->log_ino && st->st_ino == c->log_ino && st->st_dev == c->log_dev;
+}
+
 long path_host_stat(const struct path *p, u32 at_flags, struct stat *ret)
 {
 	if (p->is_empty)
 		at_flags |= AT_EMPTY_PATH;
-	return SYS4(NR_newfstatat, p->dirfd, p->name, ret, at_flags);
+	long r = SYS4(NR_newfstatat, p->dirfd, p->name, ret, at_flags);
+	return r == 0 && stat_is_log(ret) ? -ENOENT : r;
 }
 
 /* Length of the part of the name before its last component. */

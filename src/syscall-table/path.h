@@ -56,8 +56,12 @@ bool path_follow_special(struct path *p);
  * be searched (in a replay the host does not know that), else `error`. */
 long path_search_error(struct task *t, const struct path *p, long error);
 
-/* stat of the path by the host, following links unless at_flags say not. */
 struct stat;
+
+/* Whether it is the log of this recording, which the container does not see. */
+bool stat_is_log(const struct stat *st);
+
+/* stat of the path by the host, following links unless at_flags say not; the log is -ENOENT. */
 long path_host_stat(const struct path *p, u32 at_flags, struct stat *ret);
 
 #endif

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
@@ -60,6 +61,18 @@ static bool stdin_place(struct config_stdin *place)
 	return true;
 }
 
+/* The container would see a file that grows as we please. */
+static int hide_log(const struct recorder *r)
+{
+	struct stat st;
+
+	if (fstat(evlog_writer_fd(r->writer), &st) < 0)
+		return -errno;
+	HEAD->config.log_dev = st.st_dev;
+	HEAD->config.log_ino = st.st_ino;
+	return 0;
+}
+
 static int writer_create(struct recorder *r, const struct recorder_options *o,
 			 const struct config_stdin *in)
 {
@@ -85,7 +98,7 @@ static int writer_create(struct recorder *r, const struct recorder_options *o,
 	};
 	int error = evlog_writer_create(o->log_path, &header, &host_pairs, &r->writer);
 	free(pairs);
-	return error;
+	return error < 0 ? error : hide_log(r);
 }
 
 static int submit(struct recorder *r, const char *path, enum image_want want)

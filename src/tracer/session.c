@@ -259,9 +259,6 @@ static void take_figures(struct session *s)
 		sha256_digest(&s->streams[i].sha, sizeof(r->output_hash[i]), r->output_hash[i]);
 }
 
-static int status_of(int wait_status)
-{
-	return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
 /* Bytes that reached nobody are a failure of ours, whatever the program made of it. */
 static void check_outputs(struct session *s)
 {
@@ -274,6 +271,9 @@ static void check_outputs(struct session *s)
 	s->result->status = OUR_FAILURE;
 }
 
+static int status_of(int wait_status)
+{
+	return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
 }
 
 static int start_failure_status(int error)
@@ -356,6 +356,15 @@ static int record_start(struct session *s, const char *program)
 	return error;
 }
 
+/* The program can rename another file over the log, which it does not see. */
+static bool log_is_there(const struct session *s)
+{
+	struct stat st;
+
+	return stat(s->options->log_path, &st) == 0 && st.st_ino == HEAD->config.log_ino &&
+	       st.st_dev == HEAD->config.log_dev;
+}
+
 static void record_finish(struct session *s)
 {
 	struct session_result *r = s->result;
@@ -370,6 +379,10 @@ static void record_finish(struct session *s)
 	int error = recorder_finish(s->recorder, outputs);
 	if (error < 0) {
 		say(s, "cannot finish the log %s: %s", s->options->log_path, strerror(-error));
+		r->status = OUR_FAILURE;
+	} else if (!log_is_there(s)) {
+		say(s, "the log %s was removed or replaced while it was recorded",
+		    s->options->log_path);
 		r->status = OUR_FAILURE;
 	}
 	for (size_t i = 0; (path = recorder_changed_path(s->recorder, i)) != NULL; i++) {
@@ -408,6 +421,7 @@ static void run(struct session *s, const char *program)
 	if (execute(s) == 0) {
 		s->result->status = end_status(s);
 		take_figures(s);
+		check_outputs(s);
 		if (!o->quiet)
 			stats_print_refused(s->result, o->tool, stderr);
 	}
@@ -424,7 +438,6 @@ void session_run(const struct session_options *options, struct session_result *r
 		if (program != NULL) {
 			run(&s, program);
 		} else {
-		check_outputs(s);
 			say(&s, "%s: not found", options->argv[0]);
 			ret_result->status = NOT_FOUND;
 		}
@@ -587,6 +600,7 @@ static void replay(struct session *s)
 	if (execute(s) == 0) {
 		take_figures(s);
 		s->result->status = replay_status(s);
+		check_outputs(s);
 	}
 }
 
@@ -603,7 +617,6 @@ static char **list_make(const struct evlog_strings *strings)
 void session_replay(struct evlog_reader *reader, const struct session_options *options,
 		    events_fn fn, void *arg, struct session_result *ret_result)
 {
-		check_outputs(s);
 	static struct session s;
 	const struct evlog_header *header = evlog_reader_header(reader);
 	struct session_options o = *options;
