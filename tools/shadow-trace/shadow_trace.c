@@ -23,6 +23,7 @@
 #define OUR_FAILURE	   125
 #define NS_PER_SEC	   1000000000ull
 #define RUN_START_SECONDS  2000000000ull /* files lie in its past, cached bytecode stays valid */
+#define TIME_MOST_SECONDS  (INT64_MAX / NS_PER_SEC / 2) /* 2116-02-20: the clocks never wrap */
 #define TIME_STEP_NS	   1000
 #define SLICE_EVENTS	   2000
 #define EPOCH_EVENTS	   1048576
@@ -135,6 +136,9 @@ static long zone_seconds(const char *text, bool *ret_bad)
 		   text[6] != '\0';
 	if (*ret_bad)
 		return 0;
+	*ret_bad = hours > 23 || minutes > 59;
+	if (*ret_bad)
+		return 0;
 	long seconds = hours * 3600L + minutes * 60L;
 	return *text == '-' ? -seconds : seconds;
 }
@@ -153,8 +157,10 @@ static uint64_t date_ns(struct argp_state *state, const char *text)
 			fraction_ns += (uint64_t)(*at - '0') * (digit_ns /= 10);
 	}
 	long east = at != NULL ? zone_seconds(at, &bad) : 0;
+	int day = tm.tm_mday;
 	time_t seconds = at != NULL && !bad ? timegm(&tm) - east : -1;
-	if (seconds < 0)
+	/* timegm makes the 3rd of March of the 31st of February. */
+	if (seconds < 0 || (uint64_t)seconds > TIME_MOST_SECONDS || tm.tm_mday != day)
 		argp_error(state,
 			   "--time: '%s' is not now, @SECONDS or a date like "
 			   "2030-01-31T12:00:00Z",
@@ -167,7 +173,7 @@ static uint64_t time_ns(struct argp_state *state, const char *text)
 	struct timespec ts;
 
 	if (text[0] == '@')
-		return number(state, "time", text + 1, 0, INT64_MAX / NS_PER_SEC / 2) * NS_PER_SEC;
+		return number(state, "time", text + 1, 0, TIME_MOST_SECONDS) * NS_PER_SEC;
 	if (strcmp(text, "now") != 0)
 		return date_ns(state, text);
 	clock_gettime(CLOCK_REALTIME, &ts);
@@ -421,14 +427,14 @@ int main(int argc, char **argv)
 					     NULL};
 	struct command c = {0};
 
+	/* A write beyond the limit of file sizes shall fail, not end the tool without a word. */
+	signal(SIGXFSZ, SIG_IGN);
 	argp_program_version = TOOL " " SHADOW_VERSION;
 	argp_err_exit_status = OUR_FAILURE;
 	argv[0] = (char[]){TOOL};
 	if (argc < 2 || (strcmp(argv[1], "run") != 0 && strcmp(argv[1], "record") != 0)) {
 		argp_parse(&top_argp, argc, argv, ARGP_IN_ORDER, NULL, NULL);
 		return OUR_FAILURE;
-	/* A write beyond the limit of file sizes shall fail, not end the tool without a word. */
-	signal(SIGXFSZ, SIG_IGN);
 	}
 	c.record = strcmp(argv[1], "record") == 0;
 	argv[1] = argv[0];
