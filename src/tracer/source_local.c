@@ -174,8 +174,14 @@ void source_local_init(struct source_local *source)
 	struct sigaction action = {.sa_handler = on_signal};
 
 	*source = (struct source_local){{next, interrupted}, true};
-	for (size_t i = 0; i < sizeof(forwarded) / sizeof(*forwarded); i++)
-		sigaction(forwarded[i], &action, NULL);
+	for (size_t i = 0; i < sizeof(forwarded) / sizeof(*forwarded); i++) {
+		struct sigaction before;
+
+		/* nohup, or a shell that put us in the background: not meant for us. */
+		sigaction(forwarded[i], NULL, &before);
+		if (before.sa_handler != SIG_IGN)
+			sigaction(forwarded[i], &action, NULL);
+	}
 	action.sa_handler = on_alarm;
 	sigaction(SIGALRM, &action, NULL);
 	action.sa_handler = SIG_IGN;
