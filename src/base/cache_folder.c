@@ -37,7 +37,8 @@ static int folder_name(const char *folder, const char *name, char ret_path[PATH_
 		len = snprintf(ret_path, PATH_MAX, "%s", folder);
 	else if (base && base[0] == '/')
 		len = snprintf(ret_path, PATH_MAX, "%s/shadow/%s", base, name);
-	else if (home && home[0] == '/')
+	/* A home that is not there is not for us to make. */
+	else if (home && home[0] == '/' && access(home, F_OK) == 0)
 		len = snprintf(ret_path, PATH_MAX, "%s/.cache/shadow/%s", home, name);
 	else
 		return -ENOENT;

@@ -181,6 +181,7 @@ void evlog_epoch_encode(struct evlog_buf *buf, const struct evlog_epoch *epoch)
 	evlog_put_u64(buf, epoch->delivered_at);
 	evlog_put_u64(buf, epoch->digest);
 	evlog_put(buf, epoch->seed, EVLOG_SEED_SIZE);
+	evlog_put_u32(buf, epoch->flags);
 	evlog_put_u32(buf, (uint32_t)epoch->input_count);
 	for (size_t i = 0; i < epoch->input_count; i++) {
 		const struct evlog_input *input = &epoch->inputs[i];
@@ -213,6 +214,7 @@ const char *evlog_epoch_decode(const void *payload, size_t size, struct evlog_ep
 	epoch.delivered_at = evlog_get_u64(&cursor);
 	epoch.digest = evlog_get_u64(&cursor);
 	evlog_get_copy(&cursor, epoch.seed, EVLOG_SEED_SIZE);
+	epoch.flags = evlog_get_u32(&cursor);
 	epoch.input_count = evlog_get_u32(&cursor);
 	if (cursor.failed || epoch.input_count > evlog_cursor_left(&cursor) / INPUT_MIN)
 		return malformed;

@@ -48,12 +48,17 @@ struct evlog_input {
 	uint32_t size_bytes;
 };
 
+enum evlog_epoch_flag {
+	EVLOG_EPOCH_EARLY = 1, /* taken between two events before its time, for an urgent input */
+};
+
 struct evlog_epoch {
 	uint64_t number; /* 0, 1, 2, ... without gaps */
 	uint64_t timestamp_ns;
 	uint64_t delivered_at; /* global event number, never decreasing */
 	uint64_t digest;       /* of everything that happened in the previous epoch */
 	uint8_t seed[EVLOG_SEED_SIZE];
+	uint32_t flags; /* enum evlog_epoch_flag */
 	const struct evlog_input *inputs;
 	size_t input_count;
 };

@@ -28,8 +28,8 @@ static bool is_hidden(int fd, const char *name, const struct stat *hidden)
 {
 	struct stat st;
 
-	return hidden->st_ino && !fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) &&
-	       st.st_dev == hidden->st_dev && st.st_ino == hidden->st_ino;
+	return !fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) && st.st_dev == hidden->st_dev &&
+	       st.st_ino == hidden->st_ino;
 }
 
 /* Gathers "type, name, NUL" records and where each starts. */
@@ -40,7 +40,8 @@ static int gather(DIR *dir, const struct stat *hidden, struct evlog_buf *records
 
 	for (errno = 0; (entry = readdir(dir)); errno = 0) {
 		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..") ||
-		    is_hidden(dirfd(dir), entry->d_name, hidden))
+		    (entry->d_ino == hidden->st_ino &&
+		     is_hidden(dirfd(dir), entry->d_name, hidden)))
 			continue;
 		evlog_put(offsets, &records->len, sizeof(records->len));
 		image_names_put(records, entry->d_name, type_of(dirfd(dir), entry));

@@ -48,6 +48,16 @@ void turn_timer_changed(void)
 	h->next_check = check;
 }
 
+/* Looked at with each chain value, so that an input need not wait for a long epoch's end. */
+static bool early_epoch_due(void)
+{
+	const struct region_head *h = HEAD;
+
+	if (h->config.replay)
+		return h->early_epoch_at == h->events;
+	return __atomic_load_n(&h->early_epoch, __ATOMIC_RELAXED) != 0;
+}
+
 void event_slow(struct task *t, bool slice_over)
 {
 	struct region_head *h = HEAD;
@@ -56,6 +66,8 @@ void event_slow(struct task *t, bool slice_over)
 		chain_append();
 	if (h->events >= h->epoch_end_event)
 		epoch_take(EPOCH_EVENTS);
+	else if (h->events % CHAIN_EVENTS == 0 && early_epoch_due())
+		epoch_take(EPOCH_EARLY);
 	if (h->now_ns >= h->next_timer_ns) {
 		sched_deadline_expire(SCHED, h->now_ns);
 		signal_expire_timers(h->now_ns);

@@ -125,7 +125,8 @@ enum upcall {
 /* How far: ring emptied; also all files open, so that names may change; also all bytes read. */
 enum capture_sync { CAPTURE_SYNC_RING, CAPTURE_SYNC_NAMES, CAPTURE_SYNC_CONTENTS };
 
-enum epoch_reason { EPOCH_QUIESCENT = 1, EPOCH_EVENTS = 2, EPOCH_START = 3 };
+/* EPOCH_EARLY: between two events, because the source has something urgent. */
+enum epoch_reason { EPOCH_QUIESCENT = 1, EPOCH_EVENTS = 2, EPOCH_START = 3, EPOCH_EARLY = 4 };
 
 /* What an epoch source is told to wait for when the container is quiescent. */
 struct epoch_request {
@@ -183,6 +184,9 @@ struct region_head {
 	u32 expect_count;   /* values in the expected buffer; 0: not known (last, partial epoch) */
 	u64 trapped_events; /* of `events`, how many came through a stop of the tracer; not digested
 			     */
+	u64 early_epoch_at; /* replay: the event after which an epoch was taken early, or 0 */
+	u32 early_epoch;    /* run, record: set by the tracer: take one soon */
+	u32 pad0;
 	struct epoch_request request;
 	u64 ended;	 /* the last task is gone */
 	s32 exit_status; /* of the first task, as wait() gives it */

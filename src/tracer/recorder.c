@@ -182,6 +182,8 @@ void recorder_epoch_begin(struct recorder *r)
 	};
 
 	memcpy(epoch.seed, HEAD->epoch_seed, sizeof(epoch.seed));
+	if (HEAD->request.reason == EPOCH_EARLY)
+		epoch.flags |= EVLOG_EPOCH_EARLY;
 	keep(r, inputs == NULL ? -ENOMEM : 0);
 	recorder_capture_sync(r, CAPTURE_SYNC_RING);
 	keep(r, image_capture_flush(r->capture));

@@ -199,6 +199,7 @@ static void session_end(struct session *s)
 {
 	progress_clear();
 	recorder_destroy(s->recorder);
+	source_local_finish();
 	if (s->created)
 		container_destroy(&s->container);
 	uint64_t begun = monotonic_ns();

@@ -17,14 +17,21 @@
 #include "output.h"
 
 /* The only state outside the object: what signal handlers may touch. */
-static volatile sig_atomic_t signal_pending_nr, signals_seen;
+#define SIGNALS_MAX 32
+static volatile sig_atomic_t pending[SIGNALS_MAX], any_pending, signals_seen;
+static volatile uint32_t *volatile early_epoch; /* of the region while there is one, or NULL */
 
 static void on_signal(int sig)
 {
-	signal_pending_nr = sig;
+	volatile uint32_t *early = early_epoch;
+
+	pending[sig] = 1;
+	any_pending = 1;
 	signals_seen++;
 	if (signals_seen == 1)
 		alarm(5);
+	if (early != NULL)
+		*early = 1;
 }
 
 static void on_alarm(int sig)
@@ -60,10 +67,15 @@ static uint8_t *input_add(uint32_t kind, uint32_t channel, uint32_t size)
 
 static void take_signals(void)
 {
-	if (signal_pending_nr == 0)
+	HEAD->early_epoch = 0;
+	if (!any_pending)
 		return;
-	input_add(INPUT_SIGNAL, (uint32_t)signal_pending_nr, 0);
-	signal_pending_nr = 0;
+	any_pending = 0;
+	for (int sig = 1; sig < SIGNALS_MAX; sig++) {
+		if (pending[sig])
+			input_add(INPUT_SIGNAL, (uint32_t)sig, 0);
+		pending[sig] = 0;
+	}
 	signals_seen = 0;
 	alarm(0);
 }
@@ -102,7 +114,7 @@ static int read_stdin(struct source_local *s, uint64_t want, uint64_t timeout_ns
 		want = sizeof(bytes);
 	if (want == 0)
 		want = 1;
-	while (have < want && signal_pending_nr == 0) {
+	while (have < want && !any_pending) {
 		struct pollfd p = {0, POLLIN, 0};
 		int64_t left = until - monotonic_ns();
 
@@ -131,7 +143,7 @@ static int read_stdin(struct source_local *s, uint64_t want, uint64_t timeout_ns
 
 static void wait_for_signal(void)
 {
-	while (signal_pending_nr == 0) {
+	while (!any_pending) {
 		struct pollfd none = {-1, 0, 0};
 		poll(&none, 1, 50);
 	}
@@ -174,6 +186,7 @@ void source_local_init(struct source_local *source)
 	struct sigaction action = {.sa_handler = on_signal};
 
 	*source = (struct source_local){{next, interrupted}, true};
+	early_epoch = &HEAD->early_epoch;
 	for (size_t i = 0; i < sizeof(forwarded) / sizeof(*forwarded); i++) {
 		struct sigaction before;
 
@@ -186,4 +199,9 @@ void source_local_init(struct source_local *source)
 	sigaction(SIGALRM, &action, NULL);
 	action.sa_handler = SIG_IGN;
 	sigaction(SIGPIPE, &action, NULL);
+}
+
+void source_local_finish(void)
+{
+	early_epoch = NULL;
 }

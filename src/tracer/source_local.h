@@ -15,4 +15,7 @@ struct source_local {
 };
 void source_local_init(struct source_local *source);
 
+/* Before the container goes: signals touch it no more. */
+void source_local_finish(void);
+
 #endif

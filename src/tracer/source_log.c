@@ -70,6 +70,23 @@ static int expect(struct evlog_reader *reader, uint64_t number)
 	return error;
 }
 
+/* Has the shim take epoch `number` where it was taken, if that was early. */
+static int announce_early(struct evlog_reader *reader, uint64_t number)
+{
+	struct evlog_epoch epoch;
+
+	HEAD->early_epoch_at = 0;
+	if (number >= evlog_reader_epoch_count(reader))
+		return 0;
+	int error = evlog_reader_epoch_read(reader, number, &epoch);
+	if (error < 0)
+		return error;
+	if (epoch.flags & EVLOG_EPOCH_EARLY)
+		HEAD->early_epoch_at = epoch.delivered_at;
+	evlog_reader_epoch_finish(&epoch);
+	return 0;
+}
+
 static int deliver(struct source_log *source, const struct evlog_epoch *epoch)
 {
 	int error = compare(source, epoch);
@@ -84,7 +101,7 @@ static int deliver(struct source_log *source, const struct evlog_epoch *epoch)
 	memcpy(HEAD->epoch_seed, epoch->seed, sizeof(epoch->seed));
 	HEAD->chain_count = 0;
 	HEAD->epoch_number = epoch->number + 1;
-	return 0;
+	return announce_early(source->reader, epoch->number + 1);
 }
 
 static int next(struct epoch_source *base, struct container *c, uint32_t reason)
