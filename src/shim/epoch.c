@@ -16,7 +16,7 @@ static void input_apply(const struct epoch_input *in)
 		channel_eof(in->channel);
 		break;
 	case INPUT_CLOSE:
-		stream_close_input(in->channel);
+		stream_close_input(in->channel, in->bytes, in->size_bytes);
 		break;
 	case INPUT_SIGNAL:
 		signal_from_outside((int)in->channel);
@@ -55,6 +55,7 @@ void epoch_take(u32 reason)
 	upcall(UPCALL_EPOCH, reason, 0, 0);
 	if (h->epoch_time_ns > h->now_ns)
 		h->now_ns = h->epoch_time_ns;
+	FILES->stream_cost = 0;
 	h->epoch_first_event = h->events;
 	h->epoch_end_event = h->events + h->config.epoch_events;
 	fold(h->epoch_number);

@@ -22,6 +22,9 @@
 #define RING_SKIP	  0xffffffffu
 #define RING_RECORD_MAX	  0x10000u /* bytes of one record with its head */
 
+/* The bytes are in the stream's own file already: for hashes, and for a replay to show. */
+#define STREAM_COPY 0x100u
+
 /* Which ring an UPCALL_DRAIN means. */
 enum ring_id { RING_OUTPUT = 1, RING_CAPTURE = 2, RING_EVENTS = 3 };
 
@@ -44,7 +47,7 @@ struct ring {
 
 struct ring_record {
 	u32 size; /* of `bytes`, or RING_SKIP */
-	u32 what; /* output: the stream, 1 or 2; capture: enum capture_kind */
+	u32 what; /* output: the stream, 1 or 2, perhaps STREAM_COPY; capture: enum capture_kind */
 	u8 bytes[];
 };
 

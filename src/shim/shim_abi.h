@@ -57,8 +57,8 @@
 #define SHIM_FD_SHIM   (SHIM_FD_BASE + 1) /* the shim's memfd, what execve really executes */
 #define SHIM_FD_HOLDER \
 	(SHIM_FD_BASE + 2) /* O_PATH; its duplicates hold the numbers of our objects */
-#define SHIM_FD_STDIN (SHIM_FD_BASE + 3) /* the caller's stdin if it is a regular file */
-#define SHIM_FD_COUNT 4
+#define SHIM_FD_STDIO (SHIM_FD_BASE + 3) /* three: stdin, stdout, stderr that are regular files */
+#define SHIM_FD_COUNT 6
 
 /* Task slots. */
 #define TASK_SLOT_SIZE 0x10000
@@ -136,6 +136,18 @@ struct epoch_request {
 	u64 deadline_ns;      /* earliest virtual deadline, or UINT64_MAX */
 };
 
+#define STDIO_PATH_MAX 4096
+
+/* One of descriptors 0 to 2 as the container gets it. */
+struct region_stdio {
+	u32 kind;  /* enum stdio_kind */
+	u32 flags; /* of open(2): O_ACCMODE, O_APPEND */
+	u32 same;  /* a lesser number with the same open file description; else its own */
+	u32 pad;
+	u64 offset;		   /* of a file */
+	char path[STDIO_PATH_MAX]; /* of a file: absolute, or "" if it has no name inside */
+};
+
 /* Configuration, fixed before the first instruction of the container. */
 struct region_config {
 	u64 abi_version;
@@ -155,11 +167,12 @@ struct region_config {
 	u32 replay;	      /* compare chain values with the expected ones */
 	u32 capture;	      /* files used are announced in the capture ring (record) */
 	u32 cpu_level;	      /* baseline: 1..3 for x86-64-v1..v3 */
-	u32 stdio_kind[3];    /* enum stdio_kind */
+	u32 tty_rows, tty_cols; /* of the terminal, if one of stdio is one */
 	u32 own_ids_only;     /* our user namespace maps the caller's ids alone */
 	u64 log_dev, log_ino; /* record: the log, which the container does not see; or 0 */
 	u64 proc_dev, dev_dev, sys_dev; /* st_dev of the tmpfs that stand for /proc, /dev, /sys */
 	char hostname[65];
+	struct region_stdio stdio[3];
 };
 
 /* Ids in a user namespace that maps the caller's alone: what the kernel shows for all others, and
@@ -167,7 +180,15 @@ struct region_config {
 #define OVERFLOW_ID  65534u
 #define OWN_ID_ALIAS 1u
 
-enum stdio_kind { STDIO_CLOSED, STDIO_NULL, STDIO_FILE, STDIO_PIPE, STDIO_TTY };
+enum stdio_kind {
+	STDIO_CLOSED,
+	STDIO_NULL,
+	STDIO_FILE, /* a regular file: the caller's own descriptor */
+	STDIO_PIPE, /* whatever else: bytes in by epochs, bytes out by the ring */
+	STDIO_TTY,
+	STDIO_FULL, /* /dev/full */
+	STDIO_KINDS
+};
 
 /* The head of the region: counters and digests. */
 struct region_head {

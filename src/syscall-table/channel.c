@@ -84,7 +84,7 @@ static void want_bytes(u64 bytes)
 
 static bool is_tty(void)
 {
-	return HEAD->config.stdio_kind[0] == STDIO_TTY;
+	return HEAD->config.stdio[0].kind == STDIO_TTY;
 }
 
 /* Bytes a read of at most `want` takes now; 0 with *ret_wait: it must wait. */
@@ -134,6 +134,20 @@ static long channel_read(struct task *t, struct ofd *o, const struct file_io *io
 	return (long)n;
 }
 
+/* Of a terminal; its bytes leave as those of the output that is the same one. */
+static long channel_write(struct task *t, struct ofd *o, const struct file_io *io)
+{
+	const struct region_stdio *s = HEAD->config.stdio;
+	struct ofd out = {.kind = OFD_STREAM_OUT, .flags = o->flags, .object = 1};
+
+	if (!is_tty())
+		return -EIO;
+	if (s[1].kind != STDIO_TTY)
+		out.object = 2;
+	return s[out.object].kind == STDIO_TTY ? stream_out_ops.write(t, &out, io)
+					       : (long)io->total;
+}
+
 static u32 channel_poll(struct task *t, struct ofd *o)
 {
 	u32 ready = 0;
@@ -179,6 +193,7 @@ static long channel_stat(struct task *t, struct ofd *o, u32 fd, struct vstat *re
 
 const struct file_ops channel_in_ops = {
 	.read = channel_read,
+	.write = channel_write,
 	.poll = channel_poll,
 	.poll_key = channel_poll_key,
 	.ioctl = channel_ioctl,

@@ -7,7 +7,7 @@
 
 struct device {
 	const char *path;
-	u32 kind; /* OFD_FREE: cannot be opened */
+	u32 kind; /* OFD_FREE: the terminal, if stdin is one */
 	u32 major, minor, ino;
 };
 
@@ -68,10 +68,12 @@ static long device_open(struct task *t, const struct device *d, u32 flags)
 		return -ENOTDIR;
 	if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
 		return -EEXIST;
-	if (d->kind == OFD_FREE && !(flags & O_PATH))
+	bool tty = d->kind == OFD_FREE;
+	if (tty && !(flags & O_PATH) && HEAD->config.stdio[0].kind != STDIO_TTY)
 		return -ENXIO;
 	u32 shown = flags & (O_ACCMODE | O_APPEND | O_NONBLOCK | O_PATH | O_NOFOLLOW);
-	long o = ofd_create(flags & O_PATH ? OFD_PATH : d->kind, shown | O_LARGEFILE);
+	u32 kind = tty ? OFD_CHANNEL_IN : d->kind;
+	long o = ofd_create(flags & O_PATH ? OFD_PATH : kind, shown | O_LARGEFILE);
 	if (o < 0)
 		return o;
 	ofd_set_path(ofd_at((u32)o), d->path);

@@ -26,6 +26,7 @@ static const struct file_ops *const ops_of_kind[OFD_KIND_COUNT] = {
 	[OFD_FULL] = &full_ops,
 	[OFD_RANDOM] = &random_ops,
 	[OFD_STREAM_OUT] = &stream_out_ops,
+	[OFD_STREAM_NULL] = &stream_null_ops,
 	[OFD_CHANNEL_IN] = &channel_in_ops,
 	[OFD_PIPE_READ] = &pipe_read_ops,
 	[OFD_PIPE_WRITE] = &pipe_write_ops,

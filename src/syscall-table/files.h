@@ -37,8 +37,9 @@ enum ofd_kind {
 	OFD_ZERO,
 	OFD_FULL,
 	OFD_RANDOM,
-	OFD_STREAM_OUT, /* stdout (object 1) or stderr (object 2) */
-	OFD_CHANNEL_IN, /* stdin, when it is not a regular file */
+	OFD_STREAM_OUT,	 /* stdout (object 1) or stderr (object 2) */
+	OFD_STREAM_NULL, /* the same, where it is /dev/null */
+	OFD_CHANNEL_IN,	 /* stdin, when it is not a regular file; /dev/tty */
 	OFD_PIPE_READ,
 	OFD_PIPE_WRITE,
 	OFD_FIFO, /* a FIFO opened for both */
@@ -120,7 +121,8 @@ struct known_parent {
 
 struct files_state {
 	u32 ofd_used, ofd_free;
-	bool stream_closed[4];
+	u32 stream_error[4]; /* errno of writes, once the reader has gone */
+	u64 stream_cost;     /* of what went to streams in this epoch: see stream.c */
 	struct channel stdin_channel;
 	struct tty tty;
 	struct capture_set captured;
@@ -161,6 +163,8 @@ struct file_io {
  * folds them into the digest.  0 or -EFAULT. */
 long io_take(struct task *t, const struct file_io *io, u64 at, void *to, u64 size);
 long io_give(struct task *t, const struct file_io *io, u64 at, const void *from, u64 size);
+/* io_take without the digest. */
+long io_peek(const struct file_io *io, u64 at, void *to, u64 size);
 #define FILE_IO_MAX 0x7ffff000u
 
 /*
@@ -314,8 +318,12 @@ long file_install_synth_dir(struct task *t, const char *abs, u32 flags);
 
 /* ---- streams and channels (stream.c): called when an epoch is delivered ---- */
 
-/* The reader of stdout (1) or stderr (2) has gone: writes give EPIPE and SIGPIPE from now on. */
-void stream_close_input(u32 stream);
+/* The reader of stdout (1) or stderr (2) has gone: writes fail from now on, with the errno that
+ * `bytes` hold as a u32, or EPIPE (and SIGPIPE). */
+void stream_close_input(u32 stream, const u8 *bytes, u32 size);
+/* What was written to a regular file that is stdout or stderr, for the tracer: hashed, and in a
+ * replay shown.  `size` bytes of the operation, which are folded already. */
+void stream_copy(u32 stream, const struct file_io *io, u64 size);
 /* Input of the epoch for a channel (0: stdin; others are ignored), and its end. */
 void channel_append(u32 channel, const void *bytes, u64 size);
 void channel_eof(u32 channel);

@@ -162,40 +162,67 @@ long sys_chroot(struct task *t, struct frame *f)
 	return -EPERM;
 }
 
-/* A kernel descriptor of that very number: the holder's, replaced below where it must be. */
-static void init_number(struct task *t, u32 fd, u32 kind, u32 flags, u32 object)
+/* The books and the kernel descriptor of that very number. */
+static void init_number(struct task *t, u32 fd, u32 ofd, u32 from)
 {
-	long o = ofd_create(kind, flags);
-
-	SHIM_ASSERT(o > 0);
-	ofd_at((u32)o)->object = object;
-	SYS3(NR_dup3, kind == OFD_HOST_FILE ? SHIM_FD_STDIN : SHIM_FD_HOLDER, fd, 0);
-	FILES->tables[proc_of(t)->files].fd[fd] = (u32)o;
+	SYS3(NR_dup3, from, fd, 0);
+	FILES->tables[proc_of(t)->files].fd[fd] = ofd;
 	FILES->heads[proc_of(t)->files].top = fd + 1;
-	if (kind == OFD_NULL)
-		ofd_set_path(ofd_at((u32)o), "/dev/null");
-	if (kind == OFD_HOST_FILE) {
-		struct stat st;
-		SHIM_ASSERT(SYS2(NR_fstat, fd, &st) == 0);
-		ofd_set_vnode(ofd_at((u32)o), vnode_of(&st));
-	}
 }
 
-static void init_stdin(struct task *t)
+/*
+ * A file that is written through the descriptor shows the time of the start, as if it had been
+ * truncated then: its own is that of the caller's shell.  One without a name is nobody else's.
+ */
+static void init_file(struct ofd *o, const struct region_stdio *s, u32 fd)
 {
-	switch (HEAD->config.stdio_kind[0]) {
-	case STDIO_CLOSED:
-		SYS1(NR_close, 0);
-		break;
-	case STDIO_NULL:
-		init_number(t, 0, OFD_NULL, O_RDONLY | O_LARGEFILE, 0);
-		break;
-	case STDIO_FILE:
-		init_number(t, 0, OFD_HOST_FILE, O_RDONLY | O_LARGEFILE, 0);
-		break;
-	default:
-		init_number(t, 0, OFD_CHANNEL_IN, O_RDONLY, 0);
+	struct stat st;
+
+	SHIM_ASSERT(SYS2(NR_fstat, SHIM_FD_STDIO + fd, &st) == 0);
+	u32 index = vnode_of(&st);
+	struct vnode *v = vnode_at(index);
+	if ((s->flags & O_ACCMODE) != O_RDONLY)
+		v->mtime_ns = v->ctime_ns = v->atime_ns = v->btime_ns =
+			(s64)HEAD->config.start_time_ns;
+	if (!s->path[0]) {
+		v->mode = S_IFREG | 0600;
+		v->uid = HEAD->config.uid;
+		v->gid = HEAD->config.gid;
+		v->nlink = 0;
+		v->flags |= VNODE_GONE | VNODE_BORN_INSIDE;
 	}
+	ofd_set_vnode(o, index);
+	if (s->path[0])
+		ofd_set_path(o, s->path);
+}
+
+static void init_stdio(struct task *t, u32 fd)
+{
+	static const u32 kinds[STDIO_KINDS][2] = {
+		[STDIO_NULL] = {OFD_NULL, OFD_STREAM_NULL},
+		[STDIO_FILE] = {OFD_HOST_FILE, OFD_HOST_FILE},
+		[STDIO_PIPE] = {OFD_CHANNEL_IN, OFD_STREAM_OUT},
+		[STDIO_TTY] = {OFD_CHANNEL_IN, OFD_STREAM_OUT},
+		[STDIO_FULL] = {OFD_FULL, OFD_FULL},
+	};
+	const struct region_stdio *s = &HEAD->config.stdio[fd];
+	u32 kind = s->kind < STDIO_KINDS ? kinds[s->kind][fd > 0] : OFD_FREE;
+
+	if (kind == OFD_FREE) {
+		SYS1(NR_close, fd);
+		return;
+	}
+	long r = ofd_create(kind, s->flags);
+	SHIM_ASSERT(r > 0);
+	struct ofd *o = ofd_at((u32)r);
+	o->object = fd;
+	if (s->kind == STDIO_NULL || s->kind == STDIO_FULL)
+		ofd_set_path(o, s->kind == STDIO_NULL ? "/dev/null" : "/dev/full");
+	if (kind == OFD_HOST_FILE)
+		init_file(o, s, fd);
+	/* Of one open file description there are two here, so that it is known which stream was
+	 * meant; the offset is the kernel's, and one. */
+	init_number(t, fd, (u32)r, kind == OFD_HOST_FILE ? SHIM_FD_STDIO + fd : SHIM_FD_HOLDER);
 }
 
 void files_init_first(struct task *t)
@@ -207,12 +234,7 @@ void files_init_first(struct task *t)
 	p->fs = fs_take();
 	fs_of(t)->umask = HEAD->config.umask & 0777;
 	SYS1(NR_umask, 0);
-	init_stdin(t);
-	for (u32 fd = 1; fd < 3; fd++) {
-		if (HEAD->config.stdio_kind[fd] == STDIO_CLOSED)
-			SYS1(NR_close, fd);
-		else
-			init_number(t, fd, OFD_STREAM_OUT, O_WRONLY, fd);
-	}
+	for (u32 fd = 0; fd < 3; fd++)
+		init_stdio(t, fd);
 	cwd_update(fs_of(t));
 }

@@ -105,8 +105,14 @@ long file_reopen(struct task *t, u32 fd, u32 flags)
 		       o->vnode && vnode_at(o->vnode)->nlink;
 	if (!by_path)
 		return fd_duplicate(t, fd, 0, flags);
+	u32 stream = o->kind == OFD_HOST_FILE ? o->object : 0;
 	long r = path_set(t, AT_FDCWD, o->path, 0, &p);
-	return r < 0 ? r : open_path(t, &p, flags & ~(u32)O_NOFOLLOW, 0);
+	if (r >= 0)
+		r = open_path(t, &p, flags & ~(u32)O_NOFOLLOW, 0);
+	/* /dev/stdout is stdout, where its bytes go into a file, too. */
+	if (r >= 0 && stream)
+		fd_get(t, (u32)r)->object = stream;
+	return r;
 }
 
 long file_install_text(struct task *t, const char *abs, const char *text, u64 len, u32 flags)

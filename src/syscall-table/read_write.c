@@ -72,6 +72,11 @@ long io_take(struct task *t, const struct file_io *io, u64 at, void *to, u64 siz
 	return r;
 }
 
+long io_peek(const struct file_io *io, u64 at, void *to, u64 size)
+{
+	return io_copy(io, at, to, NULL, size);
+}
+
 long io_give(struct task *t, const struct file_io *io, u64 at, const void *from, u64 size)
 {
 	long r = io_copy(io, at, NULL, from, size);
@@ -130,6 +135,8 @@ static long host_write(struct task *t, struct ofd *o, const struct file_io *io)
 		return r;
 	fold_moved(t, io, (u64)r);
 	wrote(t, o);
+	if (o->object)
+		stream_copy(o->object, io, (u64)r);
 	return r;
 }
 

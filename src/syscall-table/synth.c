@@ -161,7 +161,7 @@ static bool is_open(u32 proc, u32 fd)
 static u32 stdio_tty(void)
 {
 	for (u32 i = 0; i < 3; i++) {
-		if (HEAD->config.stdio_kind[i] == STDIO_TTY)
+		if (HEAD->config.stdio[i].kind == STDIO_TTY)
 			return i;
 	}
 	return NONE;

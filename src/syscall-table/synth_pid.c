@@ -533,7 +533,7 @@ static void put_stdio_target(const struct synth_ctx *c, struct ofd *o, struct sy
 {
 	u32 stream = o->kind == OFD_STREAM_OUT ? o->object : 0;
 
-	if (HEAD->config.stdio_kind[stream & 1 ? 1 : stream] == STDIO_TTY)
+	if (HEAD->config.stdio[stream].kind == STDIO_TTY)
 		text_string(out, "/dev/pts/0");
 	else
 		text_add(out, "pipe:[%lu]", ino_of(c, o));
@@ -560,7 +560,7 @@ static void put_fd_target(const struct synth_ctx *c, struct synth_text *out)
 	else if (o->kind == OFD_NULL)
 		text_string(out, "/dev/null");
 	else if (o->kind == OFD_HOST_FILE)
-		text_string(out, "/stdin (deleted)"); /* a redirected file: its name is not ours */
+		text_string(out, "/stdio (deleted)"); /* a file that has no name inside */
 	else
 		put_stdio_target(c, o, out);
 }

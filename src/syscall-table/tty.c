@@ -1,13 +1,10 @@
 /*
  * The terminal behind the standard streams, as far as programs ask it: settings that are kept but
- * not carried out, a fixed size, one foreground group.
+ * not carried out, the size it had at the start, one foreground group.
  */
 #include <asm/ioctls.h>
 #include <asm/termios.h>
 #include "tty.h"
-
-#define TTY_ROWS 24
-#define TTY_COLS 80
 
 static void tty_init(struct tty *tty)
 {
@@ -38,7 +35,8 @@ static long take(struct task *t, u64 user, void *to, u64 size)
 
 long tty_ioctl(struct task *t, u32 request, u64 arg)
 {
-	static const struct winsize size = {.ws_row = TTY_ROWS, .ws_col = TTY_COLS};
+	const struct winsize size = {.ws_row = (u16)HEAD->config.tty_rows,
+				     .ws_col = (u16)HEAD->config.tty_cols};
 	struct tty *tty = &FILES->tty;
 	u32 sid = proc_of(t)->sid;
 
@@ -72,7 +70,7 @@ long tty_ioctl(struct task *t, u32 request, u64 arg)
 
 void stdio_stat(u32 stream, struct vstat *ret)
 {
-	u32 kind = HEAD->config.stdio_kind[stream];
+	u32 kind = HEAD->config.stdio[stream].kind;
 
 	ret->nlink = 1;
 	ret->blksize = 4096;
@@ -91,10 +89,8 @@ void stdio_stat(u32 stream, struct vstat *ret)
 		ret->mode = S_IFCHR | 0666;
 		ret->rdev = 1 << 8 | 3;
 	} else {
-		/* A regular file as output shows as a pipe too: where the output goes must not
-		 * matter. */
 		ret->dev = 13;
-		ret->ino = 100 + stream;
+		ret->ino = 100 + HEAD->config.stdio[stream].same;
 		ret->mode = S_IFIFO | 0600;
 	}
 }

@@ -3,6 +3,7 @@
 #define SHADOW_TRACER_CALLER_H
 
 #include <sched.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "../shim/shim_abi.h"
@@ -13,8 +14,9 @@
  */
 void caller_fill_stdio(void);
 
-/* The ids, groups, umask and the kinds of stdin, stdout and stderr. */
-void caller_configure(struct region_config *config);
+/* The ids, groups, umask, and what stdin, stdout and stderr are.  no_files: outputs that are
+ * regular files are taken for pipes. */
+void caller_configure(struct region_config *config, bool no_files);
 
 /* The processor's level of the x86-64 ABI: 1, 2, 3. */
 uint32_t caller_cpu_level(void);

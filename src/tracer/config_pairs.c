@@ -3,6 +3,7 @@
 #include "config_pairs.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,7 +12,15 @@
 
 #include "../base/sha256.h"
 
-static const char *const stdio_names[] = {"closed", "null", "file", "pipe", "tty"};
+static const char *const stdio_names[] = {"closed", "null", "file", "pipe", "tty", "full"};
+
+/* Keys of one stream, sorted as they stand in the header. */
+enum stdio_key { KEY_KIND, KEY_FLAGS, KEY_OFFSET, KEY_PATH, KEY_SAME, STDIO_KEYS };
+static const char *const stdio_keys[3][STDIO_KEYS] = {
+	{"stdin", "stdin-flags", "stdin-offset", "stdin-path", "stdin-same"},
+	{"stdout", "stdout-flags", "stdout-offset", "stdout-path", "stdout-same"},
+	{"stderr", "stderr-flags", "stderr-offset", "stderr-path", "stderr-same"},
+};
 
 static void add(struct config_pairs *p, const char *key, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -40,8 +49,33 @@ static void add_groups(struct config_pairs *p, const struct region_config *c)
 	add(p, "groups", "%s", text);
 }
 
+/* "r", "w" or "rw", and "a" for appending. */
+static void add_flags(struct config_pairs *p, const char *key, uint32_t flags)
+{
+	static const char *const access[] = {"r", "w", "rw", "rw"};
+
+	add(p, key, "%s%s", access[flags & O_ACCMODE], flags & O_APPEND ? "a" : "");
+}
+
+static void add_stdio(struct config_pairs *p, const struct region_config *c, uint32_t fd)
+{
+	const struct region_stdio *s = &c->stdio[fd];
+	const char *const *keys = stdio_keys[fd];
+
+	add(p, keys[KEY_KIND], "%s", stdio_names[s->kind]);
+	if (s->kind != STDIO_CLOSED)
+		add_flags(p, keys[KEY_FLAGS], s->flags);
+	if (s->kind == STDIO_FILE) {
+		add(p, keys[KEY_OFFSET], "%" PRIu64, s->offset);
+		if (s->path[0] != '\0')
+			add(p, keys[KEY_PATH], "%s", s->path);
+	}
+	if (s->same != fd)
+		add(p, keys[KEY_SAME], "%u", s->same);
+}
+
 void config_pairs_make(const struct region_config *c, uint64_t seed, const char *program,
-		       const struct config_stdin *in, struct config_pairs *p)
+		       struct config_pairs *p)
 {
 	p->count = 0;
 	add(p, "baseline", "x86-64-v%u", c->cpu_level);
@@ -56,14 +90,12 @@ void config_pairs_make(const struct region_config *c, uint64_t seed, const char 
 	add(p, "seed", "%" PRIu64, seed);
 	add(p, "slice", "%" PRIu64, c->slice_events);
 	add(p, "start-time-ns", "%" PRIu64, c->start_time_ns);
-	add(p, "stderr", "%s", stdio_names[c->stdio_kind[2]]);
-	add(p, "stdin", "%s", stdio_names[c->stdio_kind[0]]);
-	if (in != NULL) {
-		add(p, "stdin-offset", "%" PRIu64, in->offset);
-		add(p, "stdin-path", "%s", in->path);
-	}
-	add(p, "stdout", "%s", stdio_names[c->stdio_kind[1]]);
+	add_stdio(p, c, 2);
+	add_stdio(p, c, 0);
+	add_stdio(p, c, 1);
 	add(p, "time-step-ns", "%" PRIu64, c->time_step_ns);
+	add(p, "tty-columns", "%u", c->tty_cols);
+	add(p, "tty-rows", "%u", c->tty_rows);
 	add(p, "uid", "%u", c->uid);
 	add(p, "umask", "%o", c->umask);
 }
@@ -106,6 +138,53 @@ static uint32_t stdio_kind(struct parse *p, const char *key)
 	return 0;
 }
 
+static uint32_t stdio_flags(struct parse *p, const char *key)
+{
+	static const char *const words[] = {"r", "w", "rw", "ra", "wa", "rwa"};
+	const char *text = evlog_reader_config(p->reader, key);
+
+	for (uint32_t i = 0; text != NULL && i < sizeof(words) / sizeof(*words); i++) {
+		if (strcmp(text, words[i]) == 0)
+			return i % 3 | (i < 3 ? 0 : O_APPEND);
+	}
+	p->bad = key;
+	return 0;
+}
+
+/* Its path is walked as any other of the log when it is opened. */
+static void stdio_path(struct parse *p, const char *key, char path[STDIO_PATH_MAX])
+{
+	const char *text = evlog_reader_config(p->reader, key);
+
+	if (text == NULL)
+		return;
+	if (text[0] == '/' && strlen(text) < STDIO_PATH_MAX)
+		strcpy(path, text);
+	else
+		p->bad = key;
+}
+
+static void stdio(struct parse *p, struct region_config *c, uint32_t fd)
+{
+	const char *const *keys = stdio_keys[fd];
+	struct region_stdio *s = &c->stdio[fd];
+
+	memset(s, 0, sizeof(*s));
+	s->kind = stdio_kind(p, keys[KEY_KIND]);
+	s->same = fd;
+	if (s->kind != STDIO_CLOSED)
+		s->flags = stdio_flags(p, keys[KEY_FLAGS]);
+	if (s->kind == STDIO_FILE) {
+		s->offset = number(p, keys[KEY_OFFSET], 10, 0, INT64_MAX);
+		stdio_path(p, keys[KEY_PATH], s->path);
+	}
+	if (evlog_reader_config(p->reader, keys[KEY_SAME]) == NULL)
+		return;
+	s->same = (uint32_t)number(p, keys[KEY_SAME], 10, 0, 1);
+	if (s->same >= fd || c->stdio[s->same].kind != s->kind)
+		p->bad = keys[KEY_SAME];
+}
+
 static void groups(struct parse *p, struct region_config *c)
 {
 	const char *text = evlog_reader_config(p->reader, "groups");
@@ -126,19 +205,29 @@ static void groups(struct parse *p, struct region_config *c)
 }
 
 static const char *const known[] = {
-	"baseline",	"cpus",	      "egid",	"epoch-events", "euid",		 "gid",	   "groups",
-	"memory",	"program",    "seed",	"slice",	"start-time-ns", "stderr", "stdin",
-	"stdin-offset", "stdin-path", "stdout", "time-step-ns", "uid",		 "umask",
+	"baseline",	"cpus",		 "egid",     "epoch-events", "euid",
+	"gid",		"groups",	 "memory",   "program",	     "seed",
+	"slice",	"start-time-ns", "stderr",   "stdin",	     "stdout",
+	"time-step-ns", "tty-columns",	 "tty-rows", "uid",	     "umask",
 };
+
+static bool is_known(const char *key)
+{
+	for (size_t k = 0; k < sizeof(known) / sizeof(*known); k++) {
+		if (strcmp(key, known[k]) == 0)
+			return true;
+	}
+	for (size_t k = 0; k < sizeof(stdio_keys) / sizeof(**stdio_keys); k++) {
+		if (strcmp(key, (&stdio_keys[0][0])[k]) == 0)
+			return true;
+	}
+	return false;
+}
 
 static const char *unknown_key(const struct evlog_pairs *pairs)
 {
 	for (size_t i = 0; i < pairs->pair_count; i++) {
-		bool found = false;
-
-		for (size_t k = 0; k < sizeof(known) / sizeof(*known); k++)
-			found = found || strcmp(pairs->at[2 * i], known[k]) == 0;
-		if (!found)
+		if (!is_known(pairs->at[2 * i]))
 			return pairs->at[2 * i];
 	}
 	return NULL;
@@ -162,9 +251,10 @@ int config_pairs_parse(const struct evlog_reader *reader, struct region_config *
 	c->start_time_ns = number(&p, "start-time-ns", 10, 0, INT64_MAX);
 	c->time_step_ns = number(&p, "time-step-ns", 10, 1, 1ull << 40);
 	c->umask = (uint32_t)number(&p, "umask", 8, 0, 0777);
-	c->stdio_kind[0] = stdio_kind(&p, "stdin");
-	c->stdio_kind[1] = stdio_kind(&p, "stdout");
-	c->stdio_kind[2] = stdio_kind(&p, "stderr");
+	c->tty_rows = (uint32_t)number(&p, "tty-rows", 10, 0, 65535);
+	c->tty_cols = (uint32_t)number(&p, "tty-columns", 10, 0, 65535);
+	for (uint32_t fd = 0; fd < 3; fd++)
+		stdio(&p, c, fd);
 	groups(&p, c);
 	if (baseline == NULL || strncmp(baseline, "x86-64-v", 8) != 0 || baseline[8] < '1' ||
 	    baseline[8] > '3' || baseline[9] != '\0')
@@ -173,17 +263,4 @@ int config_pairs_parse(const struct evlog_reader *reader, struct region_config *
 		c->cpu_level = (uint32_t)(baseline[8] - '0');
 	*ret_bad = p.bad;
 	return p.bad != NULL ? -EBADMSG : 0;
-}
-
-int config_stdin_parse(const struct evlog_reader *reader, struct config_stdin *ret)
-{
-	struct parse p = {reader, NULL};
-	const char *path = evlog_reader_config(reader, "stdin-path");
-	uint64_t offset = number(&p, "stdin-offset", 10, 0, INT64_MAX);
-
-	if (path == NULL || path[0] != '/' || strlen(path) >= sizeof(ret->path) || p.bad != NULL)
-		return -ENOENT;
-	strcpy(ret->path, path);
-	ret->offset = offset;
-	return 0;
 }

@@ -5,7 +5,7 @@
 #include "../log/evlog_reader.h"
 #include "../shim/shim_abi.h"
 
-#define CONFIG_PAIRS_MAX 24
+#define CONFIG_PAIRS_MAX 40
 
 struct config_pairs {
 	const char *at[CONFIG_PAIRS_MAX * 2];
@@ -13,23 +13,14 @@ struct config_pairs {
 	size_t count;
 };
 
-/* The regular file that is standard input, and where reading it begins. */
-struct config_stdin {
-	char path[4096]; /* absolute */
-	uint64_t offset;
-};
-
-/* Fills *ret from the configuration; program is the path found for argv[0]; in may be NULL.  Keys
- * come out sorted. */
+/* Fills *ret from the configuration; program is the path found for argv[0].  Keys come out sorted.
+ */
 void config_pairs_make(const struct region_config *config, uint64_t seed, const char *program,
-		       const struct config_stdin *in, struct config_pairs *ret);
+		       struct config_pairs *ret);
 
 /* The way back; *ret_bad names a key that is missing or not understood.  0 or -EBADMSG. */
 int config_pairs_parse(const struct evlog_reader *reader, struct region_config *ret,
 		       const char **ret_bad);
-
-/* The recorded standard input.  -ENOENT: there is none that can be opened. */
-int config_stdin_parse(const struct evlog_reader *reader, struct config_stdin *ret);
 
 /* The 32-byte seed a number stands for. */
 void config_seed(uint64_t seed, uint8_t out[32]);

@@ -39,7 +39,8 @@ static int region_create(struct container *c)
 int container_create(struct container *c)
 {
 	memset(c, 0, sizeof(*c));
-	c->region_fd = c->shim_fd = c->init_pipe = c->stdin_fd = -1;
+	c->region_fd = c->shim_fd = c->init_pipe = -1;
+	c->stdio_fd[0] = c->stdio_fd[1] = c->stdio_fd[2] = -1;
 	int error = region_create(c);
 
 	if (error < 0)

@@ -88,7 +88,7 @@ struct container {
 	uint64_t perturb;  /* state of --perturb's delays; 0: off */
 	const char *root;  /* folder to enter as root (replay), or NULL */
 	const char *cwd;   /* working directory inside */
-	int stdin_fd;	   /* regular file for descriptor 0, or -1 */
+	int stdio_fd[3];   /* regular files for descriptors 0 to 2, or -1 */
 	bool own_user_namespace;
 };
 

@@ -147,8 +147,10 @@ static void task_descriptors(struct container *c, int back)
 	place(back, holder, SHIM_FD_HOLDER);
 	place(back, c->region_fd, SHIM_FD_REGION);
 	place(back, c->shim_fd, SHIM_FD_SHIM);
-	if (c->stdin_fd >= 0)
-		place(back, c->stdin_fd, SHIM_FD_STDIN);
+	for (int fd = 0; fd < 3; fd++) {
+		if (c->stdio_fd[fd] >= 0)
+			place(back, c->stdio_fd[fd], SHIM_FD_STDIO + fd);
+	}
 	syscall(SYS_close_range, 0, back - 1, 0);
 	syscall(SYS_close_range, back + 1, SHIM_FD_BASE - 1, 0);
 	syscall(SYS_close_range, SHIM_FD_BASE + SHIM_FD_COUNT, ~0u, 0);

@@ -19,7 +19,7 @@
 
 static struct {
 	struct poller *poller;
-	atomic_int closed[3], told[3], error[3];
+	atomic_int closed[3], told[3]; /* closed: the errno of the failed write */
 	struct output_sink sink;
 	pthread_mutex_t lock; /* one consumer at a time */
 } output = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -37,9 +37,7 @@ static void write_out(uint32_t stream, const uint8_t *bytes, size_t size)
 			continue;
 		}
 		if (n < 0) {
-			if (errno != EPIPE)
-				output.error[stream] = errno;
-			output.closed[stream] = 1;
+			output.closed[stream] = errno;
 			return;
 		}
 		bytes += n;
@@ -59,13 +57,15 @@ static bool empty_ring(void *arg)
 	(void)arg;
 	pthread_mutex_lock(&output.lock);
 	while ((rec = ring_peek(OUTPUT_RING, RING_OUTPUT_SIZE, &size, &next, &bad)) != NULL) {
-		uint32_t stream = rec->what;
+		uint32_t stream = rec->what & ~STREAM_COPY;
+		bool written = rec->what & STREAM_COPY && !HEAD->config.replay;
 
 		if (size <= sizeof(copy) && (stream == 1 || stream == 2)) {
 			memcpy(copy, rec->bytes, size);
 			if (output.sink.write != NULL)
 				output.sink.write(output.sink.data, stream, copy, size);
-			write_out(stream, copy, size);
+			if (!written)
+				write_out(stream, copy, size);
 		}
 		__atomic_store_n(&OUTPUT_RING->head, next, __ATOMIC_RELEASE);
 		any = true;
@@ -100,15 +100,18 @@ int output_closed(uint32_t stream)
 	if (stream > 2 || !output.closed[stream] || output.told[stream])
 		return 0;
 	output.told[stream] = 1;
-	return 1;
+	return output.closed[stream];
 }
 
 int output_error(uint32_t *ret_stream)
 {
 	for (uint32_t stream = 1; stream <= 2; stream++) {
-		if (output.error[stream]) {
+		int error = output.closed[stream];
+
+		/* What the program has been told is its own affair. */
+		if (error && error != EPIPE && !output.told[stream]) {
 			*ret_stream = stream;
-			return -output.error[stream];
+			return -error;
 		}
 	}
 	return 0;

@@ -17,7 +17,7 @@ struct output_sink {
 
 /*
  * Starts the thread that empties the output ring into descriptors 1 and 2.  A reader that is gone
- * (EPIPE) is remembered: see output_closed.  0 or a negative errno.
+ * (EPIPE, and other errors) is remembered: see output_closed.  0 or a negative errno.
  */
 int output_start(struct container *c, const struct output_sink *sink);
 
@@ -27,7 +27,8 @@ void output_drain(struct container *c);
 /* Drains and ends the thread. */
 void output_stop(struct container *c);
 
-/* Whether the reader of the stream (1 or 2) has gone since the last time it was asked. */
+/* The errno of writing to the stream (1 or 2) if that has failed since the last time it was asked,
+ * or 0; its reader has gone, mostly. */
 int output_closed(uint32_t stream);
 
 /*

@@ -48,19 +48,6 @@ static size_t count_strings(char *const *list)
 	return n;
 }
 
-/* Path and offset of descriptor 0 if it is a regular file. */
-static bool stdin_place(struct config_stdin *place)
-{
-	ssize_t n = readlink("/proc/self/fd/0", place->path, sizeof(place->path) - 1);
-	off_t offset = lseek(0, 0, SEEK_CUR);
-
-	if (HEAD->config.stdio_kind[0] != STDIO_FILE || n <= 0 || place->path[0] != '/')
-		return false;
-	place->path[n] = '\0';
-	place->offset = offset > 0 ? (uint64_t)offset : 0;
-	return true;
-}
-
 /* The container would see a file that grows as we please. */
 static int hide_log(const struct recorder *r)
 {
@@ -73,8 +60,7 @@ static int hide_log(const struct recorder *r)
 	return 0;
 }
 
-static int writer_create(struct recorder *r, const struct recorder_options *o,
-			 const struct config_stdin *in)
+static int writer_create(struct recorder *r, const struct recorder_options *o)
 {
 	struct config_pairs *pairs = malloc(sizeof(*pairs));
 	time_t now = time(NULL);
@@ -84,7 +70,7 @@ static int writer_create(struct recorder *r, const struct recorder_options *o,
 
 	if (pairs == NULL)
 		return -ENOMEM;
-	config_pairs_make(&HEAD->config, o->seed, o->program, in, pairs);
+	config_pairs_make(&HEAD->config, o->seed, o->program, pairs);
 	uname(&u);
 	strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));
 	const char *host[] = {"date",	date,	   "hostname", u.nodename,
@@ -111,9 +97,7 @@ static int submit(struct recorder *r, const char *path, enum image_want want)
 static int start(struct recorder *r, const struct recorder_options *options)
 {
 	struct image_capture_options capture = {0};
-	struct config_stdin in = {0};
-	bool has_stdin = stdin_place(&in);
-	int error = writer_create(r, options, has_stdin ? &in : NULL);
+	int error = writer_create(r, options);
 
 	if (error == 0)
 		error = image_capture_create(r->writer, &capture, &r->capture);
@@ -121,8 +105,12 @@ static int start(struct recorder *r, const struct recorder_options *options)
 		error = capture_feed_create(r->capture, &r->feed);
 	if (error == 0)
 		error = submit(r, options->cwd, IMAGE_WANT_METADATA);
-	if (error == 0 && has_stdin)
-		error = submit(r, in.path, IMAGE_WANT_CONTENT);
+	for (int fd = 0; error == 0 && fd < 3; fd++) {
+		const struct region_stdio *s = &HEAD->config.stdio[fd];
+
+		if (s->kind == STDIO_FILE && s->path[0] != '\0')
+			error = submit(r, s->path, IMAGE_WANT_CONTENT);
+	}
 	return error;
 }
 

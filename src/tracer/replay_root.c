@@ -133,14 +133,14 @@ int replay_root_make(struct evlog_reader *reader, const char *cwd, struct replay
 	return error != 0 ? error : make_folders(root->fd, cwd);
 }
 
-int replay_root_open(const struct replay_root *root, const char *path)
+int replay_root_open(const struct replay_root *root, const char *path, int flags)
 {
 	char last[256];
 	int dir = walk(root->fd, path, false, last);
 
 	if (dir < 0)
 		return dir;
-	int fd = openat(dir, last, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = openat(dir, last, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	int error = fd < 0 ? -errno : fd;
 	close(dir);
 	return error;

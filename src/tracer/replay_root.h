@@ -19,7 +19,7 @@ int replay_root_make(struct evlog_reader *reader, const char *cwd, struct replay
 
 /* Opens a recorded path below the root for reading; no link is followed.  The descriptor, or a
  * negative errno. */
-int replay_root_open(const struct replay_root *root, const char *path);
+int replay_root_open(const struct replay_root *root, const char *path, int flags);
 
 /* Removes the folder and everything in it. */
 void replay_root_remove(struct replay_root *root);

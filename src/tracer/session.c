@@ -17,6 +17,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -333,10 +334,12 @@ static void configure(struct session *s)
 	c->memory_bytes = o->memory_bytes;
 	c->start_time_ns = o->start_time_ns;
 	config_seed(o->seed, c->seed);
-	caller_configure(c);
+	caller_configure(c, o->no_files);
 	configure_rest(s);
-	if (c->stdio_kind[0] == STDIO_FILE)
-		s->container.stdin_fd = 0;
+	for (int fd = 0; fd < 3; fd++) {
+		if (c->stdio[fd].kind == STDIO_FILE)
+			s->container.stdio_fd[fd] = fd;
+	}
 }
 
 static int record_start(struct session *s, const char *program)
@@ -464,23 +467,42 @@ static int rebuild(struct session *s)
 	return error;
 }
 
-/* A recorded regular file on stdin comes from the image, read from where it stood. */
-static int stdin_open(struct session *s)
+/* A recorded regular file comes from the image, at the offset it stood at. */
+static int stdio_open_one(struct session *s, const struct region_stdio *from)
 {
-	struct config_stdin in;
+	int fd;
 
-	if (HEAD->config.stdio_kind[0] != STDIO_FILE)
-		return 0;
-	int fd = config_stdin_parse(s->reader, &in) < 0 ? -ENOENT
-							: replay_root_open(&s->root, in.path);
-	if (fd >= 0 && lseek(fd, (off_t)in.offset, SEEK_SET) < 0) {
+	if (from->path[0] != '\0') {
+		fd = replay_root_open(&s->root, from->path, (int)from->flags);
+	} else {
+		fd = memfd_create("stdio", MFD_CLOEXEC);
+		fd = fd < 0 ? -errno : fd;
+	}
+	if (fd >= 0 && lseek(fd, (off_t)from->offset, SEEK_SET) < 0) {
 		close(fd);
 		fd = -ESPIPE;
 	}
-	if (fd < 0)
-		say(s, "the file on standard input is not in the log");
-	s->container.stdin_fd = fd;
-	return fd < 0 ? fd : 0;
+	return fd;
+}
+
+static int stdio_open(struct session *s)
+{
+	static const char *const names[] = {"input", "output", "error"};
+
+	for (int fd = 0; fd < 3; fd++) {
+		const struct region_stdio *from = &HEAD->config.stdio[fd];
+
+		if (from->kind != STDIO_FILE)
+			continue;
+		s->container.stdio_fd[fd] = from->same != (uint32_t)fd
+						    ? s->container.stdio_fd[from->same]
+						    : stdio_open_one(s, from);
+		if (s->container.stdio_fd[fd] < 0) {
+			say(s, "the file on standard %s is not in the log", names[fd]);
+			return s->container.stdio_fd[fd];
+		}
+	}
+	return 0;
 }
 
 static int replay_prepare(struct session *s)
@@ -500,7 +522,7 @@ static int replay_prepare(struct session *s)
 		return -ENOTSUP;
 	}
 	error = rebuild(s);
-	return error < 0 ? error : stdin_open(s);
+	return error < 0 ? error : stdio_open(s);
 }
 
 static bool outputs_equal(const struct session *s)

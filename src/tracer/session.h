@@ -26,6 +26,7 @@ struct session_options {
 	bool trace_events;
 	bool quiet, verbose;
 	bool mute;	   /* the program's output is hashed, not shown */
+	bool no_files;	   /* outputs that are regular files are written to as pipes are */
 	char *const *argv; /* argv[0] as typed */
 	char *const *env;
 	const char *cwd;

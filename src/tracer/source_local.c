@@ -83,8 +83,11 @@ static void take_signals(void)
 static void take_closed(void)
 {
 	for (uint32_t stream = 1; stream <= 2; stream++) {
-		if (output_closed(stream))
-			input_add(INPUT_CLOSE, stream, 0);
+		uint32_t error = (uint32_t)output_closed(stream);
+
+		if (error != 0)
+			memcpy(input_add(INPUT_CLOSE, stream, sizeof(error)), &error,
+			       sizeof(error));
 	}
 }
 
@@ -105,7 +108,7 @@ static int64_t monotonic_ns(void)
 static int read_stdin(struct source_local *s, uint64_t want, uint64_t timeout_ns)
 {
 	static uint8_t bytes[STDIN_CHUNK];
-	bool tty = HEAD->config.stdio_kind[0] == STDIO_TTY;
+	bool tty = HEAD->config.stdio[0].kind == STDIO_TTY;
 	int64_t until =
 		timeout_ns > INT64_MAX / 2 ? INT64_MAX : monotonic_ns() + (int64_t)timeout_ns;
 	size_t have = 0;
@@ -156,7 +159,6 @@ static int next(struct epoch_source *base, struct container *c, uint32_t reason)
 	const struct epoch_request request = h->request;
 	uint64_t timeout = UINT64_MAX;
 
-	(void)c;
 	if (interrupted(base))
 		return -EINTR;
 	INBOX->count = INBOX->used_bytes = 0;
@@ -170,6 +172,8 @@ static int next(struct epoch_source *base, struct container *c, uint32_t reason)
 			wait_for_signal();
 	}
 	take_signals();
+	/* Who writes without end hears of it at the next epoch. */
+	output_drain(c);
 	take_closed();
 	h->epoch_number++;
 	h->epoch_time_ns = reason == EPOCH_START ? h->config.start_time_ns : h->now_ns;

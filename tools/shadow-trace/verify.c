@@ -158,13 +158,15 @@ static void compare(const struct session_options *o, struct session_result resul
 
 static int run_both(const struct session_options *options, struct session_result results[2])
 {
-	struct session_options second = *options;
+	struct session_options first = *options, second = *options;
 	struct input in;
 	int error = input_take(&in);
 
+	/* The second run must find and leave the outputs as the first did. */
+	first.no_files = second.no_files = true;
 	second.mute = second.quiet = true;
 	if (error == 0)
-		error = run_once(options, &in, &results[0]);
+		error = run_once(&first, &in, &results[0]);
 	if (error == 0)
 		error = run_once(&second, &in, &results[1]);
 	if (in.spool >= 0)
