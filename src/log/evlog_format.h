@@ -17,6 +17,10 @@
 #define EVLOG_SEED_SIZE 32
 #define EVLOG_PATH_MAX	4095
 
+/* Key and value of the configuration of a log that names files without holding their contents. */
+#define EVLOG_KEY_IMAGE	  "image"
+#define EVLOG_IMAGE_NAMES "names"
+
 enum evlog_section_type {
 	EVLOG_SECTION_HEADER = 1,
 	EVLOG_SECTION_HOST = 2,

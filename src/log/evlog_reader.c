@@ -17,6 +17,7 @@
 
 #include "evlog_codec.h"
 #include "evlog_scan.h"
+#include "sparse_write.h"
 
 static int reader_start(struct evlog_reader *reader)
 {
@@ -81,6 +82,7 @@ void evlog_reader_destroy(struct evlog_reader *reader)
 	evlog_buf_finish(&reader->header_bytes);
 	evlog_buf_finish(&reader->host_bytes);
 	evlog_buf_finish(&reader->output_bytes);
+	free(reader->differs);
 	free(reader->outputs);
 	free(reader->sections);
 	free(reader->epochs);
@@ -314,30 +316,15 @@ bool evlog_reader_blob_find(const struct evlog_reader *reader, const uint8_t has
 	return true;
 }
 
-static int write_all(int fd, const uint8_t *bytes, size_t size)
-{
-	while (size) {
-		ssize_t done = write(fd, bytes, size);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0)
-			return -errno;
-		bytes += done;
-		size -= (size_t)done;
-	}
-	return 0;
-}
-
-static int part_copy(struct evlog_reader *reader, const struct scan_part *part, int fd,
-		     struct sha256_ctx *sha)
+static int part_copy(struct evlog_reader *reader, const struct scan_part *part,
+		     struct sparse_write *to, struct sha256_ctx *sha)
 {
 	int ret = evlog_scan_load(reader, part->section);
 
 	if (ret || !part->size)
 		return ret;
 	sha256_update(sha, part->size, reader->loaded.raw.data + part->offset);
-	return write_all(fd, reader->loaded.raw.data + part->offset, part->size);
+	return sparse_write(to, reader->loaded.raw.data + part->offset, part->size);
 }
 
 static int blob_copy(struct evlog_reader *reader, const struct scan_blob *blob, const uint8_t *hash,
@@ -345,13 +332,16 @@ static int blob_copy(struct evlog_reader *reader, const struct scan_blob *blob, 
 {
 	const struct scan_section *section =
 		&reader->sections[reader->parts[blob->first_part].section];
+	struct sparse_write to = {.fd = fd};
 	uint8_t got[EVLOG_HASH_SIZE];
 	struct sha256_ctx sha;
 	int ret = 0;
 
 	sha256_init(&sha);
 	for (size_t i = 0; !ret && i < blob->part_count; i++)
-		ret = part_copy(reader, &reader->parts[blob->first_part + i], fd, &sha);
+		ret = part_copy(reader, &reader->parts[blob->first_part + i], &to, &sha);
+	if (!ret)
+		ret = sparse_write_end(&to);
 	if (ret)
 		return ret;
 	sha256_digest(&sha, sizeof(got), got);
@@ -366,6 +356,25 @@ int evlog_reader_blob_copy(struct evlog_reader *reader, const uint8_t hash[EVLOG
 	const struct scan_blob *blob = blob_find(reader, hash);
 
 	return blob ? blob_copy(reader, blob, hash, fd) : -ENOENT;
+}
+
+bool evlog_reader_by_name(const struct evlog_reader *reader)
+{
+	return reader->by_name;
+}
+
+const char *evlog_reader_differs(const struct evlog_reader *reader, const char **ret_why)
+{
+	*ret_why = reader->differs_why;
+	return reader->differs;
+}
+
+void evlog_reader_note_differs(struct evlog_reader *reader, const char *path, const char *why)
+{
+	if (reader->differs)
+		return;
+	reader->differs = strdup(path);
+	reader->differs_why = why;
 }
 
 size_t evlog_reader_section_count(const struct evlog_reader *reader)

@@ -47,6 +47,16 @@ const struct evlog_pairs *evlog_reader_host(const struct evlog_reader *reader);
 /* A value of the header's configuration, or NULL. */
 const char *evlog_reader_config(const struct evlog_reader *reader, const char *key);
 
+/* True if the log names the files of its image without holding their contents (record --no-image).
+ */
+bool evlog_reader_by_name(const struct evlog_reader *reader);
+
+/* The first file of the host that is not what such a log says, and why; NULL if there was none. */
+const char *evlog_reader_differs(const struct evlog_reader *reader, const char **ret_why);
+
+/* For image_host.c; `why` is a static string. */
+void evlog_reader_note_differs(struct evlog_reader *reader, const char *path, const char *why);
+
 /* How many epochs are whole: 0 to this minus 1 can be replayed. */
 uint64_t evlog_reader_epoch_count(const struct evlog_reader *reader);
 

@@ -6,8 +6,8 @@
  *
  * Invariants: sections come in the order above and numbered; nothing is allocated by a size from
  * the file before that size was checked against the file's length and the type's limit; an epoch
- * counts only if every blob the image entries before it name precedes it; the first thing
- * that is not right ends the pass, and what was found before stays valid.
+ * counts only if every blob the image entries before it name precedes it, or the log names files
+ *only; the first thing that is not right ends the pass, and what was found before stays valid.
  */
 #include "evlog_scan.h"
 
@@ -150,8 +150,11 @@ static struct evlog_cursor payload_keep(struct evlog_reader *reader, struct evlo
 static const char *scan_header(struct evlog_reader *reader)
 {
 	struct evlog_cursor at = payload_keep(reader, &reader->header_bytes);
+	const char *what = evlog_header_decode(at.at, evlog_cursor_left(&at), &reader->header);
+	const char *image = what ? NULL : evlog_pairs_find(&reader->header.config, EVLOG_KEY_IMAGE);
 
-	return evlog_header_decode(at.at, evlog_cursor_left(&at), &reader->header);
+	reader->by_name = image && !strcmp(image, EVLOG_IMAGE_NAMES);
+	return what;
 }
 
 static const char *scan_host(struct evlog_reader *reader)
@@ -187,7 +190,8 @@ static const char *scan_image(struct evlog_reader *reader)
 
 	while (!what && evlog_cursor_left(&cursor)) {
 		what = image_entry_decode(&cursor, &entry);
-		if (!what && entry.kind == IMAGE_FILE && !blob_get(reader, entry.hash))
+		if (!what && entry.kind == IMAGE_FILE && !reader->by_name &&
+		    !blob_get(reader, entry.hash))
 			what = no_memory;
 	}
 	return what;

@@ -64,6 +64,9 @@ struct evlog_reader {
 	size_t open_count;
 	uint64_t open_size;
 	bool has_events;
+	bool by_name;  /* contents of files are not in the log */
+	char *differs; /* path of a host file that is not what was recorded */
+	const char *differs_why;
 
 	struct scan_loaded loaded;
 	struct evlog_buf header_bytes; /* what header, host and outputs point into */

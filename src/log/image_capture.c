@@ -308,6 +308,8 @@ int image_capture_create(struct evlog_writer *writer, const struct image_capture
 	/* Small files are not cached. */
 	if (!ret)
 		ret = image_content_create(capture->sink, true, NULL, &capture->content);
+	if (!ret && options->names_only)
+		image_content_names_only(capture->content);
 	if (!ret)
 		ret = image_large_create(writer, options, &capture->large);
 	if (!ret)

@@ -24,6 +24,7 @@ struct image_capture;
 struct image_capture_options {
 	const char *cache_folder; /* of the blob cache; NULL: the user's own */
 	bool no_cache;		  /* neither look up nor store */
+	bool names_only;	  /* contents are hashed and left out of the log */
 	size_t queue_bytes_max;	  /* 0: 64 MiB */
 	const cpu_set_t *cpus;	  /* where the thread may run; NULL: as its creator */
 };

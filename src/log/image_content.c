@@ -27,6 +27,7 @@ struct file_key {
 struct image_content {
 	struct image_sink *sink;
 	struct blob_cache *cache; /* or NULL */
+	bool names_only;	  /* nothing goes to the sink */
 	struct sha256_ctx sha;
 	struct keymap *blobs; /* hash to size, of what is in the log */
 	struct keymap *links; /* struct file_key to an offset in `link_hashes` */
@@ -54,6 +55,11 @@ int image_content_create(struct image_sink *sink, bool no_cache, const char *cac
 		content->cache = NULL;
 	*ret_content = content;
 	return 0;
+}
+
+void image_content_names_only(struct image_content *content)
+{
+	content->names_only = true;
 }
 
 void image_content_destroy(struct image_content *content)
@@ -122,7 +128,7 @@ static int take_small(struct image_content *content, int fd, size_t size, uint64
 		return (int)got;
 	sha256_of(content->chunk, (size_t)got, ret_hash);
 	*ret_size = (uint64_t)got;
-	if (known(content, ret_hash))
+	if (content->names_only || known(content, ret_hash))
 		return 0;
 	ret = image_sink_blob(content->sink, ret_hash, content->chunk, (size_t)got);
 	return ret ? ret : known_add(content, ret_hash, (uint64_t)got);
@@ -132,7 +138,11 @@ static int take_small(struct image_content *content, int fd, size_t size, uint64
 static int chunk_out(struct image_content *content, size_t size)
 {
 	const struct evlog_buf *packed;
-	int ret = image_sink_chunk(content->sink, content->chunk, size, &packed);
+	int ret;
+
+	if (content->names_only)
+		return 0;
+	ret = image_sink_chunk(content->sink, content->chunk, size, &packed);
 
 	if (!ret && content->cache && content->cached.len <= BLOB_CACHE_ENTRY_MAX)
 		blob_cache_chunk_put(&content->cached, packed, size);
@@ -170,6 +180,8 @@ static int take_large(struct image_content *content, int fd, const struct stat *
 	if (ret)
 		return ret;
 	sha256_digest(&content->sha, EVLOG_HASH_SIZE, ret_hash);
+	if (content->names_only)
+		return 0;
 	/* Not one byte could be read: an empty blob, as a small one. */
 	if (!*ret_size)
 		return known(content, ret_hash)
@@ -190,7 +202,7 @@ static int take_cached(struct image_content *content, const struct stat *st, uin
 	if (!content->cache || !blob_cache_lookup(content->cache, st, ret_hash, &content->cached))
 		return 0;
 	content->cache_hits++;
-	if (known(content, ret_hash))
+	if (content->names_only || known(content, ret_hash))
 		return 1;
 	cursor = evlog_cursor_make(content->cached.data, content->cached.len);
 	while (!ret && evlog_cursor_left(&cursor) &&

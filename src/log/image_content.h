@@ -19,6 +19,9 @@ struct image_content;
 int image_content_create(struct image_sink *sink, bool no_cache, const char *cache_folder,
 			 struct image_content **ret_content);
 
+/* From now on contents are hashed only. */
+void image_content_names_only(struct image_content *content);
+
 /* NULL is allowed. */
 void image_content_destroy(struct image_content *content);
 

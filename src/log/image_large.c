@@ -92,6 +92,8 @@ int image_large_create(struct evlog_writer *writer, const struct image_capture_o
 	if (!ret)
 		ret = image_content_create(large->sink, options->no_cache, options->cache_folder,
 					   &large->content);
+	if (!ret && options->names_only)
+		image_content_names_only(large->content);
 	if (!ret)
 		ret = work_queue_create(&queue, &large->queue);
 	if (ret) {

@@ -2,7 +2,8 @@
  * Purpose: one entry for each path of an image.
  * Owns: the entries and copies of their strings.
  * Invariants: entries are sorted and unique; of several for a path the first decides what it is,
- * and a later one of the same class only adds (contents, names); every FILE has a blob of its size.
+ * and a later one of the same class only adds (contents, names); every FILE has a blob of its size,
+ * unless the log names files only.
  */
 #include "image_tree.h"
 
@@ -74,7 +75,7 @@ static int entry_check(struct image_tree *tree, const struct image_entry *entry)
 	tree->bytes += sizeof(*entry) + strlen(entry->path) + entry->names_size;
 	if (tree->bytes > TREE_BYTES_MAX)
 		return damaged(tree, "larger than 1 GiB");
-	if (entry->kind != IMAGE_FILE)
+	if (entry->kind != IMAGE_FILE || evlog_reader_by_name(tree->reader))
 		return 0;
 	/* Behind the last whole epoch of a log that stops, contents may be missing. */
 	if (!evlog_reader_blob_find(tree->reader, entry->hash, &size, NULL))

@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "image_host.h"
 #include "keymap.h"
 
 #define BYTES_MAX_DEFAULT (64ull << 30)
@@ -159,7 +160,9 @@ static int fill(struct unpack *unpack, const struct image_entry *entry, int fd)
 		if (entry->size_bytes > unpack->bytes_left)
 			return -EFBIG;
 		unpack->bytes_left -= entry->size_bytes;
-		return evlog_reader_blob_copy(unpack->reader, entry->hash, fd);
+		return evlog_reader_by_name(unpack->reader)
+			       ? image_host_copy(unpack->reader, entry, fd)
+			       : evlog_reader_blob_copy(unpack->reader, entry->hash, fd);
 	}
 	/* Its size is virtual in any case; a file system that has no room for it is good enough. */
 	if (S_ISREG(entry->mode) && ftruncate(fd, (off_t)entry->size_bytes) && errno != EFBIG)

@@ -24,6 +24,8 @@ typedef int (*image_unpack_fn)(void *arg, const struct image_entry *entry, uint6
  *
  * `dir_fd` is an empty directory. `bytes_max` limits the contents written (0: 64 GiB). `fn` may be
  * NULL.
+ * The contents that a log without them names are those of the host's files.
+ * -ESTALE: one is not what was recorded (evlog_reader_differs);
  * -EBADMSG: the image cannot be built as it is (see evlog_reader_damage() for damaged contents);
  * -EFBIG: contents exceed bytes_max; -ENOMEM; what the file system returns; what `fn` returned.
  */

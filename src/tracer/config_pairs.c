@@ -75,7 +75,7 @@ static void add_stdio(struct config_pairs *p, const struct region_config *c, uin
 }
 
 void config_pairs_make(const struct region_config *c, uint64_t seed, const char *program,
-		       struct config_pairs *p)
+		       bool names_only, struct config_pairs *p)
 {
 	p->count = 0;
 	add(p, "baseline", "x86-64-v%u", c->cpu_level);
@@ -85,6 +85,8 @@ void config_pairs_make(const struct region_config *c, uint64_t seed, const char 
 	add(p, "euid", "%u", c->euid);
 	add(p, "gid", "%u", c->gid);
 	add_groups(p, c);
+	if (names_only)
+		add(p, EVLOG_KEY_IMAGE, EVLOG_IMAGE_NAMES);
 	add(p, "memory", "%" PRIu64, c->memory_bytes);
 	add(p, "program", "%s", program);
 	add(p, "seed", "%" PRIu64, seed);
@@ -205,10 +207,10 @@ static void groups(struct parse *p, struct region_config *c)
 }
 
 static const char *const known[] = {
-	"baseline",	"cpus",		 "egid",     "epoch-events", "euid",
-	"gid",		"groups",	 "memory",   "program",	     "seed",
-	"slice",	"start-time-ns", "stderr",   "stdin",	     "stdout",
-	"time-step-ns", "tty-columns",	 "tty-rows", "uid",	     "umask",
+	"baseline",	 "cpus",	  "egid",   "epoch-events", "euid",	    "gid",
+	"groups",	 EVLOG_KEY_IMAGE, "memory", "program",	    "seed",	    "slice",
+	"start-time-ns", "stderr",	  "stdin",  "stdout",	    "time-step-ns", "tty-columns",
+	"tty-rows",	 "uid",		  "umask",
 };
 
 static bool is_known(const char *key)
@@ -239,6 +241,10 @@ int config_pairs_parse(const struct evlog_reader *reader, struct region_config *
 	struct parse p = {reader, unknown_key(&evlog_reader_header(reader)->config)};
 	const char *baseline = evlog_reader_config(reader, "baseline");
 
+	const char *image = evlog_reader_config(reader, EVLOG_KEY_IMAGE);
+
+	if (image != NULL && strcmp(image, EVLOG_IMAGE_NAMES) != 0)
+		p.bad = EVLOG_KEY_IMAGE;
 	c->cpus = (uint32_t)number(&p, "cpus", 10, 1, 255);
 	c->epoch_events = number(&p, "epoch-events", 10, 1, (uint64_t)CHAIN_MAX * CHAIN_EVENTS);
 	c->egid = (uint32_t)number(&p, "egid", 10, 0, UINT32_MAX - 1);

@@ -70,7 +70,7 @@ static int writer_create(struct recorder *r, const struct recorder_options *o)
 
 	if (pairs == NULL)
 		return -ENOMEM;
-	config_pairs_make(&HEAD->config, o->seed, o->program, pairs);
+	config_pairs_make(&HEAD->config, o->seed, o->program, o->names_only, pairs);
 	uname(&u);
 	strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));
 	const char *host[] = {"date",	date,	   "hostname", u.nodename,
@@ -96,7 +96,7 @@ static int submit(struct recorder *r, const char *path, enum image_want want)
 
 static int start(struct recorder *r, const struct recorder_options *options)
 {
-	struct image_capture_options capture = {0};
+	struct image_capture_options capture = {.names_only = options->names_only};
 	int error = writer_create(r, options);
 
 	if (error == 0)

@@ -14,6 +14,7 @@ struct recorder_options {
 	const char *cwd;		/* absolute */
 	const char *program;		/* as handed to container_program */
 	uint64_t seed;
+	bool names_only; /* of files the log gets names and hashes, not the contents */
 };
 
 /* What came out of one stream. */

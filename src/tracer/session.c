@@ -345,7 +345,8 @@ static void configure(struct session *s)
 static int record_start(struct session *s, const char *program)
 {
 	const struct session_options *o = s->options;
-	struct recorder_options options = {o->log_path, o->argv, o->env, o->cwd, program, o->seed};
+	struct recorder_options options = {o->log_path, o->argv, o->env,       o->cwd,
+					   program,	o->seed, o->names_only};
 
 	if (o->log_path == NULL)
 		return 0;
@@ -451,18 +452,26 @@ void session_run(const struct session_options *options, struct session_result *r
 
 /* ---- replay ---- */
 
+static void say_not_rebuilt(const struct session *s, int error)
+{
+	const struct evlog_damage *d = evlog_reader_damage(s->reader);
+	const char *why, *path = evlog_reader_differs(s->reader, &why);
+
+	if (error == -ESTALE && path != NULL)
+		say(s, "%s is not what was recorded, and the log holds no contents: %s", path, why);
+	else
+		say(s, "cannot rebuild the files of the log: %s",
+		    error == -EBADMSG && d->what != NULL ? d->what : strerror(-error));
+}
+
 static int rebuild(struct session *s)
 {
 	uint64_t begun = monotonic_ns();
 	int error = replay_root_make(s->reader, s->options->cwd, &s->root);
 
 	s->result->image_ns = monotonic_ns() - begun;
-	if (error < 0) {
-		const struct evlog_damage *d = evlog_reader_damage(s->reader);
-
-		say(s, "cannot rebuild the files of the log: %s",
-		    error == -EBADMSG && d->what != NULL ? d->what : strerror(-error));
-	}
+	if (error < 0)
+		say_not_rebuilt(s, error);
 	s->container.root = s->root.path;
 	return error;
 }

@@ -30,6 +30,7 @@ struct session_options {
 	char *const *argv; /* argv[0] as typed */
 	char *const *env;
 	const char *cwd;
+	bool names_only;      /* record: files by name and hash, without their contents */
 	const char *log_path; /* record: where to; NULL: run */
 };
 

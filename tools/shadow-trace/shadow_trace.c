@@ -17,6 +17,7 @@
 
 #include "tracer/session.h"
 #include "tracer/stats.h"
+#include "pack.h"
 #include "verify.h"
 
 #define TOOL		   "shadow-trace"
@@ -46,6 +47,7 @@ enum option_key {
 	KEY_TRACE_EVENTS,
 	KEY_PERTURB,
 	KEY_VERIFY,
+	KEY_NO_IMAGE,
 };
 
 struct command {
@@ -79,6 +81,8 @@ static const struct argp_option options[] = {
 	 0},
 	{"verify", KEY_VERIFY, NULL, 0,
 	 "run twice and compare (run); what the first run wrote is there for the second", 0},
+	{"no-image", KEY_NO_IMAGE, NULL, 0,
+	 "record files by name and hash only; replay needs them as they were, or pack", 0},
 	{"quiet", 'q', NULL, 0, "say nothing of refused calls", 0},
 	{"verbose", 'v', NULL, 0, "say more", 0},
 	{"output", 'o', "LOG", 0, "where the log goes (record: log.zst)", 0},
@@ -88,7 +92,8 @@ static const struct argp_option options[] = {
 static const char top_help[] =
 	"run a program deterministically, or record it\v"
 	"  run     deterministic execution, no log\n"
-	"  record  the same, with a log for shadow-replay\n\n"
+	"  record  the same, with a log for shadow-replay\n"
+	"  pack    put the files into a log recorded with --no-image\n\n"
 	"shadow-trace run --help lists the options.\n\n"
 	"The exit status is the program's, 128+n for signal n; 125 a failure "
 	"of ours, 126 not executable, 127 not found.";
@@ -246,6 +251,9 @@ static bool parse_flag(struct command *c, int key)
 	case KEY_VERIFY:
 		c->verify = true;
 		return true;
+	case KEY_NO_IMAGE:
+		c->session.names_only = true;
+		return true;
 	case 'q':
 		c->session.quiet = true;
 		return true;
@@ -265,6 +273,8 @@ static void check(struct argp_state *state, const struct command *c)
 		argp_error(state, "--verify is an option of run");
 	if (c->log != NULL && !c->record)
 		argp_error(state, "-o is an option of record");
+	if (c->session.names_only && !c->record)
+		argp_error(state, "--no-image is an option of record");
 	if (c->json && !c->stats)
 		argp_error(state, "--json goes with --stats");
 }
@@ -299,9 +309,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static error_t parse_top(int key, char *arg, struct argp_state *state)
 {
 	if (key == ARGP_KEY_ARG)
-		argp_error(state, "'%s' is neither run nor record", arg);
+		argp_error(state, "'%s' is neither run, record nor pack", arg);
 	if (key == ARGP_KEY_NO_ARGS)
-		argp_error(state, "run or record?");
+		argp_error(state, "run, record or pack?");
 	return ARGP_ERR_UNKNOWN;
 }
 
@@ -420,7 +430,7 @@ int main(int argc, char **argv)
 	static const struct argp top_argp = {NULL,
 					     parse_top,
 					     "run|record [OPTIONS] -- PROG "
-					     "[ARGS...]",
+					     "[ARGS...]\npack LOG",
 					     top_help,
 					     NULL,
 					     NULL,
@@ -432,6 +442,10 @@ int main(int argc, char **argv)
 	argp_program_version = TOOL " " SHADOW_VERSION;
 	argp_err_exit_status = OUR_FAILURE;
 	argv[0] = (char[]){TOOL};
+	if (argc >= 2 && strcmp(argv[1], "pack") == 0) {
+		argv[1] = argv[0];
+		return pack_main(argc - 1, argv + 1);
+	}
 	if (argc < 2 || (strcmp(argv[1], "run") != 0 && strcmp(argv[1], "record") != 0)) {
 		argp_parse(&top_argp, argc, argv, ARGP_IN_ORDER, NULL, NULL);
 		return OUR_FAILURE;
