@@ -7,6 +7,9 @@
  *	                                               |--finish: outputs, index, end--> finished
  *	any failed write --> failed: every later call returns the first error
  *
+ * A write that fails may have written a part: the file is cut back to the sections before it, so
+ * that a full disk leaves what a kill at that moment would.
+ *
  * Invariants: sections are numbered in file order; chain and event sections of an epoch stand
  * between it and the next; after evlog_writer_epoch_append() nothing is left in our memory.
  */
@@ -41,7 +44,8 @@ struct evlog_writer {
 	int error; /* the first one, for good */
 	bool finished;
 	uint32_t sequence;
-	uint64_t offset; /* of the next section */
+	uint64_t offset;  /* of the next section */
+	uint64_t written; /* bytes of whole sections in the file */
 	uint64_t epoch_count;
 	ZSTD_CCtx *cctx;
 	struct evlog_buf pending; /* finished sections, not written yet */
@@ -78,8 +82,16 @@ static void pending_write(struct evlog_writer *writer)
 {
 	if (writer->pending.error)
 		fail(writer, writer->pending.error);
-	if (!writer->error)
-		fail(writer, write_all(writer->fd, writer->pending.data, writer->pending.len));
+	if (!writer->error) {
+		int ret = write_all(writer->fd, writer->pending.data, writer->pending.len);
+
+		fail(writer, ret);
+		/* Without success it is a log that stops inside a section: as good. */
+		if (ret && ftruncate(writer->fd, (off_t)writer->written))
+			ret = -errno;
+		if (!ret)
+			writer->written += writer->pending.len;
+	}
 	writer->pending.len = 0;
 }
 

@@ -13,6 +13,7 @@
 
 #include "../shim/exec_load.h"
 #include "patcher.h"
+#include "remedy.h"
 
 static int fail(struct container *c, const char *what)
 {
@@ -22,24 +23,34 @@ static int fail(struct container *c, const char *what)
 	return -error;
 }
 
+static int fail_need(struct container *c, enum need need, const char *what)
+{
+	char text[300];
+	int error = errno;
+
+	remedy_text(need, error, text, sizeof(text));
+	snprintf(c->message, sizeof(c->message), "%s: %s (%s)", what, strerror(error), text);
+	return -error;
+}
+
 static int region_create(struct container *c)
 {
 	c->region_fd = memfd_create("shadow-region", MFD_CLOEXEC);
 	if (c->region_fd < 0)
-		return fail(c, "cannot create the shared region (memfd_create)");
+		return fail_need(c, NEED_MEMFD, "cannot create the shared region (memfd_create)");
 	if (ftruncate(c->region_fd, REGION_SIZE) < 0)
-		return fail(c, "cannot size the shared region (is a file size limit set?)");
+		return fail_need(c, NEED_FILE_SIZE, "cannot size the shared region");
 	void *at = mmap((void *)REGION_BASE, REGION_SIZE, PROT_READ | PROT_WRITE,
 			MAP_SHARED | MAP_NORESERVE | MAP_FIXED_NOREPLACE, c->region_fd, 0);
 	if (at == MAP_FAILED)
-		return fail(c, "cannot map the shared region (is an address space limit set?)");
+		return fail_need(c, NEED_ADDRESS_SPACE, "cannot map the shared region");
 	return 0;
 }
 
 int container_create(struct container *c)
 {
 	memset(c, 0, sizeof(*c));
-	c->region_fd = c->shim_fd = c->init_pipe = -1;
+	c->region_fd = c->shim_fd = c->init_pipe = c->report_fd = -1;
 	c->stdio_fd[0] = c->stdio_fd[1] = c->stdio_fd[2] = -1;
 	int error = region_create(c);
 
@@ -48,7 +59,7 @@ int container_create(struct container *c)
 	c->shim_fd = shim_image_memfd();
 	if (c->shim_fd < 0) {
 		errno = -c->shim_fd;
-		return fail(c, "cannot create the shim's memory file (vm.memfd_noexec set?)");
+		return fail_need(c, NEED_MEMFD_EXEC, "cannot create the shim's memory file");
 	}
 	error = shim_image_symbols(&c->shim);
 	if (error == 0)
@@ -163,4 +174,6 @@ void container_destroy(struct container *c)
 	close(c->shim_fd);
 	if (c->init_pipe >= 0)
 		close(c->init_pipe);
+	if (c->report_fd >= 0)
+		close(c->report_fd);
 }

@@ -54,7 +54,7 @@ enum container_end {
 	CONTAINER_ENDED,    /* the last task is gone: exit_status is good */
 	CONTAINER_DIVERGED, /* a chain value differs; see chain_index */
 	CONTAINER_BUG,	    /* a broken invariant; see message */
-	CONTAINER_STOPPED,  /* ended from outside */
+	CONTAINER_STOPPED,  /* ended from outside; see message */
 	CONTAINER_NO_EPOCH, /* the source has no more epochs (an incomplete log) */
 	CONTAINER_NO_START, /* the first program could not be started: HEAD->first_error */
 };
@@ -80,6 +80,7 @@ struct container {
 	pid_t init;	  /* on the host */
 	int init_pipe;	  /* its other end is held by init: closing it lets init end */
 	pid_t first;	  /* the first task */
+	int report_fd;	  /* where it says why it could not start, or -1 */
 	uint64_t trapped; /* stops at sites */
 	struct container_task tasks[CONTAINER_TASK_TABLE];
 	bool ended;
@@ -101,6 +102,10 @@ int container_program(struct container *c, const char *path, char *const argv[],
 
 /* Namespaces, mounts, init, first task.  0 or a negative errno with c->message. */
 int container_launch(struct container *c);
+
+/* After the first task has ended before the shim ran: what it said of that, as c->message and a
+ * negative errno; 0 if it said nothing. */
+int container_first_report(struct container *c);
 
 /* Runs until the container has ended; c->end and c->message tell how. */
 void container_run(struct container *c);

@@ -34,6 +34,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "remedy.h"
 #include "tracee.h"
 
 #define NAMESPACES (CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET)
@@ -45,6 +46,7 @@ struct pipes {
 
 struct report {
 	int error;
+	enum need need; /* or NEED_COUNT */
 	char what[100];
 };
 
@@ -54,14 +56,30 @@ static int say(struct container *c, int error, const char *what)
 	return -error;
 }
 
-static _Noreturn void init_fail(int fd, const char *what)
+/* With what to do about it. */
+static int say_need(struct container *c, enum need need, int error, const char *what)
 {
-	struct report r = {errno, ""};
+	char text[300];
+
+	remedy_text(need, error, text, sizeof(text));
+	snprintf(c->message, sizeof(c->message), "%s: %s%s%s%s", what, strerror(error),
+		 text[0] != '\0' ? " (" : "", text, text[0] != '\0' ? ")" : "");
+	return -error;
+}
+
+static _Noreturn void init_need(int fd, enum need need, const char *what)
+{
+	struct report r = {errno, need, ""};
 
 	snprintf(r.what, sizeof(r.what), "%s", what);
 	if (write(fd, &r, sizeof(r)) < 0)
 		_exit(124);
 	_exit(125);
+}
+
+static _Noreturn void init_fail(int fd, const char *what)
+{
+	init_need(fd, NEED_COUNT, what);
 }
 
 /* Covers a kernel directory with an empty one of our own. */
@@ -72,7 +90,7 @@ static void cover(int back, const char *path, uint64_t *ret_dev)
 	if (mkdir(path, 0755) < 0 && errno != EEXIST)
 		init_fail(back, path);
 	if (mount("shadow", path, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755") < 0)
-		init_fail(back, "cannot mount a private tmpfs");
+		init_need(back, NEED_MOUNT, "cannot mount a private tmpfs");
 	if (stat(path, &st) < 0)
 		init_fail(back, path);
 	*ret_dev = st.st_dev;
@@ -90,9 +108,9 @@ static void enter_copy_of_root(int back)
 
 	if (fd < 0 || syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr,
 			      sizeof(attr)) < 0)
-		init_fail(back, "cannot make a private copy of the chroot's mounts");
+		init_need(back, NEED_MOUNT, "cannot make a private copy of the chroot's mounts");
 	if (mount(NULL, "/proc", NULL, MS_PRIVATE, NULL) < 0)
-		init_fail(back, "in a chroot, /proc must be mounted (mount -t proc proc /proc)");
+		init_need(back, NEED_PROC, "in a chroot, /proc must be mounted");
 	if (syscall(SYS_move_mount, fd, "", AT_FDCWD, "/proc", MOVE_MOUNT_F_EMPTY_PATH) < 0 ||
 	    chdir("/proc") < 0 || chroot(".") < 0)
 		init_fail(back, "cannot enter a private copy of the chroot");
@@ -104,7 +122,7 @@ static void make_mounts_private(int back)
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0)
 		return;
 	if (errno != EINVAL)
-		init_fail(back, "cannot make the mounts private");
+		init_need(back, NEED_MOUNT, "cannot make the mounts private");
 	enter_copy_of_root(back);
 }
 
@@ -151,9 +169,10 @@ static void task_descriptors(struct container *c, int back)
 		if (c->stdio_fd[fd] >= 0)
 			place(back, c->stdio_fd[fd], SHIM_FD_STDIO + fd);
 	}
-	syscall(SYS_close_range, 0, back - 1, 0);
-	syscall(SYS_close_range, back + 1, SHIM_FD_BASE - 1, 0);
-	syscall(SYS_close_range, SHIM_FD_BASE + SHIM_FD_COUNT, ~0u, 0);
+	if ((back > 0 && syscall(SYS_close_range, 0, back - 1, 0) < 0) ||
+	    syscall(SYS_close_range, back + 1, SHIM_FD_BASE - 1, 0) < 0 ||
+	    syscall(SYS_close_range, SHIM_FD_BASE + SHIM_FD_COUNT, ~0u, 0) < 0)
+		init_need(back, NEED_CLOSE_RANGE, "cannot close descriptors (close_range)");
 }
 
 static void task_signals(void)
@@ -191,9 +210,9 @@ static void task_filter(const struct container *c, int back)
 	struct sock_fprog program = {sizeof(code) / sizeof(*code), code};
 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		init_fail(back, "PR_SET_NO_NEW_PRIVS");
+		init_need(back, NEED_SECCOMP, "PR_SET_NO_NEW_PRIVS");
 	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0)
-		init_fail(back, "cannot install the seccomp filter");
+		init_need(back, NEED_SECCOMP, "cannot install the seccomp filter");
 }
 
 static _Noreturn void first_task(struct container *c, int back)
@@ -205,20 +224,21 @@ static _Noreturn void first_task(struct container *c, int back)
 	task_signals();
 	umask(0);
 	setrlimit(RLIMIT_CORE, &core);
-	personality(ADDR_NO_RANDOMIZE);
+	if (personality(ADDR_NO_RANDOMIZE) < 0)
+		init_need(back, NEED_ADDRESS_LAYOUT, "cannot switch address randomization off");
 	if (prctl(PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0) < 0)
-		init_fail(back, "PR_SET_TSC");
+		init_need(back, NEED_TSC, "cannot trap time stamps (PR_SET_TSC)");
 	task_descriptors(c, back);
 	/* A dup may have got a low number; the report pipe closes at exec. */
 	fcntl(back, F_SETFD, FD_CLOEXEC);
 	task_filter(c, back);
 	syscall(SYS_execveat, SHIM_FD_SHIM, "", argv, envp, AT_EMPTY_PATH);
-	init_fail(back, "cannot execute the shim");
+	init_need(back, NEED_MEMFD_EXEC, "cannot execute the shim");
 }
 
 static _Noreturn void init_main(struct container *c, const struct pipes *p)
 {
-	struct report ok = {0, ""};
+	struct report ok = {0, NEED_COUNT, ""};
 	sigset_t all;
 	char byte;
 
@@ -260,7 +280,9 @@ static int write_map(struct container *c, const char *name, const char *text)
 		error = errno;
 	if (fd >= 0)
 		close(fd);
-	return error != 0 ? say(c, error, "cannot map ids into the user namespace") : 0;
+	return error != 0
+		       ? say_need(c, NEED_ID_MAP, error, "cannot map ids into the user namespace")
+		       : 0;
 }
 
 /*
@@ -296,21 +318,28 @@ static int raise_descriptor_limit(struct container *c)
 		r.rlim_cur = r.rlim_max < want ? r.rlim_max : want;
 	setrlimit(RLIMIT_NOFILE, &r);
 	if (r.rlim_cur < SHIM_FD_BASE + SHIM_FD_COUNT + 16)
-		return say(c, EMFILE, "the hard limit of open files is too low (want 1200)");
+		return say_need(c, NEED_FILES, EMFILE, "the hard limit of open files is too low");
 	return 0;
 }
 
-static int read_report(struct container *c, int fd)
+/* `lacking` is what a missing report means. */
+static int read_report(struct container *c, int fd, int lacking)
 {
 	struct report r;
 
 	if (read(fd, &r, sizeof(r)) != (ssize_t)sizeof(r))
-		return say(c, EPIPE, "the container's init ended at its start");
+		return lacking;
 	if (r.error != 0) {
 		r.what[sizeof(r.what) - 1] = '\0';
-		return say(c, r.error, r.what);
+		return say_need(c, r.need, r.error, r.what);
 	}
 	return 0;
+}
+
+int container_first_report(struct container *c)
+{
+	/* Its writers are gone: the report is there or never comes. */
+	return c->report_fd >= 0 ? read_report(c, c->report_fd, 0) : 0;
 }
 
 #define TRACE_OPTIONS                                                                         \
@@ -349,19 +378,18 @@ static int start_init(struct container *c, struct pipes *p)
 	long pid = syscall(SYS_clone, flags, NULL, NULL, NULL, NULL);
 
 	if (pid < 0)
-		return say(c, errno,
-			   errno == EAGAIN ? "cannot start a process (is the limit of processes "
-					     "reached?)"
-			   : c->own_user_namespace
-				   ? "cannot create namespaces (are user namespaces allowed here?)"
-				   : "cannot create namespaces");
+		return errno == EAGAIN
+			       ? say(c, errno,
+				     "cannot start a process (is the limit of "
+				     "processes reached?)")
+			       : say_need(c, NEED_NAMESPACES, errno, "cannot create namespaces");
 	if (pid == 0)
 		init_main(c, p);
 	c->init = (pid_t)pid;
 	if (c->own_user_namespace && map_ids(c) < 0)
 		return -EPERM;
 	if (ptrace(PTRACE_SEIZE, c->init, NULL, TRACE_OPTIONS) < 0)
-		return say(c, errno, "cannot trace (is ptrace allowed here?)");
+		return say_need(c, NEED_PTRACE, errno, "cannot trace (PTRACE_SEIZE)");
 	return 0;
 }
 
@@ -378,12 +406,13 @@ int container_launch(struct container *c)
 	close(p.go[0]);
 	close(p.back[1]);
 	c->init_pipe = p.go[1];
+	c->report_fd = p.back[0];
 	if (error == 0 && write(p.go[1], "g", 1) != 1)
 		error = say(c, errno, "starting the container's init");
 	if (error == 0)
-		error = read_report(c, p.back[0]);
+		error = read_report(c, p.back[0],
+				    say(c, EPIPE, "the container's init ended at its start"));
 	if (error == 0)
 		error = adopt_first(c);
-	close(p.back[0]);
 	return error;
 }

@@ -46,6 +46,40 @@ static void end_with(struct container *c, enum container_end end, const char *fo
 	va_end(ap);
 }
 
+/*
+ * A request to a stopped task that fails: -ESRCH means that somebody killed it at this stop, and
+ * its end is about to be told; anything else leaves a task that would wait for us for ever.
+ */
+static bool good(struct container *c, pid_t tid, int error, const char *request)
+{
+	if (error < 0 && error != -ESRCH)
+		end_with(c, CONTAINER_BUG, "cannot trace task %d any more: %s: %s", (int)tid,
+			 request, strerror(-error));
+	return error == 0;
+}
+
+static void resume(struct container *c, pid_t tid)
+{
+	good(c, tid, tracee_continue(tid), "PTRACE_CONT");
+}
+
+/* Goes on with these registers. */
+static void resume_with(struct container *c, pid_t tid, const struct user_regs_struct *regs)
+{
+	if (good(c, tid, tracee_regs_set(tid, regs), "PTRACE_SETREGS"))
+		resume(c, tid);
+}
+
+static bool regs_of(struct container *c, pid_t tid, struct user_regs_struct *ret_regs)
+{
+	return good(c, tid, tracee_regs_get(tid, ret_regs), "PTRACE_GETREGS");
+}
+
+static bool message_of(struct container *c, pid_t tid, unsigned long *ret_message)
+{
+	return good(c, tid, tracee_message(tid, ret_message), "PTRACE_GETEVENTMSG");
+}
+
 static struct task *task_of(const struct user_regs_struct *regs)
 {
 	uint32_t slot = container_slot_of(regs->gs_base);
@@ -186,8 +220,7 @@ static void send_fault(struct container *c, pid_t tid, struct task *t,
 	t->resume = patcher_original(t, regs->rip);
 	t->code = CODE_FAULT;
 	regs->rip = c->shim.fault_entry;
-	tracee_regs_set(tid, regs);
-	tracee_continue(tid);
+	resume_with(c, tid, regs);
 }
 
 static void count_trapped(uint64_t nr)
@@ -206,8 +239,7 @@ static bool try_vsyscall(struct container *c, pid_t tid, struct user_regs_struct
 		return false;
 	if (!trapped)
 		count_trapped(regs->rax);
-	tracee_regs_set(tid, regs);
-	tracee_continue(tid);
+	resume_with(c, tid, regs);
 	return true;
 }
 
@@ -219,8 +251,7 @@ static bool try_vsyscall_return(struct container *c, pid_t tid, struct user_regs
 	if (e == NULL || !vsyscall_return(c, e, regs))
 		return false;
 	count_trapped(regs->rax);
-	tracee_regs_set(tid, regs);
-	tracee_continue(tid);
+	resume_with(c, tid, regs);
 	return true;
 }
 
@@ -231,7 +262,7 @@ static void on_site(struct container *c, pid_t tid, struct user_regs_struct *reg
 
 	if (t == NULL) {
 		/* The first task on its way to the shim: the kernel may carry the call out. */
-		tracee_continue(tid);
+		resume(c, tid);
 		return;
 	}
 	uint64_t site = regs->rip - 2;
@@ -250,15 +281,14 @@ static void on_site(struct container *c, pid_t tid, struct user_regs_struct *reg
 	regs->rax = regs->orig_rax;
 	regs->rip = c->shim.entry;
 	regs->orig_rax = (unsigned long long)-1;
-	tracee_regs_set(tid, regs);
-	tracee_continue(tid);
+	resume_with(c, tid, regs);
 }
 
 static void on_seccomp(struct container *c, pid_t tid)
 {
 	struct user_regs_struct regs;
 
-	if (tracee_regs_get(tid, &regs) < 0)
+	if (!regs_of(c, tid, &regs))
 		return;
 	if (regs.orig_rax >= UPCALL_BASE && regs.orig_rax < UPCALL_LIMIT && in_shim(regs.rip)) {
 		on_upcall(c, tid, &regs);
@@ -266,8 +296,7 @@ static void on_seccomp(struct container *c, pid_t tid)
 			return;
 		regs.orig_rax = (unsigned long long)-1;
 		regs.rax = 0;
-		tracee_regs_set(tid, &regs);
-		tracee_continue(tid);
+		resume_with(c, tid, &regs);
 		return;
 	}
 	on_site(c, tid, &regs);
@@ -290,8 +319,7 @@ static bool try_insn(struct container *c, pid_t tid, struct task *t, struct user
 	t->resume = address + INSN_CODE_LENGTH((unsigned)code);
 	t->code = (unsigned)code;
 	regs->rip = c->shim.insn_entry;
-	tracee_regs_set(tid, regs);
-	tracee_continue(tid);
+	resume_with(c, tid, regs);
 	return true;
 }
 
@@ -308,22 +336,28 @@ static void on_signal(struct container *c, pid_t tid, int sig)
 	struct user_regs_struct regs;
 
 	if (sig != SIGSEGV && sig != SIGBUS && sig != SIGFPE && sig != SIGILL && sig != SIGTRAP) {
-		tracee_continue(tid);
+		resume(c, tid);
 		return;
 	}
-	if (tracee_regs_get(tid, &regs) < 0)
+	if (!regs_of(c, tid, &regs))
 		return;
 	siginfo_t info = {.si_signo = sig};
-	ptrace(PTRACE_GETSIGINFO, tid, NULL, &info);
+	if (!good(c, tid, tracee_siginfo(tid, &info), "PTRACE_GETSIGINFO"))
+		return;
 	struct task *t = task_of(&regs);
+	if (info.si_code <= 0) {
+		/* Inside, signals are the shim's: the kernel sends none for a program. */
+		end_with(c, CONTAINER_STOPPED, "task %u got signal %d from outside",
+			 t != NULL ? t->tid : 0, sig);
+		return;
+	}
 	if (sig == SIGTRAP && try_vsyscall_return(c, tid, &regs))
 		return;
 	if (sig == SIGSEGV && vsyscall_is_at(regs.rip) && try_vsyscall(c, tid, &regs, false))
 		return;
 	if (regs.rip >= c->shim.usercopy_begin && regs.rip < c->shim.usercopy_end) {
 		regs.rip = c->shim.usercopy_fault;
-		tracee_regs_set(tid, &regs);
-		tracee_continue(tid);
+		resume_with(c, tid, &regs);
 	} else if (t == NULL || in_shim(regs.rip)) {
 		end_with(c, CONTAINER_BUG, "signal %d in the shim at 0x%llx, address %p", sig,
 			 regs.rip, info.si_addr);
@@ -337,19 +371,22 @@ static void on_birth(struct container *c, pid_t parent)
 	struct container_task *p = container_task_get(c, parent);
 	unsigned long child;
 
-	if (tracee_message(parent, &child) == 0 && p != NULL && p->slot < TASK_SLOTS_MAX) {
+	if (message_of(c, parent, &child) && p != NULL && p->slot < TASK_SLOTS_MAX) {
 		uint32_t slot = task_at(p->slot)->clone_child;
 		struct container_task *early = container_task_get(c, (pid_t)child);
 
 		if (early != NULL && early->gone) {
 			container_task_drop(early);
+			if (slot < TASK_SLOTS_MAX && task_at(slot)->state == TASK_LIVE)
+				end_with(c, CONTAINER_STOPPED, "task %u was killed from outside",
+					 task_at(slot)->tid);
 			if (slot < TASK_SLOTS_MAX)
 				__atomic_store_n(&task_at(slot)->host_gone, 1, __ATOMIC_RELEASE);
 		} else if (slot < TASK_SLOTS_MAX) {
 			container_task_put(c, (pid_t)child, slot);
 		}
 	}
-	tracee_continue(parent);
+	resume(c, parent);
 }
 
 /* An exec by a thread that is not the leader takes the leader's id over. */
@@ -358,7 +395,7 @@ static void on_exec(struct container *c, pid_t tid)
 	unsigned long former;
 	struct container_task *old;
 
-	if (tracee_message(tid, &former) == 0 && (pid_t)former != tid &&
+	if (message_of(c, tid, &former) && (pid_t)former != tid &&
 	    (old = container_task_get(c, (pid_t)former)) != NULL) {
 		struct container_task *leader = container_task_get(c, tid);
 		uint32_t slot = old->slot;
@@ -368,16 +405,39 @@ static void on_exec(struct container *c, pid_t tid)
 		container_task_drop(old);
 		container_task_put(c, tid, slot);
 	}
-	tracee_continue(tid);
+	resume(c, tid);
+}
+
+/* Killed from outside, or by the kernel for want of memory: the container ends where it is. */
+static void vanished(struct container *c, const char *who, int status)
+{
+	if (WIFSIGNALED(status))
+		end_with(c, CONTAINER_STOPPED, "%s was killed from outside (signal %d)", who,
+			 WTERMSIG(status));
+	else
+		end_with(c, CONTAINER_BUG, "%s ended unforeseen (status %d)", who,
+			 WEXITSTATUS(status));
+}
+
+/* Before the shim's first instruction: it says why, or was killed. */
+static void never_started(struct container *c, int status)
+{
+	if (container_first_report(c) < 0) {
+		c->ended = true;
+		c->end = CONTAINER_BUG;
+	} else {
+		vanished(c, "the first task", status);
+	}
 }
 
 static void on_exit_of(struct container *c, pid_t tid, int status)
 {
 	struct container_task *e = container_task_get(c, tid);
+	char who[32];
 
 	if (tid == c->init) {
 		c->init = 0;
-		end_with(c, CONTAINER_BUG, "the container's init is gone");
+		vanished(c, "the container's init", status);
 		return;
 	}
 	if (e == NULL) {
@@ -389,9 +449,12 @@ static void on_exit_of(struct container *c, pid_t tid, int status)
 	if (e->slot < TASK_SLOTS_MAX) {
 		struct task *t = task_at(e->slot);
 
-		if (t->state == TASK_LIVE)
-			end_with(c, CONTAINER_BUG, "task %u vanished (host wait status 0x%x)",
-				 t->tid, status);
+		if (t->state == TASK_LIVE) {
+			snprintf(who, sizeof(who), "task %u", t->tid);
+			vanished(c, who, status);
+		} else if (t->state == TASK_FREE) {
+			never_started(c, status);
+		}
 		__atomic_store_n(&t->host_gone, 1, __ATOMIC_RELEASE);
 	}
 	container_task_drop(e);
@@ -423,7 +486,7 @@ static void on_stop(struct container *c, pid_t tid, int status)
 		break;
 	case TRACEE_STARTED:
 	case TRACEE_OTHER:
-		tracee_continue(tid);
+		resume(c, tid);
 		break;
 	}
 }

@@ -5,7 +5,8 @@
  *	create -> epoch_begin -> (event, capture_sync)* -> epoch_end -> epoch_begin ... -> finish
  *
  * Invariant: when an epoch is appended, every file that the epochs before needed is in the log, and
- * the user has seen no less than the log holds.
+ * the user has seen no less than the log holds.  So nothing is appended after the first error: the
+ * log ends at the last epoch for which that is true.
  */
 #include "recorder.h"
 
@@ -31,6 +32,7 @@ struct recorder {
 	struct capture_feed *feed;
 	bool finished; /* the feed and the capture have ended */
 	int error;
+	uint64_t last_event; /* where the last epoch of the log begins, and a replay of it ends */
 };
 
 static void keep(struct recorder *r, int error)
@@ -134,6 +136,8 @@ void recorder_epoch_end(struct recorder *r)
 {
 	uint32_t count = HEAD->chain_count;
 
+	if (r->error != 0)
+		return;
 	keep(r, evlog_writer_chain_append(r->writer, CHAIN, count < CHAIN_MAX ? count : CHAIN_MAX));
 }
 
@@ -156,7 +160,8 @@ static size_t inbox_read(struct evlog_input *inputs, size_t max)
 	return count;
 }
 
-void recorder_epoch_begin(struct recorder *r)
+/* Appends the epoch in HEAD. */
+static int epoch_append(struct recorder *r)
 {
 	uint32_t max = INBOX->count < INBOX_BYTES / sizeof(struct epoch_input) ? INBOX->count : 0;
 	struct evlog_input *inputs = calloc(max + 1, sizeof(*inputs));
@@ -169,14 +174,36 @@ void recorder_epoch_begin(struct recorder *r)
 		.input_count = inputs != NULL ? inbox_read(inputs, max) : 0,
 	};
 
+	if (inputs == NULL)
+		return -ENOMEM;
 	memcpy(epoch.seed, HEAD->epoch_seed, sizeof(epoch.seed));
 	if (HEAD->request.reason == EPOCH_EARLY)
 		epoch.flags |= EVLOG_EPOCH_EARLY;
-	keep(r, inputs == NULL ? -ENOMEM : 0);
+	int error = evlog_writer_epoch_append(r->writer, &epoch);
+	free(inputs);
+	if (error == 0)
+		r->last_event = epoch.delivered_at;
+	return error;
+}
+
+void recorder_epoch_begin(struct recorder *r)
+{
+	if (r->error != 0)
+		return;
 	recorder_capture_sync(r, CAPTURE_SYNC_RING);
 	keep(r, image_capture_flush(r->capture));
-	keep(r, evlog_writer_epoch_append(r->writer, &epoch));
-	free(inputs);
+	if (r->error == 0)
+		keep(r, epoch_append(r));
+}
+
+int recorder_error(const struct recorder *r)
+{
+	return r->error;
+}
+
+uint64_t recorder_last_event(const struct recorder *r)
+{
+	return r->last_event;
 }
 
 void recorder_stopped(struct recorder *r)
@@ -186,13 +213,16 @@ void recorder_stopped(struct recorder *r)
 
 void recorder_capture_sync(struct recorder *r, uint32_t how)
 {
+	if (r->error != 0)
+		return;
 	capture_feed_sync(r->feed, how);
 	keep(r, capture_feed_error(r->feed));
 }
 
 void recorder_event(struct recorder *r, const void *record, size_t size)
 {
-	keep(r, evlog_writer_events_append(r->writer, record, size));
+	if (r->error == 0)
+		keep(r, evlog_writer_events_append(r->writer, record, size));
 }
 
 static void threads_end(struct recorder *r)

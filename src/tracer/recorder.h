@@ -37,6 +37,11 @@ void recorder_epoch_begin(struct recorder *recorder);
 void recorder_stopped(struct recorder *recorder);
 void recorder_capture_sync(struct recorder *recorder, uint32_t how);
 
+/* The first error of anything so far, or 0.  After one nothing more is written: the log stays as it
+ * is, and a replay of it ends at event recorder_last_event. */
+int recorder_error(const struct recorder *recorder);
+uint64_t recorder_last_event(const struct recorder *recorder);
+
 /* One event record of the epoch under way. */
 void recorder_event(struct recorder *recorder, const void *record, size_t size);
 

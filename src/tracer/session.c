@@ -14,6 +14,7 @@
 #include <inttypes.h>
 #include <nettle/sha2.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +59,7 @@ struct session {
 	events_fn event_fn; /* or NULL */
 	void *event_arg;
 	bool progress;
+	bool log_lost;	       /* the log could not be written on; said */
 	cpu_set_t one, others; /* processors: see caller_processors */
 };
 
@@ -102,6 +104,27 @@ static void on_events_drain(void *data, struct container *c)
 	events_drain(on_event, data);
 }
 
+/* Once, when the log cannot be written any more: the container ends, or goes on without it. */
+static void log_check(struct session *s, struct container *c)
+{
+	int error = s->recorder != NULL ? recorder_error(s->recorder) : 0;
+
+	if (error == 0 || s->log_lost)
+		return;
+	s->log_lost = true;
+	say(s, "cannot write the log %s: %s; it ends at event %" PRIu64 "%s", s->options->log_path,
+	    strerror(-error), recorder_last_event(s->recorder),
+	    s->options->log_optional ? ", the program goes on" : "");
+	HEAD->config.capture = 0;
+	if (s->options->log_optional || c->ended)
+		return;
+	c->ended = true;
+	c->end = CONTAINER_STOPPED;
+	snprintf(c->message, sizeof(c->message),
+		 "the program was ended, as its log is incomplete (--on-log-error=continue lets it "
+		 "go on)");
+}
+
 static void on_epoch_end(void *data, struct container *c)
 {
 	struct session *s = data;
@@ -119,6 +142,7 @@ static void on_epoch_begin(void *data, struct container *c)
 		/* The log never runs ahead of what the user has seen. */
 		output_drain(c);
 		recorder_epoch_begin(s->recorder);
+		log_check(s, c);
 	}
 	if (!s->progress)
 		return;
@@ -133,8 +157,10 @@ static void on_capture_sync(void *data, uint32_t how)
 {
 	struct session *s = data;
 
-	if (s->recorder != NULL)
+	if (s->recorder != NULL) {
 		recorder_capture_sync(s->recorder, how);
+		log_check(s, &s->container);
+	}
 }
 
 /* What a short program uses is captured while it runs, not after its end. */
@@ -168,6 +194,8 @@ static int session_begin(struct session *s, const struct session_options *option
 	s->root.fd = -1;
 	s->progress = !options->quiet && progress_wanted();
 	caller_fill_stdio();
+	/* A limit of file sizes is told as an error. */
+	signal(SIGXFSZ, SIG_IGN);
 	caller_processors(&s->one, &s->others);
 	for (int i = 0; i < 2; i++)
 		sha256_init(&s->streams[i].sha);
@@ -382,10 +410,12 @@ static void record_finish(struct session *s)
 	for (int i = 0; i < 2; i++)
 		memcpy(outputs[i].hash, r->output_hash[i], sizeof(outputs[i].hash));
 	int error = recorder_finish(s->recorder, outputs);
-	if (error < 0) {
-		say(s, "cannot finish the log %s: %s", s->options->log_path, strerror(-error));
+	if (error < 0 && !s->log_lost)
+		say(s, "cannot finish the log %s: %s; it ends at event %" PRIu64,
+		    s->options->log_path, strerror(-error), recorder_last_event(s->recorder));
+	if (error < 0 && !s->options->log_optional)
 		r->status = OUR_FAILURE;
-	} else if (!log_is_there(s)) {
+	if (error == 0 && !log_is_there(s)) {
 		say(s, "the log %s was removed or replaced while it was recorded",
 		    s->options->log_path);
 		r->status = OUR_FAILURE;
@@ -406,8 +436,11 @@ static void record_end(struct session *s)
 		return;
 	if (s->created && s->container.end == CONTAINER_ENDED && s->container.ended)
 		record_finish(s);
-	else if (s->container.end == CONTAINER_NO_START || !s->container.ended)
+	else if (s->container.end == CONTAINER_NO_START || !s->container.ended || HEAD->events == 0)
 		unlink(s->options->log_path);
+	else if (!s->log_lost)
+		say(s, "the log %s ends at event %" PRIu64, s->options->log_path,
+		    recorder_last_event(s->recorder));
 }
 
 static void run(struct session *s, const char *program)
@@ -570,7 +603,9 @@ static int not_whole(const struct session *s)
 	const struct evlog_damage *damage = evlog_reader_damage(s->reader);
 	bool damaged = evlog_reader_state(s->reader) == EVLOG_DAMAGED;
 
-	say(s, "the log is %s: %s: %s, at byte %" PRIu64 "; replayed %" PRIu64 " events of it",
+	say(s,
+	    "the log is %s: %s: %s, at byte %" PRIu64 "; replayed %" PRIu64
+	    " events, to the end of its last whole epoch",
 	    damaged ? "damaged" : "incomplete", damage->section, damage->what, damage->offset,
 	    HEAD->events);
 	return OUR_FAILURE;

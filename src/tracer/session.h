@@ -32,6 +32,7 @@ struct session_options {
 	const char *cwd;
 	bool names_only;      /* record: files by name and hash, without their contents */
 	const char *log_path; /* record: where to; NULL: run */
+	bool log_optional;    /* when it cannot be written, the program goes on without it */
 };
 
 struct session_result {

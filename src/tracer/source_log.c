@@ -104,6 +104,23 @@ static int deliver(struct source_log *source, const struct evlog_epoch *epoch)
 	return announce_early(source->reader, epoch->number + 1);
 }
 
+/*
+ * The log stops here.  The epoch record it stops behind still says how the one before it ended.
+ */
+static int log_ends(struct source_log *source, uint64_t number)
+{
+	struct evlog_epoch epoch;
+
+	if (number >= evlog_reader_epoch_count(source->reader))
+		return -ENODATA;
+	int error = evlog_reader_epoch_read(source->reader, number, &epoch);
+	if (error == 0) {
+		error = compare(source, &epoch);
+		evlog_reader_epoch_finish(&epoch);
+	}
+	return error == 0 ? -ENODATA : error;
+}
+
 static int next(struct epoch_source *base, struct container *c, uint32_t reason)
 {
 	struct source_log *source = (struct source_log *)base;
@@ -113,7 +130,7 @@ static int next(struct epoch_source *base, struct container *c, uint32_t reason)
 	(void)c;
 	(void)reason;
 	if (number >= whole_epochs(source->reader))
-		return -ENODATA;
+		return log_ends(source, number);
 	int error = evlog_reader_epoch_read(source->reader, number, &epoch);
 	if (error < 0)
 		return error;

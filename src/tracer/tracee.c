@@ -56,6 +56,11 @@ int tracee_message(pid_t tid, unsigned long *ret_message)
 	return ptrace(PTRACE_GETEVENTMSG, tid, NULL, ret_message) < 0 ? -errno : 0;
 }
 
+int tracee_siginfo(pid_t tid, siginfo_t *ret_info)
+{
+	return ptrace(PTRACE_GETSIGINFO, tid, NULL, ret_info) < 0 ? -errno : 0;
+}
+
 int tracee_read(pid_t tid, tracee_addr from, void *to, size_t size)
 {
 	struct iovec local = {to, size}, remote = {(void *)from.value, size};

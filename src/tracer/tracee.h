@@ -5,6 +5,7 @@
 #ifndef SHADOW_TRACER_TRACEE_H
 #define SHADOW_TRACER_TRACEE_H
 
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -43,6 +44,7 @@ int tracee_regs_get(pid_t tid, struct user_regs_struct *ret_regs);
 int tracee_regs_set(pid_t tid, const struct user_regs_struct *regs);
 int tracee_continue(pid_t tid);
 int tracee_message(pid_t tid, unsigned long *ret_message);
+int tracee_siginfo(pid_t tid, siginfo_t *ret_info);
 
 /* Reads exactly size bytes; -EFAULT if not all of them are there. */
 int tracee_read(pid_t tid, tracee_addr from, void *to, size_t size);

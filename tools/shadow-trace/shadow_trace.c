@@ -48,6 +48,7 @@ enum option_key {
 	KEY_PERTURB,
 	KEY_VERIFY,
 	KEY_NO_IMAGE,
+	KEY_ON_LOG_ERROR,
 };
 
 struct command {
@@ -83,6 +84,9 @@ static const struct argp_option options[] = {
 	 "run twice and compare (run); what the first run wrote is there for the second", 0},
 	{"no-image", KEY_NO_IMAGE, NULL, 0,
 	 "record files by name and hash only; replay needs them as they were, or pack", 0},
+	{"on-log-error", KEY_ON_LOG_ERROR, "WHAT", 0,
+	 "when the log cannot be written (disk full): stop the program, or continue without (stop)",
+	 0},
 	{"quiet", 'q', NULL, 0, "say nothing of refused calls", 0},
 	{"verbose", 'v', NULL, 0, "say more", 0},
 	{"output", 'o', "LOG", 0, "where the log goes (record: log.zst)", 0},
@@ -265,6 +269,15 @@ static bool parse_flag(struct command *c, int key)
 	}
 }
 
+static void take_on_log_error(struct argp_state *state, struct command *c, const char *text)
+{
+	c->session.log_optional = strcmp(text, "continue") == 0;
+	if (!c->record)
+		argp_error(state, "--on-log-error is an option of record");
+	if (!c->session.log_optional && strcmp(text, "stop") != 0)
+		argp_error(state, "--on-log-error: '%s' is neither stop nor continue", text);
+}
+
 static void check(struct argp_state *state, const struct command *c)
 {
 	if (c->session.argv == NULL)
@@ -288,6 +301,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	switch (key) {
 	case KEY_ENV:
 		env_set(state, c, arg);
+		return 0;
+	case KEY_ON_LOG_ERROR:
+		take_on_log_error(state, c, arg);
 		return 0;
 	case KEY_CHDIR:
 		c->chdir_to = arg;
