@@ -167,7 +167,8 @@ static const struct {
 	 "no more user namespaces are allowed; as root: sysctl user.max_user_namespaces=15000"},
 	{NEED_NAMESPACES, unknown_call,
 	 "the kernel lacks namespaces (CONFIG_USER_NS, CONFIG_PID_NS)"},
-	{NEED_NAMESPACES, always, "user namespaces are not allowed here; run it as root"},
+	{NEED_NAMESPACES, always,
+	 "user namespaces are not allowed here (in a chroot they never are); run it as root"},
 	{NEED_ID_MAP, apparmor_userns,
 	 "AppArmor restricts user namespaces; as root: sysctl "
 	 "kernel.apparmor_restrict_unprivileged_userns=0"},
@@ -206,8 +207,6 @@ static const struct {
 	{NEED_OPENAT2, always, "Linux 5.12 or newer is needed"},
 	{NEED_CLOSE_RANGE, in_filter, OUTER},
 	{NEED_CLOSE_RANGE, always, "Linux 5.12 or newer is needed"},
-	{NEED_ADDRESS_LAYOUT, in_filter, OUTER},
-	{NEED_ADDRESS_LAYOUT, always, "personality(ADDR_NO_RANDOMIZE) is needed"},
 };
 
 void remedy_text(enum need need, int error, char *text, size_t size)

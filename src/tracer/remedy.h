@@ -23,7 +23,6 @@ enum need {
 	NEED_READ_MEMORY,   /* process_vm_readv */
 	NEED_OPENAT2,
 	NEED_CLOSE_RANGE,
-	NEED_ADDRESS_LAYOUT, /* personality(ADDR_NO_RANDOMIZE) */
 	NEED_COUNT
 };
 

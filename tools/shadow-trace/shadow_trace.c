@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "doctor.h"
 #include "tracer/session.h"
 #include "tracer/stats.h"
 #include "pack.h"
@@ -97,7 +98,8 @@ static const char top_help[] =
 	"run a program deterministically, or record it\v"
 	"  run     deterministic execution, no log\n"
 	"  record  the same, with a log for shadow-replay\n"
-	"  pack    put the files into a log recorded with --no-image\n\n"
+	"  pack    put the files into a log recorded with --no-image\n"
+	"  doctor  says whether this machine has what a container needs\n\n"
 	"shadow-trace run --help lists the options.\n\n"
 	"The exit status is the program's, 128+n for signal n; 125 a failure "
 	"of ours, 126 not executable, 127 not found.";
@@ -325,9 +327,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static error_t parse_top(int key, char *arg, struct argp_state *state)
 {
 	if (key == ARGP_KEY_ARG)
-		argp_error(state, "'%s' is neither run, record nor pack", arg);
+		argp_error(state, "'%s' is none of run, record, pack, doctor", arg);
 	if (key == ARGP_KEY_NO_ARGS)
-		argp_error(state, "run, record or pack?");
+		argp_error(state, "run, record, pack or doctor?");
 	return ARGP_ERR_UNKNOWN;
 }
 
@@ -445,8 +447,8 @@ int main(int argc, char **argv)
 						 NULL};
 	static const struct argp top_argp = {NULL,
 					     parse_top,
-					     "run|record [OPTIONS] -- PROG "
-					     "[ARGS...]\npack LOG",
+					     "run|record [OPTIONS] -- PROG [ARGS...]\n"
+					     "pack LOG\ndoctor [--json]",
 					     top_help,
 					     NULL,
 					     NULL,
@@ -461,6 +463,10 @@ int main(int argc, char **argv)
 	if (argc >= 2 && strcmp(argv[1], "pack") == 0) {
 		argv[1] = argv[0];
 		return pack_main(argc - 1, argv + 1);
+	}
+	if (argc >= 2 && strcmp(argv[1], "doctor") == 0) {
+		argv[1] = argv[0];
+		return doctor_main(argc - 1, argv + 1);
 	}
 	if (argc < 2 || (strcmp(argv[1], "run") != 0 && strcmp(argv[1], "record") != 0)) {
 		argp_parse(&top_argp, argc, argv, ARGP_IN_ORDER, NULL, NULL);
