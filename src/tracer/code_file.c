@@ -115,45 +115,34 @@ static void view_data(struct code_file *f, const struct elf_image *image)
 	f->data_count = image->data_count;
 }
 
-void code_file_parse(struct code_file *f)
+int code_file_parse(struct code_file *f)
 {
 	struct elf_image image;
 	uint64_t off = f->key.file_off;
 	size_t count = 0;
 
 	if (f->parsed || f->map == NULL)
-		return;
+		return 0;
 	f->parsed = true;
 	if (elf_image_parse(f->map, f->key.size, &image) < 0)
-		return;
+		return 0;
 	for (size_t i = 0; i < image.segment_count; i++) {
 		const struct elf_segment *s = &image.segments[i];
 
 		if (s->file_offset < off || s->file_offset >= off + f->view.size)
 			continue;
-		if (elf_image_function_starts(&image, i, &f->starts, &count) < 0)
-			return;
+		int error = elf_image_function_starts(&image, i, &f->starts, &count);
+		if (error < 0)
+			return error == -ENOMEM ? error : 0;
 		for (size_t k = 0; k < count; k++)
 			f->starts[k] += (uint32_t)(s->file_offset - off);
 		f->view.starts = f->starts;
 		f->view.start_count = count;
 		f->linked = s->address - (s->file_offset - off);
 		view_data(f, &image);
-		return;
+		return 0;
 	}
-}
-
-static bool view_copy(struct code_file *f, pid_t tid, uint64_t address, uint64_t length)
-{
-	f->copy = malloc(length);
-	if (f->copy == NULL || tracee_read(tid, tracee_address(address), f->copy, length) < 0) {
-		free(f->copy);
-		f->copy = NULL;
-		return false;
-	}
-	f->view.bytes = f->copy;
-	f->view.size = length;
-	return true;
+	return 0;
 }
 
 struct code_file *code_file_create(const struct task *t, const struct patch_key *key,
@@ -177,10 +166,21 @@ bool code_file_open(struct code_file *f, pid_t tid)
 	return f->view.bytes != NULL;
 }
 
-bool code_file_copy(struct code_file *f, pid_t tid, uint64_t address, uint64_t length)
+int code_file_copy(struct code_file *f, pid_t tid, uint64_t address, uint64_t length)
 {
-	f->lost = !view_copy(f, tid, address, length);
-	return !f->lost;
+	uint8_t *copy = malloc(length);
+	int error =
+		copy == NULL ? -ENOMEM : tracee_read(tid, tracee_address(address), copy, length);
+
+	f->lost = error < 0;
+	if (error < 0) {
+		free(copy);
+		return error;
+	}
+	f->copy = copy;
+	f->view.bytes = copy;
+	f->view.size = length;
+	return 0;
 }
 
 void code_file_destroy(struct code_file *f)

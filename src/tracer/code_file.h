@@ -37,11 +37,12 @@ void code_file_destroy(struct code_file *f);
  * be opened, or is another by now. */
 bool code_file_open(struct code_file *f, pid_t tid);
 
-/* The same from the process's bytes, which nobody has patched yet. */
-bool code_file_copy(struct code_file *f, pid_t tid, uint64_t address, uint64_t length);
+/* The same from the process's bytes, which nobody has patched yet.  0, -ENOMEM, or the error of
+ * reading them. */
+int code_file_copy(struct code_file *f, pid_t tid, uint64_t address, uint64_t length);
 
 /* Function starts, from the segment the mapping lies in.  Needed for plans alone; the file is open.
  */
-void code_file_parse(struct code_file *f);
+int code_file_parse(struct code_file *f); /* 0 or -ENOMEM */
 
 #endif

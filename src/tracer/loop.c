@@ -128,6 +128,14 @@ static void on_drain(struct container *c, uint64_t ring)
 		c->observer.events_drain(c->observer.data, c);
 }
 
+/* Code that could not be looked at may hold what would show the host. */
+static void check_patcher(struct container *c)
+{
+	if (patcher_error(c->patcher) < 0)
+		end_with(c, CONTAINER_BUG, "cannot examine or patch the program's code: %s",
+			 strerror(-patcher_error(c->patcher)));
+}
+
 static void on_upcall(struct container *c, pid_t tid, const struct user_regs_struct *regs)
 {
 	char text[sizeof(HEAD->bug_text)];
@@ -135,6 +143,7 @@ static void on_upcall(struct container *c, pid_t tid, const struct user_regs_str
 	switch (regs->orig_rax) {
 	case UPCALL_MAP_EXEC:
 		patcher_scan(c->patcher, tid, (uint32_t)regs->rdi, regs->rsi, regs->rdx);
+		check_patcher(c);
 		break;
 	case UPCALL_SCAN_ANON:
 		patcher_scan_page(tid, regs->rdi);
@@ -178,7 +187,7 @@ static void on_upcall(struct container *c, pid_t tid, const struct user_regs_str
 }
 
 /* The kernel does not tell a tracer whether a page fault was a write; the instruction does. */
-static bool fault_is_write(pid_t tid, uint64_t rip)
+static bool fault_is_write(struct container *c, pid_t tid, uint64_t rip)
 {
 	uint8_t bytes[16];
 	size_t size = sizeof(bytes);
@@ -188,8 +197,10 @@ static bool fault_is_write(pid_t tid, uint64_t rip)
 
 	while (size > 1 && tracee_read(tid, tracee_address(rip), bytes, size) < 0)
 		size--;
-	if (cs_open(CS_ARCH_X86, CS_MODE_64, &handle) != CS_ERR_OK)
+	if (cs_open(CS_ARCH_X86, CS_MODE_64, &handle) != CS_ERR_OK) {
+		end_with(c, CONTAINER_BUG, "cannot decode an instruction: no memory");
 		return false;
+	}
 	cs_option(handle, CS_OPT_DETAIL, CS_OPT_ON);
 	size_t n = cs_disasm(handle, bytes, size, rip, 1, &insn);
 	for (int i = 0; n == 1 && i < insn->detail->x86.op_count; i++) {
@@ -214,7 +225,9 @@ static void send_fault(struct container *c, pid_t tid, struct task *t,
 	t->fault_trapno = sig == SIGFPE ? 0 : sig == SIGILL ? 6 : sig == SIGTRAP ? 3 : 14;
 	if (sig == SIGSEGV && info->si_code == SI_KERNEL)
 		t->fault_trapno = 13; /* #GP */
-	t->fault_err = sig != SIGSEGV && sig != SIGBUS ? 0 : fault_is_write(tid, regs->rip) ? 6 : 4;
+	t->fault_err = sig != SIGSEGV && sig != SIGBUS	   ? 0
+		       : fault_is_write(c, tid, regs->rip) ? 6
+							   : 4;
 	t->fault_tf = regs->eflags & FLAG_TF;
 	regs->eflags &= ~(unsigned long long)FLAG_TF;
 	t->resume = patcher_original(t, regs->rip);
@@ -278,6 +291,7 @@ static void on_site(struct container *c, pid_t tid, struct user_regs_struct *reg
 	}
 	count_trapped(regs->orig_rax);
 	regs->r11 = patcher_site(c->patcher, tid, t, site);
+	check_patcher(c);
 	regs->rax = regs->orig_rax;
 	regs->rip = c->shim.entry;
 	regs->orig_rax = (unsigned long long)-1;
@@ -430,6 +444,17 @@ static void never_started(struct container *c, int status)
 	}
 }
 
+/*
+ * Whether the task's end leaves nobody who could go on: it lived, or it was killed on its way from
+ * its exit event to the kernel's exit, where it passes the turn on.
+ */
+static bool breaks(const struct task *t, int status)
+{
+	if (t->state != TASK_DEAD)
+		return t->state == TASK_LIVE;
+	return WIFSIGNALED(status) && t->proc < PROCS_MAX && proc_at(t->proc)->nthreads == 0;
+}
+
 static void on_exit_of(struct container *c, pid_t tid, int status)
 {
 	struct container_task *e = container_task_get(c, tid);
@@ -449,7 +474,7 @@ static void on_exit_of(struct container *c, pid_t tid, int status)
 	if (e->slot < TASK_SLOTS_MAX) {
 		struct task *t = task_at(e->slot);
 
-		if (t->state == TASK_LIVE) {
+		if (breaks(t, status)) {
 			snprintf(who, sizeof(who), "task %u", t->tid);
 			vanished(c, who, status);
 		} else if (t->state == TASK_FREE) {

@@ -37,7 +37,23 @@ struct patcher {
 	struct patch_cache *cache; /* or NULL */
 	struct known_file *files[PATCH_FILES_MAX];
 	uint32_t file_end; /* no file from here on */
+	int error;	   /* see patcher_error */
 };
+
+/*
+ * What is not found, or half written, would show: unlike a site that merely stays trapped.  A task
+ * that was killed meanwhile, and memory that is not there, are no errors.
+ */
+static void keep(struct patcher *p, int error)
+{
+	if (p->error == 0 && error < 0 && error != -ESRCH && error != -EFAULT)
+		p->error = error;
+}
+
+int patcher_error(const struct patcher *p)
+{
+	return p->error;
+}
 
 int patcher_create(const struct shim_symbols *shim, struct patcher **ret_patcher)
 {
@@ -107,7 +123,7 @@ static int make_plan(struct patcher *p, struct code_file *f, const struct patch_
 
 	if (taken == NULL)
 		return -ENOMEM;
-	code_file_parse(f);
+	keep(p, code_file_parse(f));
 	if (pf->stub_used > PATCH_STUB_SIZE) {
 		free(taken);
 		return -ENOSPC;
@@ -176,16 +192,22 @@ static void scan(struct patcher *p, struct known_file *f, struct patch_file *pf,
 	size_t count;
 
 	f->learnt = true;
-	code_file_parse(f->code);
-	if (insn_scan(&f->code->view, INSN_SET_LISTED, &sites, &count) < 0)
+	keep(p, code_file_parse(f->code));
+	int error = insn_scan(&f->code->view, INSN_SET_LISTED, &sites, &count);
+	if (error < 0) {
+		keep(p, error);
 		return;
+	}
 	for (size_t i = 0; i < count; i++) {
 		struct patch_plan plan;
 		struct patch entry;
 
 		if (!sites[i].confirmed)
 			continue;
-		if (make_plan(p, f->code, pf, address, stub, sites[i].offset, &plan) < 0)
+		error = make_plan(p, f->code, pf, address, stub, sites[i].offset, &plan);
+		if (error == -ENOMEM)
+			keep(p, error);
+		if (error < 0)
 			continue;
 		table_entry(f->code, pf, address, stub + pf->stub_used, sites[i].offset, &plan,
 			    &entry);
@@ -225,18 +247,22 @@ void patcher_scan(struct patcher *p, pid_t tid, uint32_t index, uint64_t address
 	    length > CODE_MAX || pf->key.file_off >= pf->key.size || pf->count != 0)
 		return;
 	struct known_file *f = calloc(1, sizeof(*f));
-	if (f == NULL)
-		return;
-	f->code = code_file_create(t, &pf->key, address);
-	if (f->code == NULL) {
+	if (f != NULL)
+		f->code = code_file_create(t, &pf->key, address);
+	if (f == NULL || f->code == NULL) {
+		keep(p, -ENOMEM);
 		free(f);
 		return;
 	}
 	p->files[index] = f;
 	if (index >= p->file_end)
 		p->file_end = index + 1;
-	if (!recall(p, f, pf, tid) &&
-	    (code_file_open(f->code, tid) || code_file_copy(f->code, tid, address, length)))
+	if (recall(p, f, pf, tid))
+		return;
+	int error =
+		code_file_open(f->code, tid) ? 0 : code_file_copy(f->code, tid, address, length);
+	keep(p, error);
+	if (error == 0)
 		scan(p, f, pf, address);
 }
 
@@ -372,8 +398,8 @@ static int write_plan(pid_t tid, uint64_t stub, const struct patch_plan *plan)
 }
 
 /* A patch made since this process mapped the file: by the process it was forked from, or a peer. */
-static uint64_t write_known(pid_t tid, const struct mm_exec *exec, const struct patch *patch,
-			    uint64_t after)
+static uint64_t write_known(struct patcher *p, pid_t tid, const struct mm_exec *exec,
+			    const struct patch *patch, uint64_t after)
 {
 	int error = 0;
 
@@ -388,6 +414,7 @@ static uint64_t write_known(pid_t tid, const struct mm_exec *exec, const struct 
 			error = tracee_write(tid, tracee_address(exec->base + w->off), w->bytes,
 					     w->len);
 	}
+	keep(p, error);
 	uint64_t off = after - exec->base;
 	if (error == 0 && off >= patch->window_start && off < patch->window_end)
 		return exec->stub + patch->stub_off + patch->window_stub;
@@ -409,11 +436,13 @@ uint64_t patcher_site(struct patcher *p, pid_t tid, const struct task *t, uint64
 		return site + 2;
 	const struct patch *known = patch_find(PATCHES, pf, off);
 	if (known != NULL)
-		return write_known(tid, exec, known, site + 2);
+		return write_known(p, tid, exec, known, site + 2);
 	if (!code_file_open(f->code, tid) || off + 2 > f->code->view.size)
 		return site + 2;
-	if (make_plan(p, f->code, pf, exec->base, exec->stub, off, &plan) < 0) {
-		mark_dead(f, off);
+	int failed = make_plan(p, f->code, pf, exec->base, exec->stub, off, &plan);
+	if (failed < 0) {
+		if (failed != -ENOMEM)
+			mark_dead(f, off);
 		return site + 2;
 	}
 	if (!is_original(tid, f->code, exec->base, &plan))
@@ -424,9 +453,9 @@ uint64_t patcher_site(struct patcher *p, pid_t tid, const struct task *t, uint64
 		return site + 2;
 	pf->stub_used += ((uint32_t)plan.stub_size + 15) & ~15u;
 	f->learnt = true;
-	if (write_plan(tid, stub, &plan) < 0)
-		return site + 2;
-	return plan.resume_address;
+	int error = write_plan(tid, stub, &plan);
+	keep(p, error);
+	return error < 0 ? site + 2 : plan.resume_address;
 }
 
 /* The executable mapping of the task whose stub area holds the address. */

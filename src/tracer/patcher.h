@@ -19,6 +19,12 @@ int patcher_create(const struct shim_symbols *shim, struct patcher **ret_patcher
 void patcher_destroy(struct patcher *p);
 
 /*
+ * 0, or the first error after which what the program sees is not certain any more: code could not
+ * be looked at for want of memory, or was written in part.  To be asked after each call below.
+ */
+int patcher_error(const struct patcher *p);
+
+/*
  * UPCALL_MAP_EXEC: the bytes [address, +length) of the stopped task `tid` are the code of patch
  * file `index`, seen for the first time.  Scans them for listed instructions and appends patches.
  */
