@@ -173,16 +173,19 @@ static void table_entry(const struct code_file *f, const struct patch_file *pf, 
 	}
 }
 
-static const struct task *task_of(pid_t tid)
+/* 0 and the stopped task, or the error of asking for it. */
+static int task_of(pid_t tid, const struct task **ret_task)
 {
 	struct user_regs_struct regs;
+	int error = tracee_regs_get(tid, &regs);
 
-	if (tracee_regs_get(tid, &regs) < 0)
-		return NULL;
+	if (error < 0)
+		return error;
 	uint64_t slot = (regs.gs_base - REGION_BASE - REGION_TASK_OFF) / TASK_SLOT_SIZE;
 	if (regs.gs_base < REGION_BASE + REGION_TASK_OFF || slot >= TASK_SLOTS_MAX)
-		return NULL;
-	return task_at((uint32_t)slot);
+		return -EBADMSG;
+	*ret_task = task_at((uint32_t)slot);
+	return 0;
 }
 
 static void scan(struct patcher *p, struct known_file *f, struct patch_file *pf, uint64_t address)
@@ -241,11 +244,16 @@ static bool recall(struct patcher *p, struct known_file *f, struct patch_file *p
 void patcher_scan(struct patcher *p, pid_t tid, uint32_t index, uint64_t address, uint64_t length)
 {
 	struct patch_file *pf = patch_file_at(PATCHES, index);
-	const struct task *t = task_of(tid);
+	const struct task *t;
 
-	if (pf == NULL || t == NULL || p->files[index] != NULL || length == 0 ||
-	    length > CODE_MAX || pf->key.file_off >= pf->key.size || pf->count != 0)
+	if (pf == NULL || p->files[index] != NULL || length == 0 || length > CODE_MAX ||
+	    pf->key.file_off >= pf->key.size || pf->count != 0)
 		return;
+	int error = task_of(tid, &t);
+	if (error < 0) {
+		keep(p, error);
+		return;
+	}
 	struct known_file *f = calloc(1, sizeof(*f));
 	if (f != NULL)
 		f->code = code_file_create(t, &pf->key, address);
@@ -259,8 +267,7 @@ void patcher_scan(struct patcher *p, pid_t tid, uint32_t index, uint64_t address
 		p->file_end = index + 1;
 	if (recall(p, f, pf, tid))
 		return;
-	int error =
-		code_file_open(f->code, tid) ? 0 : code_file_copy(f->code, tid, address, length);
+	error = code_file_open(f->code, tid) ? 0 : code_file_copy(f->code, tid, address, length);
 	keep(p, error);
 	if (error == 0)
 		scan(p, f, pf, address);
@@ -322,13 +329,15 @@ static void page_report(const struct page_bytes *p, uint64_t page, const struct 
 
 void patcher_scan_page(pid_t tid, uint64_t page)
 {
-	const struct task *t = task_of(tid);
-	const struct mm *mm = t != NULL && t->proc < PROCS_MAX ? mm_at(proc_at(t->proc)->mm) : NULL;
+	const struct task *t;
+	const struct mm *mm = NULL;
 	struct page_bytes p;
 	struct insn_site *sites;
 	size_t count;
 
 	CODE_SCAN->failed = 1;
+	if (task_of(tid, &t) == 0 && t->proc < PROCS_MAX)
+		mm = mm_at(proc_at(t->proc)->mm);
 	if (mm == NULL || !page_read(tid, mm, page, &p))
 		return;
 	struct code_view view = {.bytes = p.bytes + p.begin, .size = p.end - p.begin};
