@@ -407,6 +407,16 @@ struct image_capture_stats image_capture_stats(const struct image_capture *captu
 	return capture->stats;
 }
 
+bool image_capture_had_file(const struct image_capture *capture, const char *path, char *ret_path)
+{
+	struct image_place place;
+
+	if (!image_walk_had_file(capture->walk, path, &place))
+		return false;
+	memcpy(ret_path, place.path, place.len + 1);
+	return true;
+}
+
 const char *image_capture_changed_path(const struct image_capture *capture, size_t i)
 {
 	if (i < capture->changed.kept)

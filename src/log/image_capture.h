@@ -91,6 +91,11 @@ void image_capture_destroy(struct image_capture *capture);
 /* After image_capture_finish(). */
 struct image_capture_stats image_capture_stats(const struct image_capture *capture);
 
+/* After image_capture_finish(): whether the path, as it was submitted, is in the image as something
+ * that is neither a directory nor a link.  Its canonical form is copied to `ret_path`, of
+ * EVLOG_PATH_MAX + 1 bytes. */
+bool image_capture_had_file(const struct image_capture *capture, const char *path, char *ret_path);
+
 /* Path `i` of those an outside writer changed, after image_capture_finish(); NULL behind the last.
  * At most 100 are kept. */
 const char *image_capture_changed_path(const struct image_capture *capture, size_t i);

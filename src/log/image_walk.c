@@ -393,3 +393,19 @@ int image_walk_resolve(struct image_walk *walk, const char *path, bool follow,
 		return way_walk(walk, &way, false);
 	return place_push(ret_place, way.rest, strlen(way.rest));
 }
+
+bool image_walk_had_file(const struct image_walk *walk, const char *path,
+			 struct image_place *ret_place)
+{
+	const char *slash = strrchr(path, '/');
+	uint64_t offset;
+
+	place_start(ret_place);
+	if (!slash || !slash[1] ||
+	    !keymap_get(walk->folders, path, (size_t)(slash + 1 - path), &offset))
+		return false;
+	strcpy(ret_place->path, (const char *)walk->canonical.data + offset);
+	ret_place->len = strlen(ret_place->path);
+	return !place_push(ret_place, slash + 1, strlen(slash + 1)) &&
+	       seen_get(walk, ret_place) >> 8 == SEEN_FILE;
+}

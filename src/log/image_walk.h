@@ -51,6 +51,12 @@ int image_walk_mark(struct image_walk *walk, const struct image_place *place, en
 int image_walk_record(struct image_walk *walk, const struct image_place *place,
 		      struct image_entry *entry);
 
+/* Was the path, as it was named when it was resolved, recorded as something that is neither a
+ * directory nor a link?  If so, the place is set.  The disk is not looked at: the path may be gone.
+ */
+bool image_walk_had_file(const struct image_walk *walk, const char *path,
+			 struct image_place *ret_place);
+
 /* Fills in the metadata of an entry. */
 void image_entry_from_stat(struct image_entry *entry, const struct stat *st);
 

@@ -188,14 +188,20 @@ void capture_list(struct ofd *o)
 void capture_before_entry(const struct path *p, u32 parent)
 {
 	struct vnode *v = vnode_at(parent);
+	bool safe = v->flags & (VNODE_NOT_IMAGE | VNODE_CAPTURED);
 	char abs[FILE_ABS_MAX];
 
-	if (!HEAD->config.capture || v->flags & (VNODE_NOT_IMAGE | VNODE_CAPTURED))
+	if (!HEAD->config.capture || (safe && v->flags & VNODE_NAMES_TOLD))
 		return;
 	u32 len = path_absolute(p, abs);
 	while (len > 1 && abs[len - 1] != '/')
 		len--;
 	abs[len > 1 ? len - 1 : 1] = '\0';
+	if (!(v->flags & VNODE_NAMES_TOLD))
+		announce(CAPTURE_OUT_FOLDER, abs, (u32)strlen(abs), NULL, 0);
+	v->flags |= VNODE_NAMES_TOLD;
+	if (safe)
+		return;
 	announce_listing(v, abs);
 	v->flags |= VNODE_CAPTURED;
 	sync(CAPTURE_SYNC_NAMES);
@@ -205,7 +211,12 @@ void capture_before_change(const struct path *p, const struct stat *st, u32 vnod
 {
 	struct vnode *v = vnode_at(vnode);
 
-	if (!HEAD->config.capture || v->flags & (VNODE_NOT_IMAGE | VNODE_CAPTURED))
+	if (!HEAD->config.capture)
+		return;
+	/* Each name is told: that the file itself is safe says nothing about the others. */
+	if ((v->mode & S_IFMT) == S_IFREG && !(v->flags & VNODE_BORN_INSIDE))
+		announce_path(CAPTURE_OUT_FILE, p, NULL, 0);
+	if (v->flags & (VNODE_NOT_IMAGE | VNODE_CAPTURED))
 		return;
 	if ((v->mode & S_IFMT) == S_IFDIR) {
 		capture_path(p, CAPTURE_METADATA, st, vnode);
@@ -231,13 +242,30 @@ void capture_before_move(const struct path *p, const struct stat *st, u32 vnode)
 	sync(CAPTURE_SYNC_NAMES);
 }
 
+void capture_made(const char *abs)
+{
+	if (HEAD->config.capture)
+		announce(CAPTURE_OUT_FILE, abs, (u32)strlen(abs), NULL, 0);
+}
+
+void capture_after_move(const struct path *p, u32 vnode)
+{
+	if (HEAD->config.capture && (vnode_at(vnode)->mode & S_IFMT) == S_IFDIR)
+		announce_path(CAPTURE_OUT_TREE, p, NULL, 0);
+}
+
 void capture_before_write(struct ofd *o)
 {
 	struct vnode *v = vnode_at(o->vnode);
 	struct stat st;
 
-	if (!HEAD->config.capture || !o->vnode || v->flags & (VNODE_NOT_IMAGE | VNODE_CAPTURED))
+	if (!HEAD->config.capture || !o->vnode)
 		return;
+	v->flags |= VNODE_WRITTEN;
+	if (v->flags & (VNODE_NOT_IMAGE | VNODE_CAPTURED))
+		return;
+	if (o->path)
+		announce(CAPTURE_OUT_FILE, o->path, (u32)strlen(o->path), NULL, 0);
 	/* Not opened for reading, so its bytes were not announced; its path has not changed since
 	 * (a rename would have captured it). */
 	if (!(v->flags & VNODE_ANNOUNCED) && o->path &&
@@ -249,7 +277,11 @@ void capture_before_write(struct ofd *o)
 
 long file_before_write(struct task *t, u32 ofd)
 {
+	struct ofd *o = ofd_at(ofd);
+
 	(void)t;
-	capture_before_write(ofd_at(ofd));
+	capture_before_write(o);
+	if (o->vnode)
+		vnode_at(o->vnode)->flags |= VNODE_MAPPED;
 	return 0;
 }

@@ -37,4 +37,12 @@ void capture_before_entry(const struct path *p, u32 parent);
 /* The directory is about to be renamed: everything below it is captured. */
 void capture_before_move(const struct path *p, const struct stat *st, u32 vnode);
 
+/*
+ * What came out of the run is found at its end in the directories whose names changed
+ * (capture_before_entry), and by these: a file made without its directory being known, and a
+ * directory that has got the name `p`.
+ */
+void capture_made(const char *abs);
+void capture_after_move(const struct path *p, u32 vnode);
+
 #endif

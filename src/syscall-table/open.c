@@ -217,6 +217,10 @@ static long install(struct task *t, struct opening *o, long fd)
 	}
 	if (o->created) {
 		vnode = born_vnode(t, &st, masked_mode(t, o->mode), o->parent);
+		if (!o->parent && st.st_nlink) {
+			path_absolute(o->p, abs);
+			capture_made(abs);
+		}
 	} else {
 		vnode = vnode_of(&st);
 		r = admit(t, o, fd, vnode, &st);

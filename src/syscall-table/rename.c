@@ -138,9 +138,13 @@ static long rename_run(struct task *t, struct renaming *r)
 	capture_moved(&r->from, &r->from_st, r->from_vnode);
 	capture_target(r);
 	e = SYS5(NR_renameat2, r->from.dirfd, r->from.name, r->to.dirfd, r->to.name, r->flags);
-	if (!e)
-		rename_books(r);
-	return e;
+	if (e)
+		return e;
+	rename_books(r);
+	capture_after_move(&r->to, r->from_vnode);
+	if (r->flags & RENAME_EXCHANGE)
+		capture_after_move(&r->from, r->to_vnode);
+	return 0;
 }
 
 static long rename_user(struct task *t, s32 from_fd, u64 from, s32 to_fd, u64 to, u32 flags)

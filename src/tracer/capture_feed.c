@@ -22,6 +22,7 @@
 
 struct capture_feed {
 	struct image_capture *capture;
+	struct written *written;
 	struct poller *poller;
 	pthread_mutex_t lock;
 	int error;
@@ -121,12 +122,15 @@ static bool leads_inside(struct capture_feed *f, char *path)
 	return false;
 }
 
-static void hand_over(struct capture_feed *f, const struct image_request *request)
+static void keep_error(struct capture_feed *f, int error)
 {
-	int error = image_capture_submit(f->capture, request);
-
 	if (error < 0 && f->error == 0)
 		f->error = error;
+}
+
+static void hand_over(struct capture_feed *f, const struct image_request *request)
+{
+	keep_error(f, image_capture_submit(f->capture, request));
 }
 
 static void take_tree(struct capture_feed *f, char *path, size_t len, unsigned depth);
@@ -144,8 +148,10 @@ static void take_name(struct capture_feed *f, char *path, size_t len, const char
 	path[len] = '/';
 	memcpy(path + len + 1, name, n + 1);
 	if (lstat(path, &st) == 0 && is_of_image(&st)) {
-		if (S_ISREG(st.st_mode))
+		if (S_ISREG(st.st_mode)) {
 			request.want = IMAGE_WANT_CONTENT;
+			keep_error(f, written_note(f->written, CAPTURE_OUT_FILE, path));
+		}
 		if (S_ISDIR(st.st_mode))
 			take_tree(f, path, len + 1 + n, depth + 1);
 		else
@@ -210,6 +216,10 @@ static void submit(struct capture_feed *f, uint32_t kind, struct capture_record 
 	if (r->path[0] != '/' || below(r->path, "/proc") || below(r->path, "/sys") ||
 	    below(r->path, "/dev"))
 		return;
+	if (kind >= CAPTURE_OUT_FILE) {
+		keep_error(f, written_note(f->written, kind, r->path));
+		return;
+	}
 	if (kind != CAPTURE_ABSENT && leads_inside(f, r->path))
 		return;
 	len = strlen(r->path);
@@ -251,13 +261,15 @@ static bool empty_ring(void *arg)
 	return any;
 }
 
-int capture_feed_create(struct image_capture *capture, struct capture_feed **ret_feed)
+int capture_feed_create(struct image_capture *capture, struct written *written,
+			struct capture_feed **ret_feed)
 {
 	struct capture_feed *f = calloc(1, sizeof(*f));
 
 	if (f == NULL)
 		return -ENOMEM;
 	f->capture = capture;
+	f->written = written;
 	pthread_mutex_init(&f->lock, NULL);
 	int error = keymap_create(&f->outside);
 	if (error == 0)
@@ -286,8 +298,7 @@ void capture_feed_sync(struct capture_feed *f, uint32_t how)
 		error = image_capture_drain_names(f->capture);
 	else if (how != CAPTURE_SYNC_RING)
 		error = image_capture_drain(f->capture);
-	if (error < 0 && f->error == 0)
-		f->error = error;
+	keep_error(f, error);
 }
 
 void capture_feed_destroy(struct capture_feed *f)

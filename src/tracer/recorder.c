@@ -25,11 +25,13 @@
 #include "capture_feed.h"
 #include "config_pairs.h"
 #include "output.h"
+#include "written.h"
 
 struct recorder {
 	struct evlog_writer *writer;
 	struct image_capture *capture;
 	struct capture_feed *feed;
+	struct written *written;
 	bool finished; /* the feed and the capture have ended */
 	int error;
 	uint64_t last_event; /* where the last epoch of the log begins, and a replay of it ends */
@@ -104,7 +106,9 @@ static int start(struct recorder *r, const struct recorder_options *options)
 	if (error == 0)
 		error = image_capture_create(r->writer, &capture, &r->capture);
 	if (error == 0)
-		error = capture_feed_create(r->capture, &r->feed);
+		error = written_create(&r->written);
+	if (error == 0)
+		error = capture_feed_create(r->capture, r->written, &r->feed);
 	if (error == 0)
 		error = submit(r, options->cwd, IMAGE_WANT_METADATA);
 	for (int fd = 0; error == 0 && fd < 3; fd++) {
@@ -238,6 +242,21 @@ static void threads_end(struct recorder *r)
 		keep(r, image_capture_finish(r->capture));
 }
 
+/* What the container left behind is looked at while the rest of the image is taken. */
+static void outputs_find(struct recorder *r)
+{
+	const struct evlog_output *out;
+
+	if (r->feed != NULL)
+		capture_feed_destroy(r->feed);
+	r->feed = NULL;
+	keep(r, written_start(r->written));
+	threads_end(r);
+	keep(r, written_finish(r->written, r->capture));
+	for (size_t i = 0; (out = written_at(r->written, i)) != NULL; i++)
+		keep(r, evlog_writer_output_append(r->writer, out));
+}
+
 int recorder_finish(struct recorder *r, const struct recorder_output outputs[2])
 {
 	struct evlog_end end = {
@@ -246,7 +265,6 @@ int recorder_finish(struct recorder *r, const struct recorder_output outputs[2])
 		.digest = HEAD->digest,
 	};
 
-	threads_end(r);
 	recorder_epoch_end(r);
 	for (int i = 0; i < 2; i++) {
 		struct evlog_output out = {
@@ -254,6 +272,7 @@ int recorder_finish(struct recorder *r, const struct recorder_output outputs[2])
 		memcpy(out.hash, outputs[i].hash, sizeof(out.hash));
 		keep(r, evlog_writer_output_append(r->writer, &out));
 	}
+	outputs_find(r);
 	if (r->error == 0)
 		keep(r, evlog_writer_finish(r->writer, &end));
 	return r->error;
@@ -274,6 +293,7 @@ void recorder_destroy(struct recorder *r)
 	if (r == NULL)
 		return;
 	threads_end(r);
+	written_destroy(r->written);
 	image_capture_destroy(r->capture);
 	evlog_writer_destroy(r->writer);
 	free(r);

@@ -2,8 +2,8 @@
  * See replay_root.h.
  *
  * Invariant: nothing outside the folder is touched, whatever the log says: every path taken from it
- * is walked component by component, no link followed, ".." refused.  The same walk removes it,
- * since the program may have left links, and folders without permissions.
+ * is walked component by component, no link followed, ".." refused (base/path_below.h).  It is
+ * removed the same way, since the program may have left links, and folders without permissions.
  */
 #include "replay_root.h"
 
@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../base/path_below.h"
 #include "../log/image_unpack.h"
 #include "../syscall-table/vnode.h"
 
@@ -56,53 +57,10 @@ static int unpack(struct evlog_reader *reader, int fd)
 	return error;
 }
 
-/* The next component of a path, without slashes; false at its end or if it is none to follow. */
-static bool component(const char **path, char name[256])
-{
-	const char *at = *path + strspn(*path, "/");
-	size_t n = strcspn(at, "/");
-
-	*path = at + n;
-	if (n == 0 || n > 255)
-		return false;
-	memcpy(name, at, n);
-	name[n] = '\0';
-	return strcmp(name, "..") != 0;
-}
-
-/* Opens the folder that holds the last component of the path; folders on the way are made if
- * `make`.  The descriptor, or a negative errno. */
-static int walk(int root_fd, const char *path, bool make, char last[256])
-{
-	int fd = fcntl(root_fd, F_DUPFD_CLOEXEC, 0);
-
-	if (!component(&path, last))
-		strcpy(last, ".");
-	while (fd >= 0 && path[strspn(path, "/")] != '\0') {
-		if (make && mkdirat(fd, last, 0755) < 0 && errno != EEXIST)
-			break;
-		int below = openat(fd, last, FOLDER_FLAGS);
-		if (below < 0)
-			break;
-		close(fd);
-		fd = below;
-		if (!component(&path, last)) {
-			close(fd);
-			return -EINVAL;
-		}
-	}
-	if (fd >= 0 && path[strspn(path, "/")] == '\0')
-		return fd;
-	int error = errno;
-	if (fd >= 0)
-		close(fd);
-	return -error;
-}
-
 static int make_folders(int root_fd, const char *path)
 {
-	char last[256];
-	int fd = walk(root_fd, path, true, last);
+	char last[PATH_BELOW_NAME_MAX];
+	int fd = path_below_open(root_fd, path, true, last);
 
 	if (fd < 0)
 		return fd;
@@ -135,8 +93,8 @@ int replay_root_make(struct evlog_reader *reader, const char *cwd, struct replay
 
 int replay_root_open(const struct replay_root *root, const char *path, int flags)
 {
-	char last[256];
-	int dir = walk(root->fd, path, false, last);
+	char last[PATH_BELOW_NAME_MAX];
+	int dir = path_below_open(root->fd, path, false, last);
 
 	if (dir < 0)
 		return dir;

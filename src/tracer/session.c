@@ -432,8 +432,13 @@ static void record_finish(struct session *s)
 /* A log of a program that never ran says nothing. */
 static void record_end(struct session *s)
 {
+	cpu_set_t all;
+
 	if (s->recorder == NULL)
 		return;
+	/* The container has left its processor. */
+	CPU_OR(&all, &s->one, &s->others);
+	sched_setaffinity(0, sizeof(all), &all);
 	if (s->created && s->container.end == CONTAINER_ENDED && s->container.ended)
 		record_finish(s);
 	else if (s->container.end == CONTAINER_NO_START || !s->container.ended || HEAD->events == 0)

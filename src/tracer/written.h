@@ -1,0 +1,51 @@
+/*
+ * What a recorded run left behind: the files it made or changed, and the files of the image it
+ * removed.  The shim announces places (CAPTURE_OUT_*, rings.h); they are looked at when the
+ * container has ended, so that it pays for one announcement a directory (docs/decisions/0007).
+ */
+#ifndef SHADOW_TRACER_WRITTEN_H
+#define SHADOW_TRACER_WRITTEN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../log/evlog_types.h"
+#include "../log/image_capture.h"
+
+/* Files are hashed in the order of their paths until there are so many or they have so many bytes;
+ * what was mapped for writing always is. */
+#define WRITTEN_HASH_FILES_MAX 500
+#define WRITTEN_HASH_BYTES_MAX (256ull << 20)
+
+struct written;
+
+/* -ENOMEM. */
+int written_create(struct written **ret_written);
+
+/* Notes a place; `kind` is one of CAPTURE_OUT_*.  One thread at a time.  -ENOMEM. */
+int written_note(struct written *written, uint32_t kind, const char *path);
+
+/* The container has ended and the last place is noted: starts a thread that looks at them.  The region
+ * must stay mapped until written_finish.  -EAGAIN (no thread). */
+int written_start(struct written *written);
+
+/*
+ * Waits for the thread, and finds out what was removed.  Precondition: the capture has finished.
+ * -ENOMEM.
+ */
+int written_finish(struct written *written, const struct image_capture *capture);
+
+/* After written_finish: output `i`, sorted by kind and path; NULL behind the last. */
+const struct evlog_output *written_at(const struct written *written, size_t i);
+
+/* NULL is allowed. */
+void written_destroy(struct written *written);
+
+/* SHA-256 and number of all bytes from the offset of `fd` on.  0, or what read(2) returned. */
+int written_hash(int fd, uint8_t ret_hash[EVLOG_HASH_SIZE], uint64_t *ret_size_bytes);
+
+/* Whether a hash says anything: all zeros stand for "not hashed". */
+bool written_is_hashed(const uint8_t hash[EVLOG_HASH_SIZE]);
+
+#endif
