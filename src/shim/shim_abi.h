@@ -163,13 +163,13 @@ struct region_config {
 	u32 ngroups;
 	u32 groups[64];
 	u32 umask;
-	u32 trace_events;     /* keep every event in the event ring */
-	u32 replay;	      /* compare chain values with the expected ones */
-	u32 capture;	      /* files used are announced in the capture ring (record) */
-	u32 cpu_level;	      /* baseline: 1..3 for x86-64-v1..v3 */
+	u32 trace_events;	/* keep every event in the event ring */
+	u32 replay;		/* compare chain values with the expected ones */
+	u32 capture;		/* files used are announced in the capture ring (record) */
+	u32 cpu_level;		/* baseline: 1..3 for x86-64-v1..v3 */
 	u32 tty_rows, tty_cols; /* of the terminal, if one of stdio is one */
-	u32 own_ids_only;     /* our user namespace maps the caller's ids alone */
-	u64 log_dev, log_ino; /* record: the log, which the container does not see; or 0 */
+	u32 own_ids_only;	/* our user namespace maps the caller's ids alone */
+	u64 log_dev, log_ino;	/* record: the log, which the container does not see; or 0 */
 	u64 proc_dev, dev_dev, sys_dev; /* st_dev of the tmpfs that stand for /proc, /dev, /sys */
 	char hostname[65];
 	struct region_stdio stdio[3];

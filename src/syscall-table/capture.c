@@ -242,6 +242,15 @@ void capture_before_move(const struct path *p, const struct stat *st, u32 vnode)
 	sync(CAPTURE_SYNC_NAMES);
 }
 
+void capture_dangling(const struct path *p)
+{
+	if (!HEAD->config.capture)
+		return;
+	announce_path(CAPTURE_WALK, p, NULL, ENOENT);
+	/* What is found there a moment later is no part of the image. */
+	sync(CAPTURE_SYNC_NAMES);
+}
+
 void capture_made(const char *abs)
 {
 	if (HEAD->config.capture)

@@ -17,6 +17,9 @@ void capture_path(const struct path *p, u32 kind, const struct stat *st, u32 vno
 /* The path could not be looked up. */
 void capture_failure(const struct path *p, long error);
 
+/* The path is a symbolic link, and a file is about to be made where it leads. */
+void capture_dangling(const struct path *p);
+
 /* The path is there, but opening it fails on the host. */
 void capture_denied(const struct path *p, const struct stat *st, u32 vnode, long error);
 

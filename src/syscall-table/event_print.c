@@ -66,6 +66,25 @@ const char *event_name(int32_t nr)
 	return find_row(nr)->name;
 }
 
+static bool is_taken(uint8_t kind, enum event_takes what)
+{
+	if (what == EVENT_TAKES_PATH)
+		return kind == ARG_PATH;
+	return kind == ARG_FD || kind == ARG_DIRFD;
+}
+
+bool event_takes(int32_t nr, enum event_takes what)
+{
+	const struct print_row *row = find_row(nr);
+	unsigned int i;
+
+	for (i = 0; i < row->nargs; i++) {
+		if (is_taken(row->kinds[i], what))
+			return true;
+	}
+	return false;
+}
+
 /* How many arguments a futex operation looks at. */
 static unsigned int futex_args(uint64_t op)
 {

@@ -26,6 +26,11 @@
  */
 const char *event_name(int32_t nr);
 
+enum event_takes { EVENT_TAKES_PATH, EVENT_TAKES_DESCRIPTOR };
+
+/* Whether an argument of the call is a path, or a descriptor. */
+bool event_takes(int32_t nr, enum event_takes what);
+
 /*
  * Writes one line, its end included. At most string_max bytes of each buffer are shown; paths are
  * shown whole. 0, or -EIO if `out` has failed.

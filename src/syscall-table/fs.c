@@ -181,9 +181,11 @@ static void init_file(struct ofd *o, const struct region_stdio *s, u32 fd)
 	SHIM_ASSERT(SYS2(NR_fstat, SHIM_FD_STDIO + fd, &st) == 0);
 	u32 index = vnode_of(&st);
 	struct vnode *v = vnode_at(index);
-	if ((s->flags & O_ACCMODE) != O_RDONLY)
+	if ((s->flags & O_ACCMODE) != O_RDONLY) {
+		v->flags |= VNODE_STREAM;
 		v->mtime_ns = v->ctime_ns = v->atime_ns = v->btime_ns =
 			(s64)HEAD->config.start_time_ns;
+	}
 	if (!s->path[0]) {
 		v->mode = S_IFREG | 0600;
 		v->uid = HEAD->config.uid;

@@ -115,6 +115,7 @@ static long open_create(struct task *t, struct opening *o)
 	if (fd != -ENOENT)
 		return fd;
 	/* A dangling symbolic link: the file is made where it points. */
+	capture_dangling(o->p);
 	o->created = true;
 	o->parent = 0;
 	return host_open(o, O_CREAT, mode);

@@ -31,6 +31,7 @@ enum vnode_flag {
 	VNODE_GONE = 64,	/* no name left; freed with the last description */
 	VNODE_NAMES_TOLD = 128, /* a directory: announced that names in it change */
 	VNODE_MAPPED = 256,	/* its contents could change without a system call */
+	VNODE_STREAM = 512,	/* the caller's stdout or stderr: an output of its own */
 };
 /* Names that lead to it now say nothing about the image. */
 #define VNODE_NOT_IMAGE (VNODE_BORN_INSIDE | VNODE_MOVED)

@@ -29,6 +29,7 @@
 #include "output.h"
 #include "progress.h"
 #include "recorder.h"
+#include "replay_outputs.h"
 #include "replay_root.h"
 #include "source_local.h"
 #include "source_log.h"
@@ -641,6 +642,47 @@ static int compare_end(const struct session *s)
 	return status_of(HEAD->exit_status);
 }
 
+/* Final contents of what the program wrote; only a run that ended as recorded is asked. */
+static int compare_files(const struct session *s)
+{
+	const char *path = "", *what = "";
+	int error = replay_outputs_compare(s->reader, &s->root, &path, &what);
+
+	if (error == -EILSEQ)
+		say(s, "diverged: the written file %s %s", path, what);
+	else if (error < 0)
+		say(s, "cannot compare the written file %s: %s", path, strerror(-error));
+	return error;
+}
+
+static int files_copy(const struct session *s)
+{
+	const char *path = s->options->files_to;
+	int error = 0, fd = -1;
+
+	if (mkdir(path, 0777) == 0 || errno == EEXIST)
+		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	error = fd < 0 ? -errno : replay_outputs_copy(s->reader, &s->root, fd, &path);
+	if (error < 0)
+		say(s, "--files-to: %s: %s", path, strerror(-error));
+	if (fd >= 0)
+		close(fd);
+	return error;
+}
+
+/* What the program left in the root: compared, and copied out if that is wanted. */
+static int replay_files(const struct session *s, int status)
+{
+	bool right = s->container.end == CONTAINER_ENDED && status != OUR_FAILURE;
+
+	if (right && compare_files(s) < 0)
+		status = OUR_FAILURE;
+	if (s->options->files_to != NULL && s->container.end == CONTAINER_ENDED &&
+	    files_copy(s) < 0)
+		status = OUR_FAILURE;
+	return status;
+}
+
 static int replay_status(struct session *s)
 {
 	if (s->container.end == CONTAINER_DIVERGED)
@@ -671,7 +713,7 @@ static void replay(struct session *s)
 	}
 	if (execute(s) == 0) {
 		take_figures(s);
-		s->result->status = replay_status(s);
+		s->result->status = replay_files(s, replay_status(s));
 		check_outputs(s);
 	}
 }

@@ -33,6 +33,7 @@ struct session_options {
 	bool names_only;      /* record: files by name and hash, without their contents */
 	const char *log_path; /* record: where to; NULL: run */
 	bool log_optional;    /* when it cannot be written, the program goes on without it */
+	const char *files_to; /* replay: a folder that gets the written files, or NULL */
 };
 
 struct session_result {

@@ -37,6 +37,7 @@ struct note {
 
 struct written_file {
 	struct evlog_output out; /* owns its name */
+	bool moved;		 /* below a directory that got another name */
 	bool wanted, mapped;
 };
 
@@ -106,7 +107,7 @@ int written_note(struct written *w, uint32_t kind, const char *path)
 /* ---- which files ---- */
 
 /* Takes the name over. */
-static void add_file(struct written *w, enum evlog_output_kind kind, char *name)
+static void add_file(struct written *w, enum evlog_output_kind kind, char *name, bool moved)
 {
 	struct written_file *files = grow(w->files, w->file_count, &w->file_room, sizeof(*files));
 
@@ -116,7 +117,8 @@ static void add_file(struct written *w, enum evlog_output_kind kind, char *name)
 		return;
 	}
 	w->files = files;
-	w->files[w->file_count++] = (struct written_file){.out = {.kind = kind, .name = name}};
+	w->files[w->file_count++] =
+		(struct written_file){.out = {.kind = kind, .name = name}, .moved = moved};
 }
 
 static void walk_folder(struct written *w, const char *path, unsigned depth, bool tree);
@@ -135,7 +137,7 @@ static void walk_name(struct written *w, const char *folder, const struct dirent
 	if (path != NULL && tree && entry->d_type != DT_REG)
 		walk_folder(w, path, depth + 1, true);
 	if (entry->d_type != DT_DIR)
-		add_file(w, EVLOG_OUTPUT_FILE, path);
+		add_file(w, EVLOG_OUTPUT_FILE, path, tree);
 	else
 		free(path);
 }
@@ -171,7 +173,7 @@ static void walk_notes(struct written *w)
 		if (realpath(note->path, real) == NULL)
 			continue;
 		if (note->kind == CAPTURE_OUT_FILE)
-			add_file(w, EVLOG_OUTPUT_FILE, strdup(real));
+			add_file(w, EVLOG_OUTPUT_FILE, strdup(real), false);
 		else
 			walk_folder(w, real, 0, note->kind == CAPTURE_OUT_TREE);
 	}
@@ -187,7 +189,7 @@ static void look_at(struct written *w, struct written_file *file)
 		return;
 	uint32_t vnode = vnode_find(st.st_dev, st.st_ino);
 	uint32_t flags = vnode != 0 ? VNODES->slots[vnode].flags : 0;
-	file->wanted = flags & VNODE_OUTPUT;
+	file->wanted = file->moved || (flags & VNODE_OUTPUT && !(flags & VNODE_STREAM));
 	file->mapped = flags & VNODE_MAPPED;
 	file->out.size_bytes = (uint64_t)st.st_size;
 }
@@ -201,7 +203,7 @@ static int compare_files(const void *left, const void *right)
 	return strcmp(a->name, b->name);
 }
 
-/* Sorts, and leaves each wanted file once. */
+/* Sorts, and leaves each wanted file once; of one path, some entries may be wanted and some not. */
 static void settle(struct written *w)
 {
 	size_t kept = 0;
@@ -338,7 +340,7 @@ static void find_removed(struct written *w, const struct image_capture *capture)
 
 		if (note->kind == CAPTURE_OUT_FILE &&
 		    image_capture_had_file(capture, note->path, path) && !is_file(path))
-			add_file(w, EVLOG_OUTPUT_REMOVED, strdup(path));
+			add_file(w, EVLOG_OUTPUT_REMOVED, strdup(path), false);
 	}
 	for (size_t i = 0; i < w->file_count; i++)
 		w->files[i].wanted = true;

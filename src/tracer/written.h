@@ -26,8 +26,8 @@ int written_create(struct written **ret_written);
 /* Notes a place; `kind` is one of CAPTURE_OUT_*.  One thread at a time.  -ENOMEM. */
 int written_note(struct written *written, uint32_t kind, const char *path);
 
-/* The container has ended and the last place is noted: starts a thread that looks at them.  The region
- * must stay mapped until written_finish.  -EAGAIN (no thread). */
+/* The container has ended and the last place is noted: starts a thread that looks at them.  The
+ * region must stay mapped until written_finish.  -EAGAIN (no thread). */
 int written_start(struct written *written);
 
 /*

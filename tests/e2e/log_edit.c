@@ -7,6 +7,9 @@
  * Contents first: which blobs change, and what their hashes become. Then section by section, in
  * the order of the log; what the writer makes itself (header, index, end) is not copied. Chain
  * values, digests and output hashes stay those of the run that did happen.
+ *
+ * log_edit IN OUT --output NAME hash | removed: nothing but the hash of that output is another, or
+ * it is said to have been removed.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -32,6 +35,8 @@ struct edit {
 	struct evlog_reader *reader;
 	struct evlog_writer *writer;
 	const uint8_t *old, *new;
+	const char *output; /* the one to be edited, or NULL */
+	bool removed;
 	size_t length, places, change_count;
 	struct change changes[CHANGES_MAX];
 };
@@ -166,6 +171,17 @@ static void copy_epoch(struct edit *edit, uint64_t number)
 	free(values);
 }
 
+static void copy_output(struct edit *edit, struct evlog_output output)
+{
+	if (edit->output && strcmp(output.name, edit->output) == 0) {
+		edit->places++;
+		if (edit->removed)
+			output.kind = EVLOG_OUTPUT_REMOVED;
+		output.hash[0] ^= 1;
+	}
+	check(evlog_writer_output_append(edit->writer, &output), "output");
+}
+
 static void copy_log(struct edit *edit)
 {
 	struct evlog_raw_section section;
@@ -183,7 +199,7 @@ static void copy_log(struct edit *edit)
 	}
 	const struct evlog_output *outputs = evlog_reader_outputs(edit->reader, &count);
 	for (size_t i = 0; i < count; i++)
-		check(evlog_writer_output_append(edit->writer, &outputs[i]), "output");
+		copy_output(edit, outputs[i]);
 	check(evlog_writer_finish(edit->writer, evlog_reader_end(edit->reader)), "end");
 }
 
@@ -192,7 +208,11 @@ int main(int argc, char **argv)
 	static struct edit edit;
 	struct evlog_damage damage = {0};
 
-	if (argc != 5 || strlen(argv[3]) != strlen(argv[4]) || !*argv[3]) {
+	if (argc == 6 && !strcmp(argv[3], "--output")) {
+		edit.output = argv[4];
+		edit.removed = !strcmp(argv[5], "removed");
+		argv[3] = argv[4] = "\xff no text of any log \xff";
+	} else if (argc != 5 || strlen(argv[3]) != strlen(argv[4]) || !*argv[3]) {
 		fprintf(stderr, "usage: log_edit IN OUT OLD NEW, the last two of equal length\n");
 		return 2;
 	}

@@ -13,7 +13,7 @@
 
 #include "syscall-table/event_print.h"
 
-static json_t *text(const char *s)
+json_t *log_show_text(const char *s)
 {
 	json_t *value = json_string(s);
 
@@ -34,7 +34,7 @@ static json_t *list(const struct evlog_strings *strings)
 	json_t *array = json_array();
 
 	for (size_t i = 0; i < strings->count; i++)
-		json_array_append_new(array, text(strings->at[i]));
+		json_array_append_new(array, log_show_text(strings->at[i]));
 	return array;
 }
 
@@ -43,7 +43,7 @@ static json_t *pairs(const struct evlog_pairs *p)
 	json_t *object = json_object();
 
 	for (size_t i = 0; i < p->pair_count; i++)
-		json_object_set_new(object, p->at[2 * i], text(p->at[2 * i + 1]));
+		json_object_set_new(object, p->at[2 * i], log_show_text(p->at[2 * i + 1]));
 	return object;
 }
 
@@ -82,20 +82,28 @@ static json_t *hexadecimal(const uint8_t *bytes, size_t size)
 	return json_string(out);
 }
 
+json_t *log_show_output(const struct evlog_output *output)
+{
+	static const char *const kinds[EVLOG_OUTPUT_KINDS] = {"", "stream", "file", "removed"};
+	static const uint8_t none[EVLOG_HASH_SIZE];
+	json_t *o = json_object();
+
+	json_object_set_new(o, "kind", json_string(kinds[output->kind]));
+	json_object_set_new(o, "name", log_show_text(output->name));
+	json_object_set_new(o, "bytes", json_integer((json_int_t)output->size_bytes));
+	if (memcmp(output->hash, none, sizeof(none)) != 0)
+		json_object_set_new(o, "sha256", hexadecimal(output->hash, EVLOG_HASH_SIZE));
+	return o;
+}
+
 static void add_outputs(struct evlog_reader *reader, json_t *info)
 {
 	size_t count;
 	const struct evlog_output *outputs = evlog_reader_outputs(reader, &count);
 	json_t *array = json_array();
 
-	for (size_t i = 0; i < count; i++) {
-		json_t *o = json_object();
-
-		json_object_set_new(o, "name", text(outputs[i].name));
-		json_object_set_new(o, "bytes", json_integer((json_int_t)outputs[i].size_bytes));
-		json_object_set_new(o, "sha256", hexadecimal(outputs[i].hash, EVLOG_HASH_SIZE));
-		json_array_append_new(array, o);
-	}
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(array, log_show_output(&outputs[i]));
 	json_object_set_new(info, "outputs", array);
 }
 
@@ -129,7 +137,7 @@ static int info_make(struct evlog_reader *reader, json_t *info)
 
 	json_object_set_new(info, "log", json_string(state_name(evlog_reader_state(reader))));
 	json_object_set_new(info, "command", list(&header->argv));
-	json_object_set_new(info, "folder", text(header->cwd));
+	json_object_set_new(info, "folder", log_show_text(header->cwd));
 	json_object_set_new(info, "environment", list(&header->env));
 	json_object_set_new(info, "configuration", pairs(&header->config));
 	json_object_set_new(info, "host", pairs(evlog_reader_host(reader)));
@@ -236,7 +244,8 @@ void event_show(struct event_show *show, const void *bytes, size_t size)
 		if (show->error < 0)
 			return;
 		errno = EIO;
-		show->error = show_one(show, &view);
+		if (show->filter == NULL || event_filter_passes(show->filter, &view))
+			show->error = show_one(show, &view);
 		if (show->error == -EIO)
 			show->error = -errno; /* why the stream failed just now */
 		at += view.head.size_bytes;

@@ -2,11 +2,13 @@
 #ifndef SHADOW_REPLAY_LOG_SHOW_H
 #define SHADOW_REPLAY_LOG_SHOW_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
+#include "event_filter.h"
 #include "log/evlog_reader.h"
 
 /* 0, or the negative errno of a write to `out` that failed: -EPIPE if its reader has gone. */
@@ -21,9 +23,15 @@ struct event_show {
 	FILE *out;
 	bool json;
 	int error;
+	const struct event_filter *filter; /* NULL: all */
 };
 
-/* Prints the whole event records in `bytes`: a line each. */
+/* Text of a log; bytes that are not UTF-8 are replaced. */
+json_t *log_show_text(const char *text);
+
+json_t *log_show_output(const struct evlog_output *output);
+
+/* Prints the whole event records in `bytes` that pass the filter: a line each. */
 void event_show(struct event_show *show, const void *bytes, size_t size);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * shadow-replay LOG [info | events]: runs a recorded program again and verifies it, or shows what
- * is in its log.  Re-executing is src/tracer/session.c.
+ * shadow-replay LOG [info | events | files | outputs]: runs a recorded program again and verifies
+ * it, or shows what is in its log.  Re-executing is src/tracer/session.c.
  *
  * Exit status: the recorded one; 125 for a divergence, a log that is damaged or incomplete, and
  * failures of ours.
@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "log_files.h"
 #include "log_show.h"
 #include "tracer/session.h"
 #include "tracer/stats.h"
@@ -19,18 +20,50 @@
 #define TOOL	    "shadow-replay"
 #define OUR_FAILURE 125
 
-enum option_key { KEY_STATS = 0x100, KEY_JSON, KEY_PERTURB };
+enum option_key {
+	KEY_STATS = 0x100,
+	KEY_JSON,
+	KEY_PERTURB,
+	KEY_TASK,
+	KEY_PATH,
+	KEY_RANGE,
+	KEY_EXTRACT,
+	KEY_TO,
+	KEY_FILES_TO,
+};
+
+enum what { REPLAY, INFO, EVENTS, FILES, OUTPUTS, WHATS };
+
+static const char *const what_names[WHATS] = {"", "info", "events", "files", "outputs"};
 
 struct command {
 	struct session_options session;
 	const char *log;
-	const char *what; /* "info", "events", or NULL: replay */
-	bool stats, json;
+	enum what what;
+	bool stats, json, filtered;
+	struct event_filter filter;
+	const char *extract, *to;
 };
 
 static const struct argp_option options[] = {
 	{"stats", KEY_STATS, NULL, 0, "at the end, events by call on stderr", 0},
-	{"json", KEY_JSON, NULL, 0, "info, events and --stats as JSON", 0},
+	{"json", KEY_JSON, NULL, 0, "info, events, files, outputs and --stats as JSON", 0},
+	{"task", KEY_TASK, "N", 0, "events: those of this task", 0},
+	{"calls", 'e', "CALLS", 0,
+	 "events: of these calls, as strace's -e: names, %file, %desc, %process, %signal, %memory, "
+	 "%time, %network, %instr, /REGEX, with commas; ! before them takes all others",
+	 0},
+	{"path", KEY_PATH, "PATH", 0,
+	 "events: that have this path, or one below it, as an argument; a relative PATH: the end "
+	 "of "
+	 "one",
+	 0},
+	{"range", KEY_RANGE, "A..B", 0, "events: with these numbers; A.., ..B and A do too", 0},
+	{"extract", KEY_EXTRACT, "PATH|all", 0, "files: copy this, and what is below it, to --to",
+	 0},
+	{"to", KEY_TO, "DIR", 0, "files --extract: where to (the current folder)", 0},
+	{"files-to", KEY_FILES_TO, "DIR", 0,
+	 "after a replay, copy the files the program wrote below DIR", 0},
 	{"perturb", KEY_PERTURB, "SEED", 0, "random delays, for tests", 0},
 	{"quiet", 'q', NULL, 0, "say nothing but why it failed", 0},
 	{"verbose", 'v', NULL, 0, "say more", 0},
@@ -39,12 +72,52 @@ static const struct argp_option options[] = {
 
 static void take_argument(struct argp_state *state, struct command *c, const char *arg)
 {
-	if (c->log == NULL)
+	if (c->log == NULL) {
 		c->log = arg;
-	else if (c->what == NULL && (strcmp(arg, "info") == 0 || strcmp(arg, "events") == 0))
-		c->what = arg;
-	else
-		argp_error(state, "'%s' is neither info nor events", arg);
+		return;
+	}
+	for (int what = INFO; c->what == REPLAY && what < WHATS; what++) {
+		if (strcmp(arg, what_names[what]) == 0) {
+			c->what = (enum what)what;
+			return;
+		}
+	}
+	argp_error(state, "'%s' is none of info, events, files and outputs", arg);
+}
+
+static void take_filter(struct argp_state *state, struct command *c, int key, const char *arg)
+{
+	static const struct {
+		int key;
+		const char *name;
+		const char *(*add)(struct event_filter *filter, const char *text);
+	} filters[] = {
+		{KEY_TASK, "--task", event_filter_task},
+		{'e', "-e", event_filter_calls},
+		{KEY_PATH, "--path", event_filter_path},
+		{KEY_RANGE, "--range", event_filter_range},
+	};
+
+	c->filtered = true;
+	for (size_t i = 0; i < sizeof(filters) / sizeof(filters[0]); i++) {
+		const char *bad = filters[i].key == key ? filters[i].add(&c->filter, arg) : NULL;
+
+		if (bad != NULL)
+			argp_error(state, "%s: '%s' is %s", filters[i].name, arg, bad);
+	}
+}
+
+/* Options that would do nothing are errors. */
+static void check(struct argp_state *state, const struct command *c)
+{
+	if (c->filtered && c->what != EVENTS)
+		argp_error(state, "--task, -e, --path and --range go with events");
+	if (c->extract != NULL && c->what != FILES)
+		argp_error(state, "--extract goes with files");
+	if (c->to != NULL && c->extract == NULL)
+		argp_error(state, "--to goes with --extract");
+	if (c->session.files_to != NULL && c->what != REPLAY)
+		argp_error(state, "--files-to goes with a replay");
 }
 
 static void take_perturb(struct argp_state *state, struct command *c, const char *arg)
@@ -70,6 +143,24 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_PERTURB:
 		take_perturb(state, c, arg);
+		return 0;
+	case KEY_TASK:
+	case 'e':
+	case KEY_PATH:
+	case KEY_RANGE:
+		take_filter(state, c, key, arg);
+		return 0;
+	case KEY_EXTRACT:
+		c->extract = arg;
+		return 0;
+	case KEY_TO:
+		c->to = arg;
+		return 0;
+	case KEY_FILES_TO:
+		c->session.files_to = arg;
+		return 0;
+	case ARGP_KEY_END:
+		check(state, c);
 		return 0;
 	case 'q':
 		c->session.quiet = true;
@@ -126,14 +217,55 @@ static int tell_state(const struct command *c, struct evlog_reader *reader)
 			  evlog_reader_damage(reader));
 }
 
-static int info(const struct command *c, struct evlog_reader *reader)
+/* After something was shown of the log: 0, or 125 with a line. */
+static int shown(const struct command *c, struct evlog_reader *reader, int error)
 {
-	int error = log_show_info(reader, c->json, stdout);
-
 	if (error == -EBADMSG)
 		return say_damage(c, "damaged log", evlog_reader_damage(reader));
 	int status = end_printing(c, error);
 	return status != 0 ? status : tell_state(c, reader);
+}
+
+static int info(struct command *c, struct evlog_reader *reader)
+{
+	return shown(c, reader, log_show_info(reader, c->json, stdout));
+}
+
+static int outputs(struct command *c, struct evlog_reader *reader)
+{
+	return shown(c, reader, log_outputs_list(reader, c->json, stdout));
+}
+
+static int extract_failed(const struct command *c, const char *path, int error)
+{
+	const char *why = strerror(-error);
+
+	if (error == -ENOENT && strcmp(path, c->extract) == 0)
+		why = "not in the image of this log";
+	if (error == -EINVAL)
+		why = "not an absolute path without '..'";
+	fprintf(stderr, TOOL ": %s: %s: %s\n", c->log, path, why);
+	return OUR_FAILURE;
+}
+
+static int extract(struct command *c, struct evlog_reader *reader)
+{
+	struct log_extract done;
+	int error = log_files_extract(reader, c->extract, c->to != NULL ? c->to : ".", &done);
+
+	if (error < 0 && error != -EBADMSG)
+		return extract_failed(c, done.path, error);
+	if (done.without > 0 && !c->session.quiet)
+		fprintf(stderr, TOOL ": %" PRIu64 " files left out: the log has only their names\n",
+			done.without);
+	return shown(c, reader, error);
+}
+
+static int files(struct command *c, struct evlog_reader *reader)
+{
+	if (c->extract != NULL)
+		return extract(c, reader);
+	return shown(c, reader, log_files_list(reader, c->json, stdout));
 }
 
 static int kept_event(void *arg, uint64_t epoch, const uint8_t *records, size_t size)
@@ -152,7 +284,7 @@ static void executed_event(void *arg, const void *record, size_t size)
 
 static int events(struct command *c, struct evlog_reader *reader)
 {
-	struct event_show show = {stdout, c->json, 0};
+	struct event_show show = {stdout, c->json, 0, &c->filter};
 	struct session_result result;
 
 	if (evlog_reader_has_events(reader)) {
@@ -168,7 +300,7 @@ static int events(struct command *c, struct evlog_reader *reader)
 	return result.status == OUR_FAILURE ? OUR_FAILURE : 0;
 }
 
-static int replay(const struct command *c, struct evlog_reader *reader)
+static int replay(struct command *c, struct evlog_reader *reader)
 {
 	static struct session_result result;
 
@@ -180,6 +312,8 @@ static int replay(const struct command *c, struct evlog_reader *reader)
 
 static int act(struct command *c)
 {
+	static int (*const acts[WHATS])(struct command * c, struct evlog_reader * reader) = {
+		replay, info, events, files, outputs};
 	struct evlog_damage damage = {0};
 	struct evlog_reader *reader;
 	int error = evlog_reader_open(c->log, &damage, &reader);
@@ -189,10 +323,7 @@ static int act(struct command *c)
 		return say_damage(c, "not a log", &damage);
 	if (error < 0)
 		return say(c, strerror(-error));
-	if (c->what == NULL)
-		status = replay(c, reader);
-	else
-		status = strcmp(c->what, "info") == 0 ? info(c, reader) : events(c, reader);
+	status = acts[c->what](c, reader);
 	evlog_reader_destroy(reader);
 	return status;
 }
@@ -202,12 +333,14 @@ int main(int argc, char **argv)
 	static const struct argp argp = {
 		options,
 		parse,
-		"LOG [info|events]",
+		"LOG [info|events|files|outputs]",
 		"run a recorded program again, and verify it\v"
 		"LOG alone: the recorded stdout, stderr and status; 125 if the run differs from "
 		"the recorded one, or the log is damaged or incomplete.\n"
-		"  info    what is in the log\n"
-		"  events  every event, a line each",
+		"  info     what is in the log\n"
+		"  events   every event, a line each\n"
+		"  files    what its image holds: kind, mode, size, SHA-256, path\n"
+		"  outputs  what came out: kind, size, SHA-256, name; - is not hashed",
 		NULL,
 		NULL,
 		NULL};
@@ -217,6 +350,7 @@ int main(int argc, char **argv)
 	signal(SIGXFSZ, SIG_IGN);
 	/* A reader that leaves early must not leave a replay's folder behind. */
 	signal(SIGPIPE, SIG_IGN);
+	event_filter_init(&c.filter);
 	argp_program_version = TOOL " " SHADOW_VERSION;
 	argp_err_exit_status = OUR_FAILURE;
 	argv[0] = (char[]){TOOL};
