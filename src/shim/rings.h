@@ -145,9 +145,9 @@ enum capture_kind {
 	CAPTURE_TREE,	/* the directory is about to be renamed: everything in it */
 	/* What came out of the run, for a walk at its end; nothing of it is taken into the image.
 	 */
-	CAPTURE_OUT_FILE,   /* the file is about to be changed, or to lose this name */
-	CAPTURE_OUT_FOLDER, /* names in the directory are about to change */
-	CAPTURE_OUT_TREE,   /* the directory has got this name */
+	CAPTURE_OUT_FILE = 32, /* the file is about to be changed, or to lose this name */
+	CAPTURE_OUT_FOLDER,    /* names in the directory are about to change */
+	CAPTURE_OUT_TREE,      /* the directory has got this name */
 };
 
 /* Bytes of a capture record.  Identity and times are the host's; 0 where not known. */

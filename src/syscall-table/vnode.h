@@ -22,16 +22,16 @@
 #define VNODE_DEV	0x801	   /* st_dev of every host file */
 
 enum vnode_flag {
-	VNODE_BORN_INSIDE = 1,	/* made by the container: never part of the image */
-	VNODE_ANNOUNCED = 2,	/* its contents were announced to the capture thread */
-	VNODE_CAPTURED = 4,	/* its contents, if they matter, are safe: it may be destroyed */
-	VNODE_LISTED = 8,	/* a directory whose listing was announced; CAPTURED: is safe */
-	VNODE_WRITTEN = 16,	/* the container changed its contents */
-	VNODE_MOVED = 32,	/* got another name by the container, after it was captured */
-	VNODE_GONE = 64,	/* no name left; freed with the last description */
-	VNODE_NAMES_TOLD = 128, /* a directory: announced that names in it change */
-	VNODE_MAPPED = 256,	/* its contents could change without a system call */
-	VNODE_STREAM = 512,	/* the caller's stdout or stderr: an output of its own */
+	VNODE_BORN_INSIDE = 1,	 /* made by the container: never part of the image */
+	VNODE_ANNOUNCED = 2,	 /* its contents were announced to the capture thread */
+	VNODE_CAPTURED = 4,	 /* its contents, if they matter, are safe: it may be destroyed */
+	VNODE_LISTED = 8,	 /* a directory whose listing was announced; CAPTURED: is safe */
+	VNODE_WRITTEN = 16,	 /* the container changed its contents */
+	VNODE_MOVED = 32,	 /* got another name by the container, after it was captured */
+	VNODE_GONE = 64,	 /* no name left; freed with the last description */
+	VNODE_NAMES_TOLD = 4096, /* a directory: announced that names in it change */
+	VNODE_MAPPED = 8192,	 /* its contents could change without a system call */
+	VNODE_STREAM = 16384,	 /* the caller's stdout or stderr: an output of its own */
 };
 /* Names that lead to it now say nothing about the image. */
 #define VNODE_NOT_IMAGE (VNODE_BORN_INSIDE | VNODE_MOVED)
