@@ -246,6 +246,7 @@ static void threads_end(struct recorder *r)
 static void outputs_find(struct recorder *r)
 {
 	const struct evlog_output *out;
+	size_t bytes = 0;
 
 	if (r->feed != NULL)
 		capture_feed_destroy(r->feed);
@@ -253,8 +254,12 @@ static void outputs_find(struct recorder *r)
 	keep(r, written_start(r->written));
 	threads_end(r);
 	keep(r, written_finish(r->written, r->capture));
-	for (size_t i = 0; (out = written_at(r->written, i)) != NULL; i++)
+	for (size_t i = 0; (out = written_at(r->written, i)) != NULL; i++) {
+		bytes += sizeof(*out) + strlen(out->name);
+		if (bytes > WRITTEN_LIST_BYTES_MAX)
+			break;
 		keep(r, evlog_writer_output_append(r->writer, out));
+	}
 }
 
 int recorder_finish(struct recorder *r, const struct recorder_output outputs[2])

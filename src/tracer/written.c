@@ -54,15 +54,28 @@ struct written {
 	int error;
 };
 
-/* Room for one more element; NULL without memory, and everything is as before. */
-static void *grow(void *list, size_t count, size_t *room, size_t size)
+static bool room_for_note(struct written *w)
 {
-	if (count < *room)
-		return list;
-	void *more = realloc(list, (*room * 2 + 64) * size);
-	if (more != NULL)
-		*room = *room * 2 + 64;
-	return more;
+	if (w->note_count < w->note_room)
+		return true;
+	struct note *more = realloc(w->notes, (w->note_room * 2 + 64) * sizeof(*more));
+	if (more == NULL)
+		return false;
+	w->notes = more;
+	w->note_room = w->note_room * 2 + 64;
+	return true;
+}
+
+static bool room_for_file(struct written *w)
+{
+	if (w->file_count < w->file_room)
+		return true;
+	struct written_file *more = realloc(w->files, (w->file_room * 2 + 64) * sizeof(*more));
+	if (more == NULL)
+		return false;
+	w->files = more;
+	w->file_room = w->file_room * 2 + 64;
+	return true;
 }
 
 int written_create(struct written **ret_written)
@@ -85,22 +98,19 @@ int written_note(struct written *w, uint32_t kind, const char *path)
 	int n = snprintf(key, sizeof(key), "%u%s", kind, path);
 	uint64_t value;
 
-	if (keymap_get(w->noted, key, (size_t)n, &value))
+	/* A path that long is no path: the ring is hostile. */
+	if (n >= (int)sizeof(key) || keymap_get(w->noted, key, (size_t)n, &value))
 		return 0;
-	if (n >= (int)sizeof(key) || keymap_put(w->noted, key, (size_t)n, 1) < 0)
+	if (keymap_put(w->noted, key, (size_t)n, 1) < 0)
 		return w->error = -ENOMEM;
 	/* Directories by what they are called now: a link on the way may change. */
 	if (kind != CAPTURE_OUT_FILE && realpath(path, real) != NULL)
 		path = real;
-	struct note *notes = grow(w->notes, w->note_count, &w->note_room, sizeof(*notes));
-	char *copy = strdup(path);
-	if (notes != NULL)
-		w->notes = notes;
-	if (notes == NULL || copy == NULL) {
-		free(copy);
+	char *copy = room_for_note(w) ? strdup(path) : NULL;
+	if (copy == NULL)
 		return w->error = -ENOMEM;
-	}
-	w->notes[w->note_count++] = (struct note){kind, copy};
+	w->notes[w->note_count].kind = kind;
+	w->notes[w->note_count++].path = copy;
 	return 0;
 }
 
@@ -109,14 +119,11 @@ int written_note(struct written *w, uint32_t kind, const char *path)
 /* Takes the name over. */
 static void add_file(struct written *w, enum evlog_output_kind kind, char *name, bool moved)
 {
-	struct written_file *files = grow(w->files, w->file_count, &w->file_room, sizeof(*files));
-
-	if (files == NULL || name == NULL) {
+	if (name == NULL || !room_for_file(w)) {
 		free(name);
 		w->error = -ENOMEM;
 		return;
 	}
-	w->files = files;
 	w->files[w->file_count++] =
 		(struct written_file){.out = {.kind = kind, .name = name}, .moved = moved};
 }
@@ -126,14 +133,10 @@ static void walk_folder(struct written *w, const char *path, unsigned depth, boo
 static void walk_name(struct written *w, const char *folder, const struct dirent *entry,
 		      unsigned depth, bool tree)
 {
-	size_t at = strlen(folder), n = strlen(entry->d_name);
-	char *path = malloc(at + n + 2);
+	char *path;
 
-	if (path != NULL) {
-		memcpy(path, folder, at);
-		path[at] = '/';
-		memcpy(path + at + 1, entry->d_name, n + 1);
-	}
+	if (asprintf(&path, "%s/%s", folder, entry->d_name) < 0)
+		path = NULL;
 	if (path != NULL && tree && entry->d_type != DT_REG)
 		walk_folder(w, path, depth + 1, true);
 	if (entry->d_type != DT_DIR)

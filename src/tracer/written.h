@@ -17,6 +17,8 @@
  * what was mapped for writing always is. */
 #define WRITTEN_HASH_FILES_MAX 500
 #define WRITTEN_HASH_BYTES_MAX (256ull << 20)
+/* Paths beyond so many bytes are left out: the section has a limit (docs/log-format.md). */
+#define WRITTEN_LIST_BYTES_MAX (48u << 20)
 
 struct written;
 

@@ -240,7 +240,7 @@ int log_files_extract(struct evlog_reader *reader, const char *what, const char 
 		      struct log_extract *ret)
 {
 	char path[EVLOG_PATH_MAX + 1];
-	struct image_tree *tree;
+	struct image_tree *tree = NULL;
 
 	*ret = (struct log_extract){0};
 	snprintf(ret->path, sizeof(ret->path), "%s", what);
