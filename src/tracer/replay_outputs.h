@@ -15,8 +15,8 @@ int replay_outputs_compare(const struct evlog_reader *reader, const struct repla
 
 /*
  * Copies every written file of the log from the root to its path below the folder `to_fd`, folders
- * on the way made, mode as the program left it without set-id bits.  0, or a negative errno and
- * *ret_path the file.
+ * on the way made, mode as the program left it, without set-id bits and with rw for the owner.  0,
+ * or a negative errno and *ret_path the file.
  */
 int replay_outputs_copy(const struct evlog_reader *reader, const struct replay_root *root,
 			int to_fd, const char **ret_path);

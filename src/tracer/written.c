@@ -337,6 +337,7 @@ static bool is_file(const char *path)
 static void find_removed(struct written *w, const struct image_capture *capture)
 {
 	char path[EVLOG_PATH_MAX + 1];
+	size_t before = w->file_count;
 
 	for (size_t i = 0; i < w->note_count; i++) {
 		const struct note *note = &w->notes[i];
@@ -345,7 +346,9 @@ static void find_removed(struct written *w, const struct image_capture *capture)
 		    image_capture_had_file(capture, note->path, path) && !is_file(path))
 			add_file(w, EVLOG_OUTPUT_REMOVED, strdup(path), false);
 	}
-	for (size_t i = 0; i < w->file_count; i++)
+	if (w->file_count == before)
+		return;
+	for (size_t i = before; i < w->file_count; i++)
 		w->files[i].wanted = true;
 	settle(w);
 }
