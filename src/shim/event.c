@@ -29,6 +29,29 @@ static u64 next_deadline(void)
 	return parked < timer ? parked : timer;
 }
 
+/* The next event after which the probe has something to do, if that is before `check`. */
+static u64 probe_check(const struct region_head *h, u64 check)
+{
+	const struct region_probe *p = &h->probe;
+
+	if (p->trace_from != 0 && h->events < p->trace_from - 1 && p->trace_from - 1 < check)
+		check = p->trace_from - 1;
+	if (p->stop_at != 0 && p->stop_at < check)
+		check = p->stop_at;
+	return check;
+}
+
+/* Comes before anything else is done about the event, which so shows as it was. */
+static void probe_act(struct region_head *h)
+{
+	const struct region_probe *p = &h->probe;
+
+	if (p->trace_from != 0 && h->events >= p->trace_from - 1)
+		h->config.trace_events = 1;
+	if (p->stop_at != 0 && h->events >= p->stop_at)
+		upcall(UPCALL_STOP, h->events, 0, 0);
+}
+
 void turn_timer_changed(void)
 {
 	struct region_head *h = HEAD;
@@ -45,7 +68,7 @@ void turn_timer_changed(void)
 		if (at < check)
 			check = at;
 	}
-	h->next_check = check;
+	h->next_check = probe_check(h, check);
 }
 
 /* Looked at with each chain value, so that an input need not wait for a long epoch's end. */
@@ -62,6 +85,7 @@ void event_slow(struct task *t, bool slice_over)
 {
 	struct region_head *h = HEAD;
 
+	probe_act(h);
 	if (h->events % CHAIN_EVENTS == 0)
 		chain_append();
 	if (h->events >= h->epoch_end_event)

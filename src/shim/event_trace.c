@@ -60,6 +60,17 @@ static u32 items_add(u8 *at, const struct syscall_row *row, const struct frame *
 	return used;
 }
 
+/* What was asked stands in the result (leaf, subleaf), the answer in the registers. */
+static void cpuid_args(struct event_record *r, const struct frame *f, u64 asked)
+{
+	r->args[0] = asked >> 32;
+	r->args[1] = asked & 0xffffffff;
+	r->args[2] = f->rax;
+	r->args[3] = f->rbx;
+	r->args[4] = f->rcx;
+	r->args[5] = f->arg[2];
+}
+
 void event_trace(struct task *t, struct frame *f, s64 nr, long result)
 {
 	const struct syscall_row *row = nr >= 0 ? syscall_row_of((u64)nr) : NULL;
@@ -76,8 +87,10 @@ void event_trace(struct task *t, struct frame *f, s64 nr, long result)
 	r->nr = (s32)nr;
 	r->flags = t->parked ? EVENT_PARKED : 0;
 	r->result = result;
-	r->digest = HEAD->digest;
+	r->digest = HEAD->probe.contents ? t->digest_out : HEAD->digest;
 	u32 size = sizeof(*r);
+	if (nr == EVENT_CPUID)
+		cpuid_args(r, f, (u64)result);
 	if (row != NULL) {
 		for (u8 i = 0; i < row->nargs; i++)
 			r->args[i] = f->arg[i];

@@ -119,6 +119,7 @@ enum upcall {
 	UPCALL_BUG,	     /* (code, detail): broken invariant; never returns */
 	UPCALL_REFUSED_INSN, /* (kind): never returns */
 	UPCALL_HOST_FAILED,  /* (): the host failed, as bug_text says; never returns */
+	UPCALL_STOP, /* (event): the event asked for in HEAD->probe is over; never returns */
 	UPCALL_LIMIT
 };
 
@@ -190,6 +191,16 @@ enum stdio_kind {
 	STDIO_KINDS
 };
 
+/*
+ * What a replay is to show of its events.  No part of the configuration: nothing the app can see
+ * depends on it, and events are as fast as ever until the first of these is due.
+ */
+struct region_probe {
+	u64 trace_from; /* the first event that is traced; 0: as config.trace_events says */
+	u64 stop_at;	/* UPCALL_STOP behind this event; 0: never */
+	u64 contents;	/* a record's digest is the hash of the event's own bytes */
+};
+
 /* The head of the region: counters and digests. */
 struct region_head {
 	u64 now_ns;	/* virtual time; grows by time_step_ns an event */
@@ -222,6 +233,7 @@ struct region_head {
 	u32 refused_count[512]; /* by call number: how often a call was refused */
 	u32 call_count[512];	/* by call number */
 	u32 call_trapped[512];
+	struct region_probe probe;
 };
 #define HEAD REGION_AT(struct region_head, REGION_HEAD_OFF)
 

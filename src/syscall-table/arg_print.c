@@ -829,3 +829,42 @@ void arg_print(FILE *out, const struct event_view *event, unsigned int arg, enum
 	fputs(" => ", out);
 	kinds[kind].print(&at);
 }
+
+size_t arg_struct_size(enum arg_kind kind)
+{
+	static const uint16_t sizes[] = {
+		[ARG_TIMESPEC_IN] = sizeof(struct timespec),
+		[ARG_TIMESPECS_IN] = 2 * sizeof(struct timespec),
+		[ARG_TIMEVAL_IN] = sizeof(struct timeval),
+		[ARG_TIMEVALS_IN] = 2 * sizeof(struct timeval),
+		[ARG_ITIMERVAL_IN] = sizeof(struct itimerval),
+		[ARG_SIGSET_IN] = sizeof(uint64_t),
+		[ARG_SIGACTION_IN] = sizeof(struct kernel_sigaction),
+		[ARG_SIGINFO_IN] = sizeof(siginfo_t),
+		[ARG_STACK_IN] = sizeof(stack_t),
+		[ARG_RLIMIT_IN] = sizeof(struct rlimit),
+		[ARG_EPOLL_EVENT_IN] = sizeof(struct epoll_event),
+		[ARG_OPEN_HOW_IN] = sizeof(struct open_how),
+		[ARG_CLONE_ARGS_IN] = CLONE_ARGS_SIZE_VER0,
+		[ARG_STAT_OUT] = sizeof(struct stat),
+		[ARG_STATX_OUT] = sizeof(struct statx),
+		[ARG_STATFS_OUT] = sizeof(struct statfs),
+		[ARG_PIPEFDS_OUT] = 2 * sizeof(int),
+		[ARG_WSTATUS_OUT] = sizeof(int),
+		[ARG_INT_OUT] = sizeof(int),
+		[ARG_UINT_OUT] = sizeof(unsigned int),
+		[ARG_LONG_OUT] = sizeof(long),
+		[ARG_TIMESPEC_OUT] = sizeof(struct timespec),
+		[ARG_TIMEVAL_OUT] = sizeof(struct timeval),
+		[ARG_ITIMERVAL_OUT] = sizeof(struct itimerval),
+		[ARG_SIGSET_OUT] = sizeof(uint64_t),
+		[ARG_SIGACTION_OUT] = sizeof(struct kernel_sigaction),
+		[ARG_SIGINFO_OUT] = sizeof(siginfo_t),
+		[ARG_STACK_OUT] = sizeof(stack_t),
+		[ARG_RLIMIT_OUT] = sizeof(struct rlimit),
+		[ARG_RUSAGE_OUT] = sizeof(struct rusage),
+		[ARG_UNAME_OUT] = sizeof(struct utsname),
+	};
+
+	return kind < sizeof(sizes) / sizeof(*sizes) ? sizes[kind] : 0;
+}

@@ -28,4 +28,8 @@ void arg_print(FILE *out, const struct event_view *event, unsigned int arg, enum
 /* Prints a signal's name, or the number if it has none. */
 void arg_print_signal(FILE *out, int signal);
 
+/* Bytes of the structure such an argument points to; 0 if it points to none, or to one whose size
+ * depends on another argument. */
+size_t arg_struct_size(enum arg_kind kind);
+
 #endif

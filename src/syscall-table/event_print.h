@@ -32,6 +32,22 @@ enum event_takes { EVENT_TAKES_PATH, EVENT_TAKES_DESCRIPTOR };
 bool event_takes(int32_t nr, enum event_takes what);
 
 /*
+ * How many of the event's arguments mean something, and whether that one, or the result, is an
+ * address in the program: what it points to may be the same where it is not.
+ */
+unsigned int event_args_used(const struct event_view *event);
+bool event_arg_is_address(const struct event_view *event, unsigned int arg);
+bool event_result_is_address(const struct event_view *event);
+
+/*
+ * Bytes of the structure that argument `arg` points to, which the call read or wrote, and the item
+ * it would be; 0 if there is none.  Records hold no structures: who can read the program's memory
+ * at the event can add them.
+ */
+size_t event_arg_struct(const struct event_view *event, unsigned int arg,
+			enum event_item_kind *ret_kind);
+
+/*
  * Writes one line, its end included. At most string_max bytes of each buffer are shown; paths are
  * shown whole. 0, or -EIO if `out` has failed.
  */

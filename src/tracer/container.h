@@ -41,11 +41,15 @@ struct container_observer {
 	void (*epoch_end)(void *data, struct container *c);
 	/* The next one was delivered: HEAD and the inbox hold it. */
 	void (*epoch_begin)(void *data, struct container *c);
+	/* A task stopped, for whatever reason. */
+	void (*each_stop)(void *data);
 	/* Everything announced in the capture ring must be safe before the container goes on. */
-	void (*stopped)(void *data);			/* at every stop of a task */
 	void (*capture_sync)(void *data, uint32_t how); /* enum capture_sync */
 	/* The event ring is full: empties it. */
 	void (*events_drain)(void *data, struct container *c);
+	/* The container ends at an event: it was asked to, or differs.  Task `tid` is stopped in
+	 * the shim, its event over; false in `asked` for a divergence. */
+	void (*stopped)(void *data, struct container *c, pid_t tid, bool asked);
 	/* All tasks wait and nothing but a signal from outside can change that. */
 	void (*deadlock)(void *data, struct container *c);
 };
@@ -56,6 +60,7 @@ enum container_end {
 	CONTAINER_BUG,	    /* a broken invariant; see message */
 	CONTAINER_STOPPED,  /* ended from outside; see message */
 	CONTAINER_NO_EPOCH, /* the source has no more epochs (an incomplete log) */
+	CONTAINER_PROBED,   /* the event it was to stop at, or its observer wants no more */
 	CONTAINER_NO_START, /* the first program could not be started: HEAD->first_error */
 };
 
@@ -83,6 +88,7 @@ struct container {
 	int report_fd;	  /* where it says why it could not start, or -1 */
 	uint64_t trapped; /* stops at sites */
 	struct container_task tasks[CONTAINER_TASK_TABLE];
+	bool enough; /* set by the observer: to end as soon as possible */
 	bool ended;
 	enum container_end end;
 	char message[512]; /* what went wrong, for one line to the user */

@@ -92,16 +92,28 @@ static bool in_shim(uint64_t address)
 	return address >= SHIM_BASE && address < REGION_BASE;
 }
 
-static void take_epoch(struct container *c, uint32_t reason)
+/* The last chance to look at the task: it does not go on. */
+static void end_stopped(struct container *c, pid_t tid, enum container_end end)
+{
+	if (c->ended)
+		return;
+	if (c->observer.events_drain != NULL)
+		c->observer.events_drain(c->observer.data, c);
+	if (c->observer.stopped != NULL)
+		c->observer.stopped(c->observer.data, c, tid, end == CONTAINER_PROBED);
+	end_with(c, end, "%s", "");
+}
+
+static void take_epoch(struct container *c, pid_t tid, uint32_t reason)
 {
 	if (c->observer.epoch_end != NULL && HEAD->epoch_number != 0)
 		c->observer.epoch_end(c->observer.data, c);
 	int error = c->source->next(c->source, c, reason);
 
 	if (error == -ENODATA)
-		end_with(c, CONTAINER_NO_EPOCH, "the log ends before the program did");
+		end_stopped(c, tid, CONTAINER_NO_EPOCH);
 	else if (error == -EILSEQ)
-		end_with(c, CONTAINER_DIVERGED, "%s", "");
+		end_stopped(c, tid, CONTAINER_DIVERGED);
 	else if (error == -EINTR)
 		end_with(c, CONTAINER_STOPPED, "ended from outside");
 	else if (error < 0)
@@ -149,10 +161,13 @@ static void on_upcall(struct container *c, pid_t tid, const struct user_regs_str
 		patcher_scan_page(tid, regs->rdi);
 		break;
 	case UPCALL_EPOCH:
-		take_epoch(c, (uint32_t)regs->rdi);
+		take_epoch(c, tid, (uint32_t)regs->rdi);
 		break;
 	case UPCALL_DIVERGED:
-		end_with(c, CONTAINER_DIVERGED, "%s", "");
+		end_stopped(c, tid, CONTAINER_DIVERGED);
+		break;
+	case UPCALL_STOP:
+		end_stopped(c, tid, CONTAINER_PROBED);
 		break;
 	case UPCALL_DEADLOCK:
 		if (regs->rdi == 0)
@@ -306,6 +321,8 @@ static void on_seccomp(struct container *c, pid_t tid)
 		return;
 	if (regs.orig_rax >= UPCALL_BASE && regs.orig_rax < UPCALL_LIMIT && in_shim(regs.rip)) {
 		on_upcall(c, tid, &regs);
+		if (c->enough)
+			end_with(c, CONTAINER_PROBED, "%s", "");
 		if (c->ended)
 			return;
 		regs.orig_rax = (unsigned long long)-1;
@@ -491,8 +508,8 @@ static void on_stop(struct container *c, pid_t tid, int status)
 
 	if (e.kind != TRACEE_EXITED)
 		container_perturb(c);
-	if (c->observer.stopped != NULL)
-		c->observer.stopped(c->observer.data);
+	if (c->observer.each_stop != NULL)
+		c->observer.each_stop(c->observer.data);
 	switch (e.kind) {
 	case TRACEE_EXITED:
 		on_exit_of(c, tid, e.value);

@@ -97,6 +97,18 @@ static void on_event(void *data, const void *record, size_t size)
 		recorder_event(s->recorder, record, size);
 	if (s->event_fn != NULL)
 		s->event_fn(s->event_arg, record, size);
+	if (s->options->probe != NULL && !s->options->probe->event(s->options->probe, record, size))
+		s->container.enough = true;
+}
+
+static void on_stopped(void *data, struct container *c, pid_t tid, bool asked)
+{
+	struct session *s = data;
+	const struct session_probe *probe = s->options->probe;
+
+	(void)c;
+	if (probe != NULL)
+		probe->stopped(probe, tid, asked);
 }
 
 static void on_events_drain(void *data, struct container *c)
@@ -165,7 +177,7 @@ static void on_capture_sync(void *data, uint32_t how)
 }
 
 /* What a short program uses is captured while it runs, not after its end. */
-static void on_stopped(void *data)
+static void on_each_stop(void *data)
 {
 	struct session *s = data;
 
@@ -211,8 +223,9 @@ static int session_begin(struct session *s, const struct session_options *option
 		.epoch_begin = on_epoch_begin,
 		.capture_sync = on_capture_sync,
 		.events_drain = on_events_drain,
-		.deadlock = on_deadlock,
 		.stopped = on_stopped,
+		.deadlock = on_deadlock,
+		.each_stop = on_each_stop,
 	};
 	return error;
 }
@@ -246,6 +259,10 @@ static void configure_rest(struct session *s)
 	s->container.perturb = s->options->perturb;
 	HEAD->perturb_state = s->options->perturb;
 	c->trace_events = s->options->trace_events;
+	if (s->options->probe != NULL) {
+		HEAD->probe = s->options->probe->what;
+		c->trace_events = c->trace_events || HEAD->probe.trace_from == 1;
+	}
 	strcpy(c->hostname, "shadow");
 	HEAD->now_ns = c->start_time_ns;
 	HEAD->next_timer_ns = UINT64_MAX;
@@ -595,6 +612,7 @@ static int diverged(const struct session *s)
 {
 	uint64_t last = HEAD->events - HEAD->events % CHAIN_EVENTS;
 
+	s->result->diverged = true;
 	if (s->from_log.divergence[0] != '\0')
 		say(s, "diverged %s", s->from_log.divergence);
 	else
@@ -622,6 +640,7 @@ static int compare_end(const struct session *s)
 {
 	const struct evlog_end *end = evlog_reader_end(s->reader);
 
+	s->result->diverged = true; /* until all is compared */
 	if (end->events != HEAD->events || end->digest != HEAD->digest) {
 		say(s,
 		    "diverged in events %" PRIu64 "..%" PRIu64 " (epoch %" PRIu64
@@ -639,6 +658,7 @@ static int compare_end(const struct session *s)
 		say(s, "diverged: the output differs from the recorded one");
 		return OUR_FAILURE;
 	}
+	s->result->diverged = false;
 	return status_of(HEAD->exit_status);
 }
 
@@ -685,11 +705,16 @@ static int replay_files(const struct session *s, int status)
 
 static int replay_status(struct session *s)
 {
+	if (s->container.end == CONTAINER_PROBED) {
+		s->result->stopped = true;
+		return 0;
+	}
 	if (s->container.end == CONTAINER_DIVERGED)
 		return diverged(s);
 	if (evlog_reader_state(s->reader) != EVLOG_WHOLE)
 		return not_whole(s);
 	if (s->container.end == CONTAINER_NO_EPOCH) {
+		s->result->diverged = true;
 		say(s, "diverged after event %" PRIu64 ": the recorded run had ended there",
 		    HEAD->events);
 		return OUR_FAILURE;

@@ -10,6 +10,7 @@
 #include "../log/evlog_reader.h"
 #include "container.h"
 #include "events.h"
+#include "probe.h"
 
 #define SESSION_CALLS 512 /* calls with figures of their own, as in struct region_head */
 
@@ -34,11 +35,14 @@ struct session_options {
 	const char *log_path; /* record: where to; NULL: run */
 	bool log_optional;    /* when it cannot be written, the program goes on without it */
 	const char *files_to; /* replay: a folder that gets the written files, or NULL */
+	const struct session_probe *probe; /* replay: what to show of its events; or NULL */
 };
 
 struct session_result {
 	int status; /* exit status for the caller of the tool */
 	uint64_t digest, events, trapped;
+	bool diverged;	   /* replay: the run is not the recorded one */
+	bool stopped;	   /* replay: it ended where its probe said */
 	uint64_t image_ns; /* replay: spent on unpacking the image and removing it again */
 	uint8_t output_hash[2][32];
 	uint32_t call_count[SESSION_CALLS], call_trapped[SESSION_CALLS], refused[SESSION_CALLS];
@@ -53,7 +57,7 @@ void session_run(const struct session_options *options, struct session_result *r
 /*
  * Re-executes a log and verifies it.  `fn` (or NULL) gets the events, if trace is set.  Status 125
  * with one line for a log that is incomplete or damaged and for a divergence, else the recorded
- * status.
+ * status; 0 if it ended where options->probe says.
  */
 void session_replay(struct evlog_reader *reader, const struct session_options *options,
 		    events_fn fn, void *arg, struct session_result *ret_result);

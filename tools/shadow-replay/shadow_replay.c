@@ -1,6 +1,6 @@
 /*
- * shadow-replay LOG [info | events | files | outputs]: runs a recorded program again and verifies
- * it, or shows what is in its log.  Re-executing is src/tracer/session.c.
+ * shadow-replay LOG [info | events | files | outputs | backtrace EVENT]: runs a recorded program
+ * again and verifies it, or shows what is in its log.  Re-executing is src/tracer/session.c.
  *
  * Exit status: the recorded one; 125 for a divergence, a log that is damaged or incomplete, and
  * failures of ours.
@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "event_look.h"
 #include "log_files.h"
 #include "log_show.h"
 #include "tracer/session.h"
@@ -30,11 +31,13 @@ enum option_key {
 	KEY_EXTRACT,
 	KEY_TO,
 	KEY_FILES_TO,
+	KEY_UNTIL,
 };
 
-enum what { REPLAY, INFO, EVENTS, FILES, OUTPUTS, WHATS };
+enum what { REPLAY, INFO, EVENTS, FILES, OUTPUTS, BACKTRACE, WHATS };
 
-static const char *const what_names[WHATS] = {"", "info", "events", "files", "outputs"};
+static const char *const what_names[WHATS] = {"",      "info",	  "events",
+					      "files", "outputs", "backtrace"};
 
 struct command {
 	struct session_options session;
@@ -43,11 +46,13 @@ struct command {
 	bool stats, json, filtered;
 	struct event_filter filter;
 	const char *extract, *to;
+	uint64_t event; /* of backtrace; of --until, 0: none */
 };
 
 static const struct argp_option options[] = {
 	{"stats", KEY_STATS, NULL, 0, "at the end, events by call on stderr", 0},
-	{"json", KEY_JSON, NULL, 0, "info, events, files, outputs and --stats as JSON", 0},
+	{"json", KEY_JSON, NULL, 0, "info, events, files, outputs, backtrace and --stats as JSON",
+	 0},
 	{"task", KEY_TASK, "N", 0, "events: those of this task", 0},
 	{"calls", 'e', "CALLS", 0,
 	 "events: of these calls, as strace's -e: names, %file, %desc, %process, %signal, %memory, "
@@ -64,11 +69,22 @@ static const struct argp_option options[] = {
 	{"to", KEY_TO, "DIR", 0, "files --extract: where to (the current folder)", 0},
 	{"files-to", KEY_FILES_TO, "DIR", 0,
 	 "after a replay, copy the files the program wrote below DIR", 0},
+	{"until", KEY_UNTIL, "EVENT", 0, "stop after that event, with the output so far", 0},
 	{"perturb", KEY_PERTURB, "SEED", 0, "random delays, for tests", 0},
 	{"quiet", 'q', NULL, 0, "say nothing but why it failed", 0},
 	{"verbose", 'v', NULL, 0, "say more", 0},
 	{0},
 };
+
+static void take_event(struct argp_state *state, struct command *c, const char *arg)
+{
+	char *end;
+
+	errno = 0;
+	c->event = strtoull(arg, &end, 10);
+	if (*arg < '0' || *arg > '9' || *end != '\0' || errno != 0 || c->event == 0)
+		argp_error(state, "'%s' is no number of an event", arg);
+}
 
 static void take_argument(struct argp_state *state, struct command *c, const char *arg)
 {
@@ -82,7 +98,11 @@ static void take_argument(struct argp_state *state, struct command *c, const cha
 			return;
 		}
 	}
-	argp_error(state, "'%s' is none of info, events, files and outputs", arg);
+	if (c->what == BACKTRACE && c->event == 0)
+		take_event(state, c, arg);
+	else
+		argp_error(state, "'%s' is none of info, events, files, outputs and backtrace",
+			   arg);
 }
 
 static void take_filter(struct argp_state *state, struct command *c, int key, const char *arg)
@@ -118,6 +138,10 @@ static void check(struct argp_state *state, const struct command *c)
 		argp_error(state, "--to goes with --extract");
 	if (c->session.files_to != NULL && c->what != REPLAY)
 		argp_error(state, "--files-to goes with a replay");
+	if (c->what == BACKTRACE && c->event == 0)
+		argp_error(state, "backtrace of which event?");
+	if (c->what != BACKTRACE && c->what != REPLAY && c->event != 0)
+		argp_error(state, "--until goes with a replay alone");
 }
 
 static void take_perturb(struct argp_state *state, struct command *c, const char *arg)
@@ -140,6 +164,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_JSON:
 		c->json = true;
+		return 0;
+	case KEY_UNTIL:
+		take_event(state, c, arg);
 		return 0;
 	case KEY_PERTURB:
 		take_perturb(state, c, arg);
@@ -304,16 +331,26 @@ static int replay(struct command *c, struct evlog_reader *reader)
 {
 	static struct session_result result;
 
-	session_replay(reader, &c->session, NULL, NULL, &result);
+	if (c->event != 0)
+		result.status = event_look_until(reader, &c->session, c->event, &result);
+	else
+		session_replay(reader, &c->session, NULL, NULL, &result);
+	if (result.diverged && !c->session.quiet)
+		event_look_divergence(reader, &c->session, &result);
 	if (c->stats)
 		stats_print(&result, c->json, stderr);
 	return result.status;
 }
 
+static int backtrace(struct command *c, struct evlog_reader *reader)
+{
+	return event_look_backtrace(reader, &c->session, c->event, c->json);
+}
+
 static int act(struct command *c)
 {
 	static int (*const acts[WHATS])(struct command * c, struct evlog_reader * reader) = {
-		replay, info, events, files, outputs};
+		replay, info, events, files, outputs, backtrace};
 	struct evlog_damage damage = {0};
 	struct evlog_reader *reader;
 	int error = evlog_reader_open(c->log, &damage, &reader);
@@ -333,14 +370,15 @@ int main(int argc, char **argv)
 	static const struct argp argp = {
 		options,
 		parse,
-		"LOG [info|events|files|outputs]",
+		"LOG [info|events|files|outputs|backtrace EVENT]",
 		"run a recorded program again, and verify it\v"
 		"LOG alone: the recorded stdout, stderr and status; 125 if the run differs from "
 		"the recorded one, or the log is damaged or incomplete.\n"
 		"  info     what is in the log\n"
 		"  events   every event, a line each\n"
 		"  files    what its image holds: kind, mode, size, SHA-256, path\n"
-		"  outputs  what came out: kind, size, SHA-256, name; - is not hashed",
+		"  outputs  what came out: kind, size, SHA-256, name; - is not hashed\n"
+		"  backtrace EVENT  the stack of the task at that event",
 		NULL,
 		NULL,
 		NULL};
