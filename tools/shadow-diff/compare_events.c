@@ -23,7 +23,10 @@ static int look(const struct log_pair *logs, const char *tool, const struct even
 	*ret_look = NULL;
 	if (d->look[side] == NULL)
 		return 0;
-	return look_at(tool, logs->reader[side], d->number, d->number, &result, ret_look);
+	int error = look_at(tool, logs->reader[side], d->number, d->number, &result, ret_look);
+	if (error == 0 && !result.stopped)
+		json_object_set_new(*ret_look, "problem", compare_text(result.said));
+	return error;
 }
 
 static json_t *or_null(json_t *value)
