@@ -71,7 +71,8 @@ static int take_frame(const struct task *t, struct task_view *view)
 	if (at < slot + sizeof(*t) || at > slot + TASK_SLOT_SIZE - FRAME_SIZE || at % 8 != 0)
 		return -EBADMSG;
 	memcpy(&view->frame, (const void *)at, sizeof(view->frame));
-	/* Behind an emulated instruction it may be in a stub, where the following ones were moved. */
+	/* Behind an emulated instruction it may be in a stub, where the following ones were moved.
+	 */
 	view->frame.rip = patcher_original(t, view->frame.rip);
 	return 0;
 }

@@ -96,6 +96,15 @@ static enum image_kind kind_of(const struct stat *st)
 	return S_ISDIR(st->st_mode) ? IMAGE_DIR : IMAGE_PLACEHOLDER;
 }
 
+static int record_late(struct image_capture *capture, const struct image_place *place,
+		       const struct stat *st)
+{
+	struct image_entry entry = {.kind = IMAGE_PLACEHOLDER, .flags = IMAGE_FLAG_LATE};
+
+	image_entry_from_stat(&entry, st);
+	return image_walk_record(capture->walk, place, &entry);
+}
+
 /* What was recorded before is not compared again: since then the container may have changed it. */
 static int take_metadata(struct image_capture *capture, const struct image_request *request,
 			 const struct image_place *place)
@@ -114,7 +123,9 @@ static int take_metadata(struct image_capture *capture, const struct image_reque
 		return 0;
 	if (!as_expected(&request->expected, &st))
 		image_changed_note(&capture->changed, request->path);
-	return image_walk_record_stat(capture->walk, place, &st);
+	return request->late && S_ISREG(st.st_mode)
+		       ? record_late(capture, place, &st)
+		       : image_walk_record_stat(capture->walk, place, &st);
 }
 
 static int record_file(struct image_capture *capture, const struct image_request *request,

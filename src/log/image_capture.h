@@ -51,6 +51,7 @@ struct image_request {
 	const char *path; /* absolute; copied */
 	enum image_want want;
 	bool follow; /* a symlink as the last component is followed */
+	bool late;   /* METADATA: another name of a file that was captured and has changed since */
 	struct image_expected expected;
 };
 

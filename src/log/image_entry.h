@@ -25,6 +25,9 @@ enum image_kind {
 
 /* The file was not, or did not stay, what the container had seen: an outside writer. */
 #define IMAGE_FLAG_CHANGED 1u
+/* Another name of a file whose first state an entry of the same (dev, ino) says: metadata and size
+ * are those after the container changed it, and do not count. */
+#define IMAGE_FLAG_LATE 2u
 
 struct image_entry {
 	enum image_kind kind;

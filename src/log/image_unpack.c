@@ -170,16 +170,37 @@ static int fill(struct unpack *unpack, const struct image_entry *entry, int fd)
 	return 0;
 }
 
+/* FIFOs and sockets may be made by anybody. */
+static bool is_node(mode_t type)
+{
+	return type == S_IFIFO || type == S_IFSOCK;
+}
+
+static int make_node(struct unpack *unpack, const struct image_entry *entry, const char *name)
+{
+	struct stat st;
+
+	if (mknodat(unpack->folder.fd, name, (entry->mode & S_IFMT) | 0600, 0))
+		return errno == EEXIST || errno == ENOTDIR ? -EBADMSG : -errno;
+	if (fstatat(unpack->folder.fd, name, &st, AT_SYMLINK_NOFOLLOW))
+		return -errno;
+	return report(unpack, entry, &st);
+}
+
 static int make_new(struct unpack *unpack, const struct image_entry *entry,
 		    const struct image_entry *contents, const char *name)
 {
-	struct stat st;
 	int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-	int fd = openat(unpack->folder.fd, name, flags, 0600);
-	int ret;
+	struct stat st;
+	int fd, ret;
 
+	if (is_node(contents->mode & S_IFMT))
+		return make_node(unpack, contents, name);
+	fd = openat(unpack->folder.fd, name, flags, 0600);
 	if (fd < 0)
 		return errno == EEXIST || errno == ENOTDIR ? -EBADMSG : -errno;
+	if (entry->flags & IMAGE_FLAG_LATE)
+		entry = contents;
 	ret = fill(unpack, contents, fd);
 	if (!ret && (fchmod(fd, open_mode(entry)) || fstat(fd, &st)))
 		ret = -errno;
@@ -201,7 +222,7 @@ static int make_link(struct unpack *unpack, const struct image_entry *entry,
 		return errno == EEXIST ? -EBADMSG : -errno;
 	if (fstatat(unpack->folder.fd, name, &st, AT_SYMLINK_NOFOLLOW))
 		return -errno;
-	return report(unpack, entry, &st);
+	return entry->flags & IMAGE_FLAG_LATE ? 0 : report(unpack, entry, &st);
 }
 
 static int make_file(struct unpack *unpack, size_t i)
@@ -241,6 +262,13 @@ static int ordered_compare(const void *left, const void *right)
 	return (a->i > b->i) - (a->i < b->i);
 }
 
+static bool says_more(const struct image_entry *a, const struct image_entry *b)
+{
+	bool a_late = a->flags & IMAGE_FLAG_LATE, b_late = b->flags & IMAGE_FLAG_LATE;
+
+	return a_late != b_late ? b_late : a->kind >= b->kind;
+}
+
 /* Of the names of one file, the entry that says most has its contents. */
 static int note_link(struct unpack *unpack, const struct image_entry *entry, size_t i)
 {
@@ -250,7 +278,7 @@ static int note_link(struct unpack *unpack, const struct image_entry *entry, siz
 	if (!key.ino)
 		return 0;
 	if (keymap_get(unpack->links, &key, sizeof(key), &other) &&
-	    image_tree_at(unpack->tree, other)->kind >= entry->kind)
+	    says_more(image_tree_at(unpack->tree, other), entry))
 		return 0;
 	return keymap_put(unpack->links, &key, sizeof(key), i);
 }
@@ -298,20 +326,33 @@ static int make_symlink(struct unpack *unpack, const struct image_entry *entry)
 	return report(unpack, entry, &st);
 }
 
-/* A name that was seen in a listing only. */
-static int make_listed(int fd, const char *name, uint8_t type)
+/* What readdir(3) said is all that is known of it. */
+static int report_device(struct unpack *unpack, const char *path, uint8_t type, int file)
 {
-	int file;
+	struct image_entry entry = {
+		.kind = IMAGE_PLACEHOLDER, .path = path, .mode = DTTOIF(type) | 0600, .nlink = 1};
+	struct stat st;
+
+	return fstat(file, &st) ? -errno : report(unpack, &entry, &st);
+}
+
+/* A name that was seen in a listing only. */
+static int make_listed(struct unpack *unpack, const char *path, const char *name, uint8_t type)
+{
+	int fd = unpack->folder.fd, file, ret;
 
 	if (type == DT_DIR)
 		return mkdirat(fd, name, 0700) ? -errno : 0;
 	if (type == DT_LNK)
 		return symlinkat(TARGET_NOT_READ, fd, name) ? -errno : 0;
+	if (type == DT_FIFO || type == DT_SOCK)
+		return mknodat(fd, name, DTTOIF(type) | 0600, 0) ? -errno : 0;
 	file = openat(fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (file < 0)
 		return -errno;
+	ret = type == DT_CHR || type == DT_BLK ? report_device(unpack, path, type, file) : 0;
 	close(file);
-	return 0;
+	return ret;
 }
 
 static int make_names(struct unpack *unpack, const struct image_entry *entry)
@@ -329,7 +370,7 @@ static int make_names(struct unpack *unpack, const struct image_entry *entry)
 		strcpy(path + len + 1, name);
 		if (image_tree_find(unpack->tree, path))
 			continue;
-		ret = make_listed(unpack->folder.fd, name, type);
+		ret = make_listed(unpack, path, name, type);
 		/* A folder that had to be made for something below it. */
 		if (ret == -EEXIST)
 			ret = 0;

@@ -17,7 +17,7 @@ typedef int (*image_unpack_fn)(void *arg, const struct image_entry *entry, uint6
 
 /*
  * Makes directories, files with their contents, symbolic and hard links. Files that were only
- * stat'ed become sparse files of their size; FIFOs, sockets and devices empty files; names that
+ * stat'ed become sparse files of their size; devices empty files; names that
  * were only listed empty objects of their type. Modes are those of the image, but the owner may
  * read and write all (and search or execute where anyone could); set-id bits, owners and times are
  * not kept.

@@ -143,6 +143,8 @@ enum capture_kind {
 	CAPTURE_WALK,	/* looking it up failed otherwise (ENOTDIR, EACCES): what leads there */
 	CAPTURE_DENIED, /* exists, but opening it gave `error` */
 	CAPTURE_TREE,	/* the directory is about to be renamed: everything in it */
+	CAPTURE_FOLDER, /* a directory whose names are about to change: what each of them is */
+	CAPTURE_LATE, /* as METADATA; of a file that was captured under another name and changed */
 	/* What came out of the run, for a walk at its end; nothing of it is taken into the image.
 	 */
 	CAPTURE_OUT_FILE = 32, /* the file is about to be changed, or to lose this name */

@@ -105,6 +105,12 @@ void capture_path(const struct path *p, u32 kind, const struct stat *st, u32 vno
 {
 	if (!HEAD->config.capture || not_image(vnode))
 		return;
+	/* By now another name says what it was; this one is just another. */
+	if (vnode && (st->st_mode & S_IFMT) == S_IFREG && vnode_at(vnode)->flags & VNODE_CAPTURED) {
+		if (set_add(path_key(p), DONE_BASIC))
+			announce_path(CAPTURE_LATE, p, st, 0);
+		return;
+	}
 	bool bytes = kind == CAPTURE_CONTENT;
 	if (set_add(path_key(p), bytes ? DONE_BYTES : DONE_BASIC))
 		announce_path(kind, p, st, 0);
@@ -144,8 +150,20 @@ static void announce_absent(const struct path *p)
 	if (end > 1 && not_image(vnode_find(st.st_dev, st.st_ino)))
 		return;
 	abs[cut] = '\0';
-	/* A dangling link is not absent: the tracer finds it, and announces its target, itself. */
 	announce(CAPTURE_ABSENT, abs, cut, NULL, 0);
+}
+
+static void sync(enum capture_sync how)
+{
+	upcall(UPCALL_CAPTURE_SYNC, how, 0, 0);
+}
+
+static bool is_dangling(const struct path *p)
+{
+	struct stat st;
+
+	return SYS4(NR_newfstatat, p->dirfd, p->name, &st, AT_SYMLINK_NOFOLLOW) >= 0 &&
+	       (st.st_mode & S_IFMT) == S_IFLNK;
 }
 
 void capture_failure(const struct path *p, long error)
@@ -154,7 +172,11 @@ void capture_failure(const struct path *p, long error)
 		return;
 	if (!set_add(path_key(p), DONE_BASIC))
 		return;
-	if (error == -ENOENT)
+	if (error == -ENOENT && is_dangling(p)) {
+		/* What it points to is absent; it may be made in a moment. */
+		announce_path(CAPTURE_WALK, p, NULL, (u32)-error);
+		sync(CAPTURE_SYNC_NAMES);
+	} else if (error == -ENOENT)
 		announce_absent(p);
 	else
 		announce_path(CAPTURE_WALK, p, NULL, (u32)-error);
@@ -164,11 +186,6 @@ void capture_denied(const struct path *p, const struct stat *st, u32 vnode, long
 {
 	if (HEAD->config.capture && !not_image(vnode) && set_add(path_key(p), DONE_BYTES))
 		announce_path(CAPTURE_DENIED, p, st, (u32)-error);
-}
-
-static void sync(enum capture_sync how)
-{
-	upcall(UPCALL_CAPTURE_SYNC, how, 0, 0);
 }
 
 static void announce_listing(struct vnode *v, const char *abs)
@@ -207,6 +224,45 @@ void capture_before_entry(const struct path *p, u32 parent)
 	sync(CAPTURE_SYNC_NAMES);
 }
 
+#define SINGLES_MAX 4
+
+/*
+ * What a name was has to be known before it changes.  One stop of the tracer for each would make
+ * rm -r several times slower, so after a few all names of the folder are looked at in one go.
+ */
+static void sync_name(const struct path *p)
+{
+	char abs[FILE_ABS_MAX];
+	u32 parent;
+
+	if (path_parent(p, &parent) < 0) {
+		sync(CAPTURE_SYNC_NAMES);
+		return;
+	}
+	struct vnode *v = vnode_at(parent);
+	if (v->flags & VNODE_NAMES_SAFE)
+		return;
+	if (v->singles++ >= SINGLES_MAX) {
+		u32 len = path_absolute(p, abs);
+		while (len > 1 && abs[len - 1] != '/')
+			len--;
+		abs[len > 1 ? len - 1 : 1] = '\0';
+		announce(CAPTURE_FOLDER, abs, (u32)strlen(abs), NULL, 0);
+		v->flags |= VNODE_NAMES_SAFE;
+	}
+	sync(CAPTURE_SYNC_NAMES);
+}
+
+/* Through links the container has made, files of the image have been named: the tracer must have
+ * followed them before they go, or the folder that holds them moves. */
+static void leads_elsewhere(const struct vnode *v)
+{
+	u32 type = v->mode & S_IFMT;
+
+	if (FILES->path_generation && (type == S_IFLNK || type == S_IFDIR))
+		sync(CAPTURE_SYNC_NAMES);
+}
+
 void capture_before_change(const struct path *p, const struct stat *st, u32 vnode, bool content)
 {
 	struct vnode *v = vnode_at(vnode);
@@ -216,8 +272,12 @@ void capture_before_change(const struct path *p, const struct stat *st, u32 vnod
 	/* Each name is told: that the file itself is safe says nothing about the others. */
 	if ((v->mode & S_IFMT) == S_IFREG && !(v->flags & VNODE_BORN_INSIDE))
 		announce_path(CAPTURE_OUT_FILE, p, NULL, 0);
-	if (v->flags & (VNODE_NOT_IMAGE | VNODE_CAPTURED))
+	if (v->flags & VNODE_CAPTURED)
 		return;
+	if (v->flags & VNODE_NOT_IMAGE) {
+		leads_elsewhere(v);
+		return;
+	}
 	if ((v->mode & S_IFMT) == S_IFDIR) {
 		capture_path(p, CAPTURE_METADATA, st, vnode);
 		return;
@@ -230,14 +290,19 @@ void capture_before_change(const struct path *p, const struct stat *st, u32 vnod
 		sync(CAPTURE_SYNC_CONTENTS);
 	} else {
 		capture_path(p, CAPTURE_METADATA, st, vnode);
+		sync_name(p);
 	}
 	v->flags |= VNODE_CAPTURED;
 }
 
 void capture_before_move(const struct path *p, const struct stat *st, u32 vnode)
 {
-	if (!HEAD->config.capture || not_image(vnode))
+	if (!HEAD->config.capture)
 		return;
+	if (not_image(vnode)) {
+		leads_elsewhere(vnode_at(vnode));
+		return;
+	}
 	announce_path(CAPTURE_TREE, p, st, 0);
 	sync(CAPTURE_SYNC_NAMES);
 }

@@ -171,9 +171,14 @@ static void identify(struct task *t, u32 fd, struct dir_list *l, const struct vn
 			kept--;
 			continue;
 		}
-		e->ino = rank(name) < 2 ? ino_of_dots(name, &st, dir->ino)
-					: vnode_at(vnode_of(&st))->ino;
 		e->type = st.st_mode >> 12 & 017;
+		if (rank(name) < 2) {
+			e->ino = ino_of_dots(name, &st, dir->ino);
+			continue;
+		}
+		const struct vnode *v = vnode_at(vnode_of(&st));
+		e->ino = v->ino;
+		e->type = v->mode >> 12 & 017;
 	}
 	l->count = kept;
 }

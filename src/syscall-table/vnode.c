@@ -134,7 +134,10 @@ static void set_first_sight(struct vnode *v, const struct stat *st)
 	if (VNODES->preload_count)
 		p = vnode_preload_slot(VNODES, st->st_dev, st->st_ino);
 	if (p && p->host_ino) {
-		v->mode = (st->st_mode & S_IFMT) | (p->mode & 07777);
+		/* A replay cannot make devices, so that there they are empty files. */
+		bool device = (p->mode & S_IFMT) == S_IFCHR || (p->mode & S_IFMT) == S_IFBLK;
+		v->mode = ((device ? p->mode : st->st_mode) & S_IFMT) | (p->mode & 07777);
+		v->rdev = p->rdev;
 		v->uid = p->uid;
 		v->gid = p->gid;
 		v->nlink = p->nlink;
@@ -143,6 +146,7 @@ static void set_first_sight(struct vnode *v, const struct stat *st)
 		return;
 	}
 	v->mode = st->st_mode;
+	v->rdev = st->st_rdev;
 	v->uid = id_seen(st->st_uid, HEAD->config.uid);
 	v->gid = id_seen(st->st_gid, HEAD->config.gid);
 	v->nlink = (u32)st->st_nlink;
@@ -241,7 +245,7 @@ void vnode_stat(u32 index, const struct stat *st, struct vstat *ret)
 
 	ret->dev = VNODE_DEV;
 	ret->ino = v->ino;
-	ret->rdev = st->st_rdev;
+	ret->rdev = v->rdev;
 	/* Sizes and link counts of directories are the file system's own business. */
 	ret->size = dir ? 4096 : (u64)st->st_size;
 	ret->blocks = (ret->size + 4095) / 4096 * 8;

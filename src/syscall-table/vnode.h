@@ -32,6 +32,7 @@ enum vnode_flag {
 	VNODE_NAMES_TOLD = 4096, /* a directory: announced that names in it change */
 	VNODE_MAPPED = 8192,	 /* its contents could change without a system call */
 	VNODE_STREAM = 16384,	 /* the caller's stdout or stderr: an output of its own */
+	VNODE_NAMES_SAFE = 128,	 /* a directory: what each name in it was is captured */
 };
 /* Names that lead to it now say nothing about the image. */
 #define VNODE_NOT_IMAGE (VNODE_BORN_INSIDE | VNODE_MOVED)
@@ -41,6 +42,7 @@ enum vnode_flag {
 struct vnode {
 	u64 dev, host_ino; /* the host's: key only */
 	u64 ino;	   /* virtual */
+	u64 rdev;	   /* of a device */
 	u32 mode, uid, gid, nlink;
 	s64 mtime_ns, ctime_ns, atime_ns, btime_ns;
 	u32 flags;
@@ -48,7 +50,7 @@ struct vnode {
 	u32 next;	/* in its hash chain, or in the free list; 0 ends */
 	u32 fifo;	/* of the pipe family: index of its pipe plus 1 */
 	u32 open_error; /* opening it fails with this (a replay of a file the host denied) */
-	u32 pad;
+	u32 singles;	/* of a directory: names in it that were captured for a change each */
 	struct file_lock *locks; /* of lock.c, heap */
 };
 
@@ -59,6 +61,7 @@ struct vnode_preload {
 	u32 mode, uid, gid, nlink;
 	u32 open_error; /* errno, or 0 */
 	u32 pad;
+	u64 rdev;
 };
 
 struct vnode_table {

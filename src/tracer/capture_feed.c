@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "../log/keymap.h"
 #include "../shim/rings.h"
@@ -18,6 +19,8 @@
 #include "poller.h"
 
 #define TREE_PATH_MAX  4096
+#define LINK_PATH_MAX  0x3000 /* a record's path has room for it */
+#define LINKS_MAX      40
 #define TREE_DEPTH_MAX 200 /* one descriptor each */
 
 struct capture_feed {
@@ -30,7 +33,7 @@ struct capture_feed {
 	 * no folders. */
 	struct keymap *outside;
 	uint64_t outside_generation;
-	_Alignas(8) uint8_t copy[RING_RECORD_MAX + 2];
+	_Alignas(8) uint8_t copy[2 * RING_RECORD_MAX];
 };
 
 static bool below(const char *path, const char *folder)
@@ -93,13 +96,31 @@ static void outside_refresh(struct capture_feed *f)
 	f->outside_generation = now;
 }
 
-/*
- * Whether the path leads through or to something the container has made or moved: such a thing is
- * no part of the image, although it may be found there by the time the record is looked at.
- */
-static bool leads_inside(struct capture_feed *f, char *path)
+enum leads { LEADS_OUTSIDE, LEADS_INSIDE, LEADS_ON };
+
+/* Puts the target of the link that ends at `end` in its place. */
+static bool substitute(char path[LINK_PATH_MAX], char *end)
+{
+	char target[LINK_PATH_MAX], rest[LINK_PATH_MAX];
+	size_t rest_len = strlen(end), start;
+
+	memcpy(rest, end, rest_len + 1);
+	*end = '\0';
+	ssize_t n = readlink(path, target, sizeof(target) - 1);
+	start = n > 0 && target[0] == '/' ? 0 : (size_t)(strrchr(path, '/') - path) + 1;
+	if (n <= 0 || start + (size_t)n + rest_len >= LINK_PATH_MAX)
+		return false;
+	memcpy(path + start, target, (size_t)n);
+	memcpy(path + start + n, rest, rest_len + 1);
+	drop_parents(path);
+	return true;
+}
+
+/* One way along the path, to its end or the first link that the container has made. */
+static enum leads lead(struct capture_feed *f, char path[LINK_PATH_MAX], bool follow)
 {
 	size_t folder = (size_t)(strrchr(path, '/') - path);
+	bool inside = false;
 	struct stat st;
 	uint64_t known;
 
@@ -112,14 +133,33 @@ static bool leads_inside(struct capture_feed *f, char *path)
 		int found = lstat(path, &st);
 		*end = kept;
 		if (found < 0)
-			return false;
-		if (!is_of_image(&st))
-			return true;
+			return inside ? LEADS_INSIDE : LEADS_OUTSIDE;
+		bool of_image = is_of_image(&st);
+		/* What is in a folder that was made or moved inside is not of the image either. */
+		inside = inside || !of_image;
+		if (inside && S_ISLNK(st.st_mode) && (follow || kept != '\0'))
+			return substitute(path, end) ? LEADS_ON : LEADS_INSIDE;
+		if (inside && !S_ISDIR(st.st_mode))
+			return LEADS_INSIDE;
 		/* Without memory it is looked up again. */
-		if (end == path + folder)
+		if (!inside && end == path + folder)
 			(void)keymap_put(f->outside, path, folder, 1);
 	}
-	return false;
+	return inside ? LEADS_INSIDE : LEADS_OUTSIDE;
+}
+
+/*
+ * Whether the path leads through or to something the container has made or moved: such a thing is
+ * no part of the image, although it may be found there by the time the record is looked at.  Where
+ * it leads through links the container has made, the path becomes that of what they lead to.
+ */
+static bool leads_inside(struct capture_feed *f, char path[LINK_PATH_MAX], bool follow)
+{
+	enum leads leads = LEADS_ON;
+
+	for (int links = 0; links < LINKS_MAX && leads == LEADS_ON; links++)
+		leads = lead(f, path, follow);
+	return leads != LEADS_OUTSIDE;
 }
 
 static void keep_error(struct capture_feed *f, int error)
@@ -176,6 +216,30 @@ static void take_tree(struct capture_feed *f, char *path, size_t len, unsigned d
 		closedir(dir);
 }
 
+/* Every name in a directory, as it is now. */
+static void take_folder(struct capture_feed *f, char *path, size_t len)
+{
+	struct image_request request = {.path = path, .want = IMAGE_WANT_METADATA};
+	const struct dirent *entry;
+	struct stat st;
+	DIR *dir = opendir(path);
+
+	while (dir != NULL && (entry = readdir(dir)) != NULL) {
+		size_t n = strlen(entry->d_name);
+
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
+		    len + 1 + n >= TREE_PATH_MAX)
+			continue;
+		path[len] = '/';
+		memcpy(path + len + 1, entry->d_name, n + 1);
+		if (lstat(path, &st) == 0 && is_of_image(&st))
+			hand_over(f, &request);
+		path[len] = '\0';
+	}
+	if (dir != NULL)
+		closedir(dir);
+}
+
 static enum image_want want_of(uint32_t kind)
 {
 	switch (kind) {
@@ -194,7 +258,8 @@ static enum image_want want_of(uint32_t kind)
 /* What the container saw; not of a directory, whose times change with every name it makes there. */
 static struct image_expected expected_of(uint32_t kind, const struct capture_record *r)
 {
-	if (r->ino == 0 || kind == CAPTURE_ABSENT || kind == CAPTURE_WALK || S_ISDIR(r->mode))
+	if (r->ino == 0 || kind == CAPTURE_ABSENT || kind == CAPTURE_WALK || kind == CAPTURE_LATE ||
+	    S_ISDIR(r->mode))
 		return (struct image_expected){0};
 	return (struct image_expected){
 		.dev = r->dev,
@@ -207,31 +272,42 @@ static struct image_expected expected_of(uint32_t kind, const struct capture_rec
 	};
 }
 
+static bool is_special(const char *path)
+{
+	return below(path, "/proc") || below(path, "/sys") || below(path, "/dev");
+}
+
 static void submit(struct capture_feed *f, uint32_t kind, struct capture_record *r)
 {
 	char path[TREE_PATH_MAX];
 	size_t len;
+	bool follow = kind != CAPTURE_LINK && kind != CAPTURE_TREE;
 
 	drop_parents(r->path);
-	if (r->path[0] != '/' || below(r->path, "/proc") || below(r->path, "/sys") ||
-	    below(r->path, "/dev"))
+	if (r->path[0] != '/' || is_special(r->path))
 		return;
 	if (kind >= CAPTURE_OUT_FILE) {
 		keep_error(f, written_note(f->written, kind, r->path));
 		return;
 	}
-	if (kind != CAPTURE_ABSENT && leads_inside(f, r->path))
+	if (kind != CAPTURE_ABSENT && leads_inside(f, r->path, follow))
+		return;
+	if (is_special(r->path))
 		return;
 	len = strlen(r->path);
-	if (kind == CAPTURE_TREE && len < sizeof(path)) {
+	if ((kind == CAPTURE_TREE || kind == CAPTURE_FOLDER) && len < sizeof(path)) {
 		memcpy(path, r->path, len + 1);
-		take_tree(f, path, len, 0);
+		if (kind == CAPTURE_TREE)
+			take_tree(f, path, len, 0);
+		else
+			take_folder(f, path, len);
 		return;
 	}
 	struct image_request request = {
 		.path = r->path,
 		.want = want_of(kind),
 		.follow = kind != CAPTURE_LINK,
+		.late = kind == CAPTURE_LATE,
 		.expected = expected_of(kind, r),
 	};
 	hand_over(f, &request);

@@ -41,6 +41,7 @@ static int preload(void *arg, const struct image_entry *entry, uint64_t dev, uin
 		.uid = entry->uid,
 		.gid = entry->gid,
 		.nlink = entry->nlink,
+		.rdev = entry->rdev,
 		.open_error = entry->kind == IMAGE_DENIED ? (uint32_t)entry->error : 0,
 	};
 	return 0;
