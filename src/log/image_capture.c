@@ -25,6 +25,7 @@
 #include "image_listing.h"
 #include "image_sink.h"
 #include "image_walk.h"
+#include "image_watch.h"
 
 #define QUEUE_BYTES_DEFAULT (64u * EVLOG_MIB)
 
@@ -45,6 +46,7 @@ struct image_capture {
 	struct image_capture_stats stats;
 	struct image_changed changed;
 	struct stat log; /* what the container does not see */
+	struct image_watch watch;
 };
 
 static bool as_expected(const struct image_expected *expected, const struct stat *st)
@@ -145,8 +147,10 @@ static int record_file(struct image_capture *capture, const struct image_request
 	if (changed || moved) {
 		entry.flags = IMAGE_FLAG_CHANGED;
 		image_changed_note(&capture->changed, request->path);
+	} else {
+		ret = image_watch_add(&capture->watch, place->path, st, entry.hash);
 	}
-	return image_walk_record(capture->walk, place, &entry);
+	return ret ? ret : image_walk_record(capture->walk, place, &entry);
 }
 
 static int record_listing(struct image_capture *capture, const struct image_request *request,
@@ -400,6 +404,15 @@ int image_capture_finish(struct image_capture *capture)
 	return ret ? ret : end;
 }
 
+int image_capture_recheck(struct image_capture *capture, const struct image_recheck *recheck)
+{
+	int ret = image_watch_check(&capture->watch, recheck, capture->sink, &capture->changed);
+
+	if (!ret)
+		ret = image_large_recheck(capture->large, recheck, capture->sink);
+	return ret ? ret : image_sink_flush(capture->sink);
+}
+
 void image_capture_destroy(struct image_capture *capture)
 {
 	if (!capture)
@@ -410,6 +423,7 @@ void image_capture_destroy(struct image_capture *capture)
 	image_walk_destroy(capture->walk);
 	image_sink_destroy(capture->sink);
 	image_changed_finish(&capture->changed);
+	image_watch_finish(&capture->watch);
 	free(capture);
 }
 

@@ -55,6 +55,14 @@ struct image_request {
 	struct image_expected expected;
 };
 
+/* What the caller knows of changes by the container itself. */
+struct image_recheck {
+	/* Whether it may have changed the file (dev, ino), or its name. */
+	bool (*inside)(void *arg, uint64_t dev, uint64_t ino);
+	void *arg;
+	bool names_moved; /* a path may lead elsewhere by the container's doing */
+};
+
 struct image_capture_stats {
 	uint64_t requests;
 	uint64_t files;	     /* contents taken */
@@ -90,6 +98,13 @@ int image_capture_finish(struct image_capture *capture);
 void image_capture_destroy(struct image_capture *capture);
 
 /* After image_capture_finish(). */
+/*
+ * After image_capture_finish: are the files whose contents were taken still what they were?  Those
+ * that are not were changed by an outside writer; the log says so by further entries.  -ENOMEM, or
+ * the writer's error.
+ */
+int image_capture_recheck(struct image_capture *capture, const struct image_recheck *recheck);
+
 struct image_capture_stats image_capture_stats(const struct image_capture *capture);
 
 /* After image_capture_finish(): whether the path, as it was submitted, is in the image as something

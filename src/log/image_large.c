@@ -16,6 +16,7 @@
 #include "image_content.h"
 #include "image_sink.h"
 #include "image_walk.h"
+#include "image_watch.h"
 
 #define OPEN_MAX_FILES 128
 
@@ -34,6 +35,7 @@ struct image_large {
 	struct image_sink *sink;
 	struct image_content *content;
 	struct image_changed changed;
+	struct image_watch watch;
 };
 
 static int take(struct image_large *large, const struct job *job)
@@ -48,14 +50,17 @@ static int take(struct image_large *large, const struct job *job)
 	if (image_walk_error_is_of_path(ret) || ret == -EIO) {
 		entry.kind = IMAGE_DENIED;
 		entry.error = -ret;
+		ret = 0;
 	} else if (ret) {
 		return ret;
 	}
 	if (job->changed || moved) {
 		entry.flags = IMAGE_FLAG_CHANGED;
 		image_changed_note(&large->changed, job->path);
+	} else if (entry.kind == IMAGE_FILE) {
+		ret = image_watch_add(&large->watch, job->place, &job->st, entry.hash);
 	}
-	return image_sink_entry(large->sink, &entry);
+	return ret ? ret : image_sink_entry(large->sink, &entry);
 }
 
 static int work(void *arg, struct work_item *item)
@@ -154,6 +159,7 @@ void image_large_destroy(struct image_large *large)
 	image_content_destroy(large->content);
 	image_sink_destroy(large->sink);
 	image_changed_finish(&large->changed);
+	image_watch_finish(&large->watch);
 	free(large);
 }
 
@@ -166,4 +172,10 @@ void image_large_stats(const struct image_large *large, struct image_capture_sta
 const char *image_large_changed_path(const struct image_large *large, size_t i)
 {
 	return i < large->changed.kept ? large->changed.paths[i] : NULL;
+}
+
+int image_large_recheck(struct image_large *large, const struct image_recheck *recheck,
+			struct image_sink *sink)
+{
+	return image_watch_check(&large->watch, recheck, sink, &large->changed);
 }

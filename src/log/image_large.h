@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "image_capture.h"
+#include "image_sink.h"
 
 struct image_large;
 
@@ -30,6 +31,10 @@ int image_large_wait(struct image_large *large, bool flush);
 
 /* Flushes and ends the thread; then only the functions below may be called. */
 int image_large_finish(struct image_large *large);
+
+/* As image_capture_recheck; entries go to `sink`. */
+int image_large_recheck(struct image_large *large, const struct image_recheck *recheck,
+			struct image_sink *sink);
 
 /* NULL is allowed. */
 void image_large_destroy(struct image_large *large);

@@ -109,6 +109,7 @@ static int tree_take(void *arg, const struct image_entry *entry)
 {
 	struct image_tree *tree = arg;
 	struct image_entry copy;
+	uint8_t changed;
 	uint64_t i;
 	int ret = entry_check(tree, entry);
 
@@ -116,11 +117,15 @@ static int tree_take(void *arg, const struct image_entry *entry)
 		return ret > 0 ? 0 : ret;
 	if (!keymap_get(tree->by_path, entry->path, strlen(entry->path), &i))
 		return entry_add(tree, entry);
-	if (!adds(&tree->entries[i], entry))
+	changed = (tree->entries[i].flags | entry->flags) & IMAGE_FLAG_CHANGED;
+	if (!adds(&tree->entries[i], entry)) {
+		tree->entries[i].flags |= changed;
 		return 0;
+	}
 	ret = entry_copy(&copy, entry);
 	if (ret)
 		return ret;
+	copy.flags |= changed;
 	entry_free(&tree->entries[i]);
 	tree->entries[i] = copy;
 	return 0;

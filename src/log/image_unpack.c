@@ -355,6 +355,12 @@ static int make_listed(struct unpack *unpack, const char *path, const char *name
 	return ret;
 }
 
+/* Of a name that could not even be looked at there is nothing but the listing. */
+static bool is_made(const struct image_entry *entry)
+{
+	return entry && (entry->kind != IMAGE_DENIED || entry->mode & S_IFMT);
+}
+
 static int make_names(struct unpack *unpack, const struct image_entry *entry)
 {
 	size_t len = entry->path[1] ? strlen(entry->path) : 0;
@@ -368,7 +374,7 @@ static int make_names(struct unpack *unpack, const struct image_entry *entry)
 	path[len] = '/';
 	while (!ret && image_names_next(entry, &at, &name, &type)) {
 		strcpy(path + len + 1, name);
-		if (image_tree_find(unpack->tree, path))
+		if (is_made(image_tree_find(unpack->tree, path)))
 			continue;
 		ret = make_listed(unpack, path, name, type);
 		/* A folder that had to be made for something below it. */

@@ -18,6 +18,8 @@ long lookup(struct task *t, struct path *p, u32 at_flags, struct stat *ret_st, u
 		capture_failure(p, r);
 		return LOOKUP_SPECIAL;
 	}
+	if (r >= 0 && path_search_denied(t, p))
+		r = -EACCES;
 	if (r < 0)
 		return lookup_failed(t, p, r);
 	u32 v = vnode_of(ret_st);

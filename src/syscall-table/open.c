@@ -288,6 +288,10 @@ long open_path(struct task *t, struct path *p, u32 flags, u32 mode)
 	} else {
 		fd = host_open(&o, 0, 0);
 	}
+	if (fd >= 0 && !o.created && path_search_denied(t, p)) {
+		SYS1(NR_close, fd);
+		fd = -EACCES;
+	}
 	return fd < 0 ? open_failed(t, &o, fd) : install(t, &o, fd);
 }
 

@@ -350,3 +350,8 @@ long path_search_error(struct task *t, const struct path *p, long error)
 	}
 	return error;
 }
+
+bool path_search_denied(struct task *t, const struct path *p)
+{
+	return HEAD->config.search_denied && path_search_error(t, p, -ENOENT) == -EACCES;
+}

@@ -54,6 +54,9 @@ bool path_follow_special(struct path *p);
 
 /* After a lookup failed: -EACCES if, by the container's permissions, a directory on the way may not
  * be searched (in a replay the host does not know that), else `error`. */
+/* In a replay: whether the recording's host had let us look the path up, though here it is there.
+ */
+bool path_search_denied(struct task *t, const struct path *p);
 long path_search_error(struct task *t, const struct path *p, long error);
 
 struct stat;

@@ -390,3 +390,20 @@ int capture_feed_error(const struct capture_feed *f)
 {
 	return f->error;
 }
+
+/* What the container made, moved, or was about to change is its own business; and what it has no
+ * vnode of any more it has removed. */
+static bool changed_inside(void *arg, uint64_t dev, uint64_t ino)
+{
+	uint32_t vnode = vnode_find(dev, ino);
+
+	(void)arg;
+	return vnode == 0 || VNODES->slots[vnode].flags & (VNODE_NOT_IMAGE | VNODE_CAPTURED |
+							   VNODE_WRITTEN | VNODE_GONE);
+}
+
+struct image_recheck capture_feed_recheck(void)
+{
+	return (struct image_recheck){.inside = changed_inside,
+				      .names_moved = FILES->path_generation != 0};
+}

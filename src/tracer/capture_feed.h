@@ -24,4 +24,7 @@ void capture_feed_destroy(struct capture_feed *feed);
 /* The first error of submitting, or 0. */
 int capture_feed_error(const struct capture_feed *feed);
 
+/* When the container has ended: what it may have changed itself. */
+struct image_recheck capture_feed_recheck(void);
+
 #endif

@@ -242,6 +242,14 @@ static void threads_end(struct recorder *r)
 		keep(r, image_capture_finish(r->capture));
 }
 
+static void recheck(struct recorder *r)
+{
+	const struct image_recheck how = capture_feed_recheck();
+
+	if (r->capture != NULL)
+		keep(r, image_capture_recheck(r->capture, &how));
+}
+
 /* What the container left behind is looked at while the rest of the image is taken. */
 static void outputs_find(struct recorder *r)
 {
@@ -253,6 +261,7 @@ static void outputs_find(struct recorder *r)
 	r->feed = NULL;
 	keep(r, written_start(r->written));
 	threads_end(r);
+	recheck(r);
 	keep(r, written_finish(r->written, r->capture));
 	for (size_t i = 0; (out = written_at(r->written, i)) != NULL; i++) {
 		bytes += sizeof(*out) + strlen(out->name);

@@ -47,11 +47,25 @@ static int preload(void *arg, const struct image_entry *entry, uint64_t dev, uin
 	return 0;
 }
 
-static int unpack(struct evlog_reader *reader, int fd)
+/* What the image as a whole says. */
+static void note_entries(const struct image_tree *tree, struct replay_root *root)
+{
+	for (size_t i = 0; tree != NULL && i < image_tree_count(tree); i++) {
+		const struct image_entry *entry = image_tree_at(tree, i);
+
+		if (entry->kind == IMAGE_DENIED && (entry->mode & S_IFMT) == 0)
+			HEAD->config.search_denied = 1;
+		if (entry->flags & IMAGE_FLAG_CHANGED && root->changed[0] == '\0')
+			snprintf(root->changed, sizeof(root->changed), "%s", entry->path);
+	}
+}
+
+static int unpack(struct evlog_reader *reader, struct replay_root *root)
 {
 	struct image_tree *tree = NULL;
-	int error = image_tree_load(reader, &tree);
+	int error = image_tree_load(reader, &tree), fd = root->fd;
 
+	note_entries(tree, root);
 	if (error == 0)
 		error = image_unpack(reader, tree, fd, 0, preload, NULL);
 	image_tree_destroy(tree);
@@ -88,7 +102,7 @@ int replay_root_make(struct evlog_reader *reader, const char *cwd, struct replay
 	root->fd = open(root->path, FOLDER_FLAGS);
 	if (root->fd < 0)
 		return -errno;
-	int error = unpack(reader, root->fd);
+	int error = unpack(reader, root);
 	return error != 0 ? error : make_folders(root->fd, cwd);
 }
 
@@ -147,5 +161,5 @@ void replay_root_remove(struct replay_root *root)
 		close(root->fd);
 	if (root->path[0] != '\0')
 		remove_folder(AT_FDCWD, root->path, 0);
-	*root = (struct replay_root){"", -1};
+	*root = (struct replay_root){.fd = -1};
 }

@@ -5,8 +5,9 @@
 #include "../log/evlog_reader.h"
 
 struct replay_root {
-	char path[256]; /* "": there is none */
-	int fd;		/* of the folder */
+	char path[256];	    /* "": there is none */
+	char changed[4096]; /* a file that an outside writer changed while it was recorded, or "" */
+	int fd;		    /* of the folder */
 };
 
 /*

@@ -739,6 +739,9 @@ static void replay(struct session *s)
 	if (execute(s) == 0) {
 		take_figures(s);
 		s->result->status = replay_files(s, replay_status(s));
+		if (s->result->status == OUR_FAILURE && s->root.changed[0] != '\0')
+			say(s, "%s was changed by someone outside while it was recorded",
+			    s->root.changed);
 		check_outputs(s);
 	}
 }
