@@ -12,16 +12,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../log/evlog_wire.h"
 #include "../log/keymap.h"
 #include "../shim/rings.h"
 #include "../syscall-table/files.h"
 #include "../syscall-table/vnode.h"
 #include "poller.h"
 
-#define TREE_PATH_MAX  4096
-#define LINK_PATH_MAX  0x3000 /* a record's path has room for it */
-#define LINKS_MAX      40
-#define TREE_DEPTH_MAX 200 /* one descriptor each */
+#define TREE_PATH_MAX 4096
+#define LINK_PATH_MAX 0x3000 /* a record's path has room for it */
+#define LINKS_MAX     40
 
 struct capture_feed {
 	struct image_capture *capture;
@@ -173,11 +173,25 @@ static void hand_over(struct capture_feed *f, const struct image_request *reques
 	keep_error(f, image_capture_submit(f->capture, request));
 }
 
-static void take_tree(struct capture_feed *f, char *path, size_t len, unsigned depth);
+/* The names in a directory, one after another with their NULs, "." and ".." left out. */
+static void read_names(const char *path, struct evlog_buf *names)
+{
+	const struct dirent *entry;
+	DIR *dir = opendir(path);
 
-/* One name of a directory about to be moved; `path` is the directory's, with room behind it. */
-static void take_name(struct capture_feed *f, char *path, size_t len, const char *name,
-		      unsigned depth)
+	while (dir != NULL && (entry = readdir(dir)) != NULL) {
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			evlog_put(names, entry->d_name, strlen(entry->d_name) + 1);
+	}
+	if (dir != NULL)
+		closedir(dir);
+}
+
+static void take_tree(struct capture_feed *f, char *path, size_t len);
+
+/* One name of a directory; `path` is the directory's, with room behind it. `tree`: the directory is
+ * about to be moved, so all of it is taken, else only what the name is. */
+static void take_name(struct capture_feed *f, char *path, size_t len, const char *name, bool tree)
 {
 	struct image_request request = {.path = path, .want = IMAGE_WANT_METADATA};
 	size_t n = strlen(name);
@@ -188,56 +202,39 @@ static void take_name(struct capture_feed *f, char *path, size_t len, const char
 	path[len] = '/';
 	memcpy(path + len + 1, name, n + 1);
 	if (lstat(path, &st) == 0 && is_of_image(&st)) {
-		if (S_ISREG(st.st_mode)) {
+		if (tree && S_ISREG(st.st_mode)) {
 			request.want = IMAGE_WANT_CONTENT;
 			keep_error(f, written_note(f->written, CAPTURE_OUT_FILE, path));
 		}
-		if (S_ISDIR(st.st_mode))
-			take_tree(f, path, len + 1 + n, depth + 1);
+		if (tree && S_ISDIR(st.st_mode))
+			take_tree(f, path, len + 1 + n);
 		else
 			hand_over(f, &request);
 	}
 	path[len] = '\0';
 }
 
-/* Everything in a directory: once it has moved, its old paths lead nowhere. */
-static void take_tree(struct capture_feed *f, char *path, size_t len, unsigned depth)
+/* Every name in a directory, as it is now. The directory is closed before any is looked at: a tree
+ * can be deeper than we have descriptors. */
+static void take_names(struct capture_feed *f, char *path, size_t len, bool tree)
 {
-	struct image_request request = {.path = path, .want = IMAGE_WANT_LISTING};
-	const struct dirent *entry;
-	DIR *dir = depth < TREE_DEPTH_MAX ? opendir(path) : NULL;
+	struct evlog_buf names = {0};
 
-	hand_over(f, &request);
-	while (dir != NULL && (entry = readdir(dir)) != NULL) {
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			take_name(f, path, len, entry->d_name, depth);
-	}
-	if (dir != NULL)
-		closedir(dir);
+	read_names(path, &names);
+	for (size_t at = 0; at < names.len; at += strlen((const char *)names.data + at) + 1)
+		take_name(f, path, len, (const char *)names.data + at, tree);
+	if (names.error != 0 && f->error == 0)
+		f->error = names.error;
+	evlog_buf_finish(&names);
 }
 
-/* Every name in a directory, as it is now. */
-static void take_folder(struct capture_feed *f, char *path, size_t len)
+/* Everything in a directory: once it has moved, its old paths lead nowhere. */
+static void take_tree(struct capture_feed *f, char *path, size_t len)
 {
-	struct image_request request = {.path = path, .want = IMAGE_WANT_METADATA};
-	const struct dirent *entry;
-	struct stat st;
-	DIR *dir = opendir(path);
+	struct image_request request = {.path = path, .want = IMAGE_WANT_LISTING};
 
-	while (dir != NULL && (entry = readdir(dir)) != NULL) {
-		size_t n = strlen(entry->d_name);
-
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
-		    len + 1 + n >= TREE_PATH_MAX)
-			continue;
-		path[len] = '/';
-		memcpy(path + len + 1, entry->d_name, n + 1);
-		if (lstat(path, &st) == 0 && is_of_image(&st))
-			hand_over(f, &request);
-		path[len] = '\0';
-	}
-	if (dir != NULL)
-		closedir(dir);
+	hand_over(f, &request);
+	take_names(f, path, len, true);
 }
 
 static enum image_want want_of(uint32_t kind)
@@ -298,9 +295,9 @@ static void submit(struct capture_feed *f, uint32_t kind, struct capture_record 
 	if ((kind == CAPTURE_TREE || kind == CAPTURE_FOLDER) && len < sizeof(path)) {
 		memcpy(path, r->path, len + 1);
 		if (kind == CAPTURE_TREE)
-			take_tree(f, path, len, 0);
+			take_tree(f, path, len);
 		else
-			take_folder(f, path, len);
+			take_names(f, path, len, false);
 		return;
 	}
 	struct image_request request = {

@@ -218,7 +218,7 @@ static void check_unpacked(const struct unpacked *unpacked)
 	CHECK(!stat(out("src/sub/only-stat"), &st) && st.st_size == 12345);
 	CHECK(st.st_blocks == 0);
 	CHECK(!stat(out("src/unseen"), &st) && !st.st_size);
-	CHECK(!stat(out("src/fifo"), &st) && S_ISREG(st.st_mode) && !st.st_size);
+	CHECK(!stat(out("src/fifo"), &st) && S_ISFIFO(st.st_mode));
 	CHECK(!stat(out("src/small"), &st) && (st.st_mode & 0777) == 0755);
 	CHECK(!stat(out("src/sub"), &st) && (st.st_mode & 0777) == 0750);
 	CHECK(readlink(out("src/link"), target, sizeof(target)) == 3 && !strcmp(target, "sub"));
