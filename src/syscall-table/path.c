@@ -140,6 +140,16 @@ static long classify(struct path *p)
 	return !p->special && p->base[0] && path_is_special(p->base) ? leave_special(p) : 0;
 }
 
+/*
+ * Step by step a program can go deeper than PATH_MAX, where a file has no name by which the image
+ * could keep it.  That is refused, in a replay as in the recording.
+ */
+static bool is_too_deep(struct path *p)
+{
+	return p->base[0] && strlen(p->base) + 1 + p->len >= FILE_PATH_MAX &&
+	       path_normalise(p->base, p->name, p->abs) >= FILE_PATH_MAX;
+}
+
 static long finish(struct task *t, s32 dirfd, u32 flags, struct path *p)
 {
 	p->dirfd = dirfd;
@@ -154,6 +164,8 @@ static long finish(struct task *t, s32 dirfd, u32 flags, struct path *p)
 		long r = set_base(t, dirfd, p);
 		if (r < 0)
 			return r;
+		if (is_too_deep(p))
+			return -ENAMETOOLONG;
 	}
 	return !p->is_empty && may_be_special(p) ? classify(p) : 0;
 }
