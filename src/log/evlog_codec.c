@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "evlog_section.h"
+
 static const char malformed[] = "malformed contents";
 static const char no_memory[] = "not enough memory to read it";
 
@@ -112,6 +114,8 @@ const char *evlog_header_decode(const void *payload, size_t size, struct evlog_h
 	uint32_t version = evlog_get_u32(&cursor);
 	const char *what;
 
+	if (!cursor.failed && version > EVLOG_FORMAT_VERSION)
+		return evlog_newer_version;
 	if (!cursor.failed && version != EVLOG_FORMAT_VERSION)
 		return "unsupported format version";
 	header.cwd = evlog_get_string(&cursor);

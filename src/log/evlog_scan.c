@@ -488,7 +488,7 @@ static int section_take(struct evlog_reader *reader, uint64_t offset,
 	ret = load(reader, reader->section_count - 1, header->type != EVLOG_SECTION_BLOBS);
 	if (!ret) {
 		what = section_scans[header->type].scan(reader);
-		if (what == no_memory)
+		if (what && !strcmp(what, no_memory))
 			ret = -ENOMEM;
 		else if (what)
 			ret = load_damaged(reader, reader->section_count - 1, what);

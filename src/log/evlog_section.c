@@ -13,6 +13,12 @@
 #define XXH_STATIC_LINKING_ONLY
 #include <xxhash.h>
 
+#define QUOTE(x)  #x
+#define NUMBER(x) QUOTE(x)
+
+const char evlog_newer_version[] = "of a newer format; this tool reads up to version " NUMBER(
+	EVLOG_FORMAT_VERSION) ", a newer shadow is needed";
+
 static const struct {
 	const char *name;
 	uint32_t limit;
@@ -126,6 +132,8 @@ const char *evlog_section_decode(const uint8_t bytes[EVLOG_SECTION_HEADER_SIZE],
 		return "no section starts here";
 	if (evlog_get_u64(&cursor) != XXH64(bytes, 40, 0))
 		return "checksum of the section header is wrong";
+	if (version > EVLOG_FORMAT_VERSION)
+		return evlog_newer_version;
 	if (version != EVLOG_FORMAT_VERSION || flags)
 		return "unsupported version";
 	what = section_check(&section, frame_size);

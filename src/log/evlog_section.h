@@ -23,6 +23,9 @@ struct evlog_section {
 };
 
 /* "header", "image", ...; "unknown" for a number that is no type. */
+/* What is said of a log that a later tool has written. */
+extern const char evlog_newer_version[];
+
 const char *evlog_section_name(unsigned int type);
 
 /* The largest inline or raw size of a section of this type, in bytes. */

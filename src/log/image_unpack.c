@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "image_host.h"
@@ -408,9 +409,35 @@ static bool root_valid(const struct image_tree *tree)
 	return !root || is_folder(root);
 }
 
+/*
+ * A small log can name large contents many times: what it would take is counted before anything is
+ * written, so that a bomb does not fill the disk first.
+ */
+static int room_check(const struct unpack *unpack)
+{
+	uint64_t need_bytes = 0;
+	struct statvfs fs;
+
+	for (size_t i = 0; i < image_tree_count(unpack->tree); i++) {
+		const struct image_entry *entry = image_tree_at(unpack->tree, i);
+
+		if (entry->kind != IMAGE_FILE || entry->nlink > 1)
+			continue;
+		if (entry->size_bytes > unpack->bytes_left - need_bytes)
+			return -EFBIG;
+		need_bytes += entry->size_bytes;
+	}
+	if (fstatvfs(unpack->dir_fd, &fs))
+		return -errno;
+	return need_bytes > (uint64_t)fs.f_bavail * fs.f_frsize ? -ENOSPC : 0;
+}
+
 static int unpack_all(struct unpack *unpack)
 {
 	int ret = root_valid(unpack->tree) ? 0 : -EBADMSG;
+
+	if (!ret)
+		ret = room_check(unpack);
 
 	if (!ret && (keymap_create(&unpack->links) || keymap_create(&unpack->made)))
 		ret = -ENOMEM;

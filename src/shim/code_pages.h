@@ -37,14 +37,15 @@ _Static_assert(REGION_SCAN_OFF + sizeof(struct code_scan) <= REGION_GENERATOR_OF
 /* Both halves: the breakpoint at addr, or NULL.  Checks what it follows. */
 static inline const struct code_site *code_site_find(const struct mm *mm, u64 addr)
 {
-	const struct code_site *sites = (const struct code_site *)mm->code_sites;
-	u64 heap = REGION_BASE + REGION_HEAP_OFF;
-	u64 bytes = mm->code_site_count * sizeof(*sites);
+	u64 at = __atomic_load_n(&mm->code_sites, __ATOMIC_RELAXED);
+	u32 count = __atomic_load_n(&mm->code_site_count, __ATOMIC_RELAXED);
+	u64 heap = REGION_BASE + REGION_HEAP_OFF, bytes = count * sizeof(struct code_site);
+	const struct code_site *sites = (const struct code_site *)at;
 
-	if (mm->code_site_count > CODE_SITES_MAX || mm->code_sites < heap ||
-	    mm->code_sites - heap > REGION_HEAP_SIZE - bytes)
+	if (count > CODE_SITES_MAX || at < heap || at % 8 != 0 ||
+	    at - heap > REGION_HEAP_SIZE - bytes)
 		return NULL;
-	for (u32 i = 0; i < mm->code_site_count; i++) {
+	for (u32 i = 0; i < count; i++) {
 		if (sites[i].addr == addr)
 			return &sites[i];
 	}

@@ -12,7 +12,7 @@
  * replace; a patch file one of whose patches does not fit the bytes found is stale and not used.
  *
  * The region is hostile to the tracer: patch_file_at, patch_at and patch_append check every index,
- * and walks are bounded by `count`.
+ * and walks are bounded by patch_count_of: a list may lead in a circle.
  */
 #ifndef SHADOW_PATCH_TABLE_H
 #define SHADOW_PATCH_TABLE_H
@@ -93,13 +93,21 @@ static inline struct patch *patch_at(struct patch_table *table, u32 link)
 	return link != 0 && link <= PATCH_POOL_MAX ? &table->pool[link - 1] : NULL;
 }
 
+/* How many patches the file's list has, at most as many as there are. */
+static inline u32 patch_count_of(const struct patch_file *file)
+{
+	u32 count = __atomic_load_n(&file->count, __ATOMIC_RELAXED);
+
+	return count < PATCH_POOL_MAX ? count : PATCH_POOL_MAX;
+}
+
 /* The patch of the site at that offset of the mapping, or NULL. */
 static inline struct patch *patch_find(struct patch_table *table, const struct patch_file *file,
 				       u32 site_off)
 {
 	struct patch *p = patch_at(table, file->first);
 
-	for (u32 left = file->count; p != NULL && left != 0; left--) {
+	for (u32 left = patch_count_of(file); p != NULL && left != 0; left--) {
 		if (p->site_off == site_off)
 			return p;
 		p = patch_at(table, p->next);
@@ -114,10 +122,10 @@ static inline struct patch *patch_find(struct patch_table *table, const struct p
 static inline struct patch *patch_append(struct patch_table *table, struct patch_file *file,
 					 const struct patch *patch)
 {
-	u32 link = table->patch_count + 1;
+	u32 used = __atomic_load_n(&table->patch_count, __ATOMIC_RELAXED), link = used + 1;
 	struct patch *tail = patch_at(table, file->last), *to;
 
-	if (link > PATCH_POOL_MAX || (file->count != 0 && tail == NULL))
+	if (used >= PATCH_POOL_MAX || (file->count != 0 && tail == NULL))
 		return NULL;
 	to = &table->pool[link - 1];
 	*to = *patch;
@@ -128,7 +136,7 @@ static inline struct patch *patch_append(struct patch_table *table, struct patch
 		tail->next = link;
 	file->last = link;
 	file->count++;
-	table->patch_count++;
+	table->patch_count = link;
 	return to;
 }
 

@@ -99,28 +99,30 @@ static inline void ring_publish(struct ring *r, const struct ring_record *rec)
 static inline const struct ring_record *ring_peek(const struct ring *r, u64 ring_size,
 						  u32 *ret_size, u64 *ret_next, bool *ret_bad)
 {
-	u64 head = r->head;
+	u64 head = __atomic_load_n(&r->head, __ATOMIC_RELAXED);
 
-	for (;;) {
+	/* At most one skip: what is behind it begins at the start of the buffer. */
+	for (int skips = 0; skips < 2; skips++) {
 		u64 tail = __atomic_load_n(&r->tail, __ATOMIC_ACQUIRE), at = head % ring_size;
 
 		if (tail == head)
 			return NULL;
+		if (tail - head > ring_size || (at & 7))
+			break;
 		const struct ring_record *rec = (const struct ring_record *)(r->bytes + at);
 		u32 size = __atomic_load_n(&rec->size, __ATOMIC_RELAXED);
 		if (size == RING_SKIP && tail - head > ring_size - at) {
 			head += ring_size - at;
 			continue;
 		}
-		if (tail - head > ring_size || (at & 7) || ring_need(size) > ring_size - at ||
-		    ring_need(size) > tail - head) {
-			*ret_bad = true;
-			return NULL;
-		}
+		if (ring_need(size) > ring_size - at || ring_need(size) > tail - head)
+			break;
 		*ret_size = size;
 		*ret_next = head + ring_need(size);
 		return rec;
 	}
+	*ret_bad = true;
+	return NULL;
 }
 
 /*

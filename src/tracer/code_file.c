@@ -31,17 +31,22 @@ static bool mapped_path(const struct task *t, uint64_t address, char *path, size
 	struct mm *mm = proc != NULL ? mm_at(proc->mm) : NULL;
 	uint64_t heap = REGION_BASE + REGION_HEAP_OFF, end = heap + REGION_HEAP_SIZE;
 
-	if (mm == NULL || mm->vmas < heap || mm->count > MM_VMAS_MAX ||
-	    mm->vmas + mm->count * sizeof(struct vma) > end)
+	if (mm == NULL)
 		return false;
-	const struct vma *vmas = (const struct vma *)mm->vmas;
-	for (uint32_t i = 0; i < mm->count; i++) {
+	uint64_t list = __atomic_load_n(&mm->vmas, __ATOMIC_RELAXED);
+	uint32_t count = __atomic_load_n(&mm->count, __ATOMIC_RELAXED);
+	if (list < heap || list % 8 != 0 || count > MM_VMAS_MAX ||
+	    list > end - count * sizeof(struct vma))
+		return false;
+	const struct vma *vmas = (const struct vma *)list;
+	for (uint32_t i = 0; i < count; i++) {
 		if (address < vmas[i].start || address >= vmas[i].end)
 			continue;
-		uint64_t file = vmas[i].file;
-		if (file < heap || file > end - sizeof(struct mm_file))
+		uint64_t file = __atomic_load_n(&vmas[i].file, __ATOMIC_RELAXED);
+		if (file < heap || file % 8 != 0 || file > end - sizeof(struct mm_file))
 			return false;
-		uint64_t name = ((const struct mm_file *)file)->path;
+		uint64_t name =
+			__atomic_load_n(&((const struct mm_file *)file)->path, __ATOMIC_RELAXED);
 		if (name < heap || name > end - size)
 			return false;
 		memcpy(path, (const char *)name, size);

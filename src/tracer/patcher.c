@@ -101,11 +101,12 @@ static struct known_file *known_file_at(struct patcher *p, uint32_t index)
 /* What earlier patches of the file claimed. */
 static size_t taken_ranges(const struct patch_file *pf, struct patch_range **ret)
 {
-	size_t n = 0, max = (size_t)pf->count * PATCH_WRITES;
+	uint32_t left = patch_count_of(pf);
+	size_t n = 0, max = (size_t)left * PATCH_WRITES;
 	struct patch_range *taken = calloc(max + 1, sizeof(*taken));
 	const struct patch *patch = patch_at(PATCHES, pf->first);
 
-	for (uint32_t left = pf->count; taken != NULL && patch != NULL && left != 0; left--) {
+	for (; taken != NULL && patch != NULL && left != 0; left--) {
 		for (unsigned i = 0; i < patch->nwrites && i < PATCH_WRITES; i++)
 			taken[n++] = (struct patch_range){
 				patch->writes[i].off, patch->writes[i].off + patch->writes[i].len};
@@ -121,10 +122,11 @@ static int make_plan(struct patcher *p, struct code_file *f, const struct patch_
 	struct patch_range *taken;
 	size_t count = taken_ranges(pf, &taken);
 
+	uint32_t used = __atomic_load_n(&pf->stub_used, __ATOMIC_RELAXED);
 	if (taken == NULL)
 		return -ENOMEM;
 	keep(p, code_file_parse(f));
-	if (pf->stub_used > PATCH_STUB_SIZE) {
+	if (used > PATCH_STUB_SIZE) {
 		free(taken);
 		return -ENOSPC;
 	}
@@ -136,8 +138,8 @@ static int make_plan(struct patcher *p, struct code_file *f, const struct patch_
 		.code_linked = f->linked,
 		.code_address = base,
 		.site = site,
-		.stub_address = stub + pf->stub_used,
-		.stub_room = PATCH_STUB_SIZE - pf->stub_used,
+		.stub_address = stub + used,
+		.stub_room = PATCH_STUB_SIZE - used,
 		.taken = taken,
 		.taken_count = count,
 		.target = {p->shim.entry, p->shim.insn_entry, TASK_R11, TASK_RESUME, TASK_CODE},
@@ -408,8 +410,10 @@ static int write_plan(pid_t tid, uint64_t stub, const struct patch_plan *plan)
 
 /* A patch made since this process mapped the file: by the process it was forked from, or a peer. */
 static uint64_t write_known(struct patcher *p, pid_t tid, const struct mm_exec *exec,
-			    const struct patch *patch, uint64_t after)
+			    const struct patch *known, uint64_t after)
 {
+	/* A copy: what is checked must not change. */
+	const struct patch copy = *known, *patch = &copy;
 	int error = 0;
 
 	if (patch->stub_len > PATCH_STUB_MAX || patch->stub_off > PATCH_STUB_SIZE - PATCH_STUB_MAX)
@@ -487,7 +491,8 @@ uint64_t patcher_original(const struct task *t, uint64_t address)
 		exec != NULL ? patch_file_at(PATCHES, exec->patch_file) : NULL;
 	const struct patch *patch = pf != NULL ? patch_at(PATCHES, pf->first) : NULL;
 
-	for (uint32_t left = pf != NULL ? pf->count : 0; patch != NULL && left != 0; left--) {
+	for (uint32_t left = pf != NULL ? patch_count_of(pf) : 0; patch != NULL && left != 0;
+	     left--) {
 		uint64_t in_tail = address - exec->stub - patch->stub_off - patch->window_stub;
 
 		if (in_tail < (uint64_t)patch->window_end - patch->window_start)

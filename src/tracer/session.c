@@ -516,8 +516,11 @@ static void say_not_rebuilt(const struct session *s, int error)
 	if (error == -ESTALE && path != NULL)
 		say(s, "%s is not what was recorded, and the log holds no contents: %s", path, why);
 	else
-		say(s, "cannot rebuild the files of the log: %s",
-		    error == -EBADMSG && d->what != NULL ? d->what : strerror(-error));
+		say(s, "cannot rebuild the files of the log: %s%s",
+		    error == -EBADMSG && d->what != NULL ? d->what : strerror(-error),
+		    error == -ENOSPC  ? " (TMPDIR=FOLDER puts them elsewhere)"
+		    : error == -EFBIG ? " (64 GiB are the limit)"
+				      : "");
 }
 
 static int rebuild(struct session *s)
@@ -767,7 +770,10 @@ void session_replay(struct evlog_reader *reader, const struct session_options *o
 	o.argv = argv;
 	o.env = env;
 	o.cwd = header->cwd;
-	if (session_begin(&s, &o, ret_result) == 0 && argv != NULL && env != NULL) {
+	int error = session_begin(&s, &o, ret_result);
+	if (error == 0 && (argv == NULL || env == NULL)) {
+		say(&s, "not enough memory for the arguments and the environment");
+	} else if (error == 0) {
 		s.reader = reader;
 		s.event_fn = fn;
 		s.event_arg = arg;

@@ -317,21 +317,48 @@ static void test_cut_everywhere(void)
 	free(bytes);
 }
 
+/* Where each section of the log begins, and at the end its size. */
+static size_t section_starts(size_t *starts, size_t max)
+{
+	struct evlog_raw_section section;
+	struct evlog_reader *reader;
+	size_t count;
+
+	CHECK(!evlog_reader_open(log_path, NULL, &reader));
+	count = evlog_reader_section_count(reader);
+	for (size_t i = 0; i < count && i < max; i++) {
+		CHECK(!evlog_reader_section_read(reader, i, &section));
+		starts[i] = section.offset;
+	}
+	evlog_reader_destroy(reader);
+	return count < max ? count : max;
+}
+
+/* Every byte, each of its bits and all of them: the section it is in is named by its place. */
 static void test_flip_everywhere(void)
 {
+	static const uint8_t flips[] = {0xff, 0x80, 0x40, 0x20, 0x10, 8, 4, 2, 1};
+	size_t starts[100], sections = section_starts(starts, 100), section = 0;
 	struct evlog_damage damage;
 	enum evlog_state state;
 	size_t size;
 	uint8_t *bytes = read_file(log_path, &size);
 
+	write_file(cut_path, bytes, size);
+	int fd = open(cut_path, O_WRONLY);
 	for (size_t i = 0; i < size; i++) {
-		bytes[i] ^= (uint8_t)(1 << i % 8);
-		write_file(cut_path, bytes, size);
-		read_all(cut_path, &state, &damage);
-		CHECK(state == EVLOG_DAMAGED);
-		CHECK(damage.section && damage.what && damage.offset <= i);
-		bytes[i] ^= (uint8_t)(1 << i % 8);
+		section += section + 1 < sections && starts[section + 1] <= i;
+		for (size_t k = 0; k < sizeof(flips); k++) {
+			uint8_t flipped = bytes[i] ^ flips[k];
+
+			CHECK(pwrite(fd, &flipped, 1, (off_t)i) == 1);
+			read_all(cut_path, &state, &damage);
+			CHECK(state == EVLOG_DAMAGED);
+			CHECK(damage.section && damage.what && damage.offset == starts[section]);
+		}
+		CHECK(pwrite(fd, &bytes[i], 1, (off_t)i) == 1);
 	}
+	close(fd);
 	/* Nor is it whole with something behind its end, or a section twice. */
 	bytes[size] = 0;
 	write_file(cut_path, bytes, size + 1);
@@ -476,6 +503,60 @@ static void test_hostile_packing(void)
 	evlog_buf_finish(&packed);
 	evlog_buf_finish(&directory);
 	ZSTD_freeCCtx(cctx);
+}
+
+/* A frame that claims less than it unpacks to, or says nothing of its size. */
+static void test_zip_bomb(void)
+{
+	struct evlog_buf packed = {0}, nothing = {0};
+	ZSTD_CCtx *cctx = ZSTD_createCCtx();
+	static uint8_t zeros[60000];
+
+	/* Two bytes of content size, less 256, behind magic and descriptor (RFC 8878, 3.1.1.1). */
+	CHECK(!evlog_section_pack(cctx, 1, zeros, sizeof(zeros), &packed));
+	CHECK(packed.data[5] == ((60000 - 256) & 0xff) && packed.data[6] == (60000 - 256) >> 8);
+	packed.data[5] = (4096 - 256) & 0xff;
+	packed.data[6] = (4096 - 256) >> 8;
+	refuse_section(EVLOG_SECTION_IMAGE, &nothing, &packed, 4096, "cannot be unpacked");
+	refuse_section(EVLOG_SECTION_IMAGE, &nothing, &packed, 60000, "cannot be unpacked");
+	packed.len = 0;
+	ZSTD_CCtx_setParameter(cctx, ZSTD_c_contentSizeFlag, 0);
+	evlog_buf_room(&packed, ZSTD_compressBound(sizeof(zeros)));
+	packed.len = ZSTD_compress2(cctx, packed.data, ZSTD_compressBound(sizeof(zeros)), zeros,
+				    sizeof(zeros));
+	CHECK(!ZSTD_isError(packed.len));
+	refuse_section(EVLOG_SECTION_IMAGE, &nothing, &packed, 60000, "cannot be unpacked");
+	evlog_buf_finish(&packed);
+	ZSTD_freeCCtx(cctx);
+}
+
+/* A log as a later tool would write it, its checksums right: in a section, in the header. */
+static void test_newer_version(void)
+{
+	struct evlog_damage damage;
+	enum evlog_state state;
+	struct evlog_header header;
+	size_t starts[100], size;
+	uint8_t *bytes;
+	uint64_t sum;
+
+	write_sample(log_path);
+	section_starts(starts, 100);
+	bytes = read_file(log_path, &size);
+	bytes[starts[3] + 13] = EVLOG_FORMAT_VERSION + 1;
+	sum = evlog_section_checksum(bytes + starts[3], 40, NULL, 0);
+	memcpy(bytes + starts[3] + 40, &sum, sizeof(sum));
+	write_file(cut_path, bytes, size);
+	read_all(cut_path, &state, &damage);
+	CHECK(state == EVLOG_DAMAGED && damage.offset == starts[3]);
+	CHECK(!strcmp(damage.what, evlog_newer_version));
+	free(bytes);
+	struct evlog_buf payload = {0};
+	header = sample_header();
+	evlog_header_encode(&payload, &header);
+	payload.data[0] = EVLOG_FORMAT_VERSION + 1;
+	CHECK(evlog_header_decode(payload.data, payload.len, &header) == evlog_newer_version);
+	evlog_buf_finish(&payload);
 }
 
 static void test_hostile_counts(void)
@@ -636,6 +717,8 @@ int main(void)
 	test_replaced();
 	test_hostile_paths();
 	test_hostile_packing();
+	test_zip_bomb();
+	test_newer_version();
 	test_hostile_counts();
 	test_missing_blob();
 	test_false_blob();

@@ -499,6 +499,8 @@ static void test_limit(void)
 	CHECK(!mkdir(at("limit"), 0700));
 	dir = open(at("limit"), O_RDONLY | O_DIRECTORY);
 	CHECK(image_unpack(reader, tree, dir, 1000, NULL, NULL) == -EFBIG);
+	/* Refused before anything was written. */
+	CHECK(rmdir(at("limit")) == 0);
 	close(dir);
 	image_tree_destroy(tree);
 	evlog_reader_destroy(reader);

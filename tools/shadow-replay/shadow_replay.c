@@ -392,6 +392,10 @@ int main(int argc, char **argv)
 	argp_program_version = TOOL " " SHADOW_VERSION;
 	argp_err_exit_status = OUR_FAILURE;
 	argv[0] = (char[]){TOOL};
-	argp_parse(&argp, argc, argv, 0, NULL, &c);
+	int error = argp_parse(&argp, argc, argv, 0, NULL, &c);
+	if (error != 0) {
+		fprintf(stderr, TOOL ": the options: %s\n", strerror(error));
+		return OUR_FAILURE;
+	}
 	return act(&c);
 }

@@ -478,7 +478,9 @@ int main(int argc, char **argv)
 	if (c.set == NULL)
 		return fail("memory"), OUR_FAILURE;
 	defaults(&c);
-	argp_parse(&command_argp, argc - 1, argv + 1, ARGP_IN_ORDER, NULL, &c);
+	errno = argp_parse(&command_argp, argc - 1, argv + 1, ARGP_IN_ORDER, NULL, &c);
+	if (errno != 0)
+		return fail("the options"), OUR_FAILURE;
 	int status = run(&c);
 	free(c.set);
 	return status;
