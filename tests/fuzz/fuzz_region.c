@@ -136,7 +136,8 @@ static void region_prepare(void)
 		madvise(region, REGION_SIZE, MADV_DONTNEED);
 		return;
 	}
-	setenv("HOME", "/nonexistent", 1);
+	/* No cache. */
+	unsetenv("HOME");
 	unsetenv("XDG_CACHE_HOME");
 	region = mmap((void *)REGION_BASE, REGION_SIZE, PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
