@@ -300,6 +300,7 @@ static int traced_child(int (*act)(void), unsigned long options, int *ret_go, pi
 	int go[2];
 	char byte;
 
+	*ret_go = *ret_pid = -1;
 	if (pipe2(go, O_CLOEXEC) < 0)
 		return -errno;
 	pid_t pid = fork();
