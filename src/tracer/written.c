@@ -1,11 +1,11 @@
 /*
  * See written.h.  Owns the noted places and the list of files.
  *
- *	note* (capture's thread) -> start -> names -> (two threads) files -> hashes -> finish -> at*
+ *	note* (capture's thread) -> start -> (two threads) files -> hashes -> finish -> at*
  *
  * Whether a file found in a noted place came out of the run is asked of the shim's table of vnodes,
  * by (device, inode): names alone say nothing, others may write into the same directory.
- * Invariant: after settle() each path is in `files` once, sorted.
+ * Invariant: after settle() each path is in `found` once, sorted.
  */
 #include "written.h"
 
@@ -28,7 +28,7 @@
 
 #define READ_BYTES     0x10000
 #define TREE_DEPTH_MAX 200 /* one descriptor each */
-#define STRIDE	       32  /* files a thread takes at a time; fewer are not worth a second one */
+#define HELP_FROM      16  /* files to hash that are worth a second thread */
 
 struct note {
 	uint32_t kind;
@@ -37,19 +37,25 @@ struct note {
 
 struct written_file {
 	struct evlog_output out; /* owns its name */
-	bool moved;		 /* below a directory that got another name */
-	bool wanted, mapped;
+	bool mapped;
+};
+
+/* Files found by one thread. */
+struct batch {
+	struct written *w;
+	struct written_file *files;
+	size_t count, room;
+	int error;
 };
 
 struct written {
 	struct keymap *noted; /* kind and path */
 	struct note *notes;
-	struct written_file *files;
-	size_t note_count, note_room, file_count, file_room;
+	struct batch found; /* everything in the end */
+	size_t note_count, note_room;
 	pthread_t thread;
 	bool started;
-	void (*step)(struct written *w, struct written_file *file); /* see for_each */
-	atomic_size_t next;
+	atomic_size_t next; /* note or file */
 	size_t hash_end;
 	int error;
 };
@@ -66,15 +72,19 @@ static bool room_for_note(struct written *w)
 	return true;
 }
 
-static bool room_for_file(struct written *w)
+static bool room_for_files(struct batch *b, size_t count)
 {
-	if (w->file_count < w->file_room)
+	size_t room = b->room;
+
+	while (room < b->count + count)
+		room = room * 2 + 64;
+	if (room == b->room)
 		return true;
-	struct written_file *more = realloc(w->files, (w->file_room * 2 + 64) * sizeof(*more));
+	struct written_file *more = realloc(b->files, room * sizeof(*more));
 	if (more == NULL)
 		return false;
-	w->files = more;
-	w->file_room = w->file_room * 2 + 64;
+	b->files = more;
+	b->room = room;
 	return true;
 }
 
@@ -117,36 +127,72 @@ int written_note(struct written *w, uint32_t kind, const char *path)
 /* ---- which files ---- */
 
 /* Takes the name over. */
-static void add_file(struct written *w, enum evlog_output_kind kind, char *name, bool moved)
+static void add_file(struct batch *b, const struct written_file *file, char *name)
 {
-	if (name == NULL || !room_for_file(w)) {
+	if (name == NULL || !room_for_files(b, 1)) {
 		free(name);
-		w->error = -ENOMEM;
+		b->error = -ENOMEM;
 		return;
 	}
-	w->files[w->file_count++] =
-		(struct written_file){.out = {.kind = kind, .name = name}, .moved = moved};
+	b->files[b->count] = *file;
+	b->files[b->count++].out.name = name;
 }
 
-static void walk_folder(struct written *w, const char *path, unsigned depth, bool tree);
+/* `moved`: it got another name, or a directory above it. */
+static bool is_output(const struct stat *st, bool moved, struct written_file *ret_file)
+{
+	uint32_t vnode = S_ISREG(st->st_mode) ? vnode_find(st->st_dev, st->st_ino) : 0;
+	uint32_t flags = vnode != 0 ? VNODES->slots[vnode].flags : 0;
 
-static void walk_name(struct written *w, const char *folder, const struct dirent *entry,
+	*ret_file = (struct written_file){
+		.out = {.kind = EVLOG_OUTPUT_FILE, .size_bytes = (uint64_t)st->st_size},
+		.mapped = flags & VNODE_MAPPED,
+	};
+	return S_ISREG(st->st_mode) && (moved || (flags & VNODE_OUTPUT && !(flags & VNODE_STREAM)));
+}
+
+static char *join(const char *folder, const char *name)
+{
+	size_t size = strlen(folder) + strlen(name) + 2;
+	char *path = malloc(size);
+
+	if (path != NULL)
+		stpcpy(stpcpy(stpcpy(path, folder), "/"), name);
+	return path;
+}
+
+static void walk_folder(struct batch *b, const char *path, unsigned depth, bool tree);
+
+static void walk_name(struct batch *b, int dir_fd, const char *folder, const char *name,
 		      unsigned depth, bool tree)
 {
-	char *path;
+	struct written_file file;
+	struct stat st;
 
-	if (asprintf(&path, "%s/%s", folder, entry->d_name) < 0)
-		path = NULL;
-	if (path != NULL && tree && entry->d_type != DT_REG)
-		walk_folder(w, path, depth + 1, true);
-	if (entry->d_type != DT_DIR)
-		add_file(w, EVLOG_OUTPUT_FILE, path, tree);
-	else
+	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return;
+	if (is_output(&st, tree, &file)) {
+		add_file(b, &file, join(folder, name));
+	} else if (tree && S_ISDIR(st.st_mode)) {
+		char *path = join(folder, name);
+
+		if (path != NULL)
+			walk_folder(b, path, depth + 1, true);
+		else
+			b->error = -ENOMEM;
 		free(path);
+	}
+}
+
+static bool is_walked(const struct dirent *entry, bool tree)
+{
+	if (entry->d_type == DT_DIR)
+		return tree && strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+	return entry->d_type == DT_REG || entry->d_type == DT_UNKNOWN;
 }
 
 /* What is no directory has no names. */
-static void walk_folder(struct written *w, const char *path, unsigned depth, bool tree)
+static void walk_folder(struct batch *b, const char *path, unsigned depth, bool tree)
 {
 	int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 	int fd = depth < TREE_DEPTH_MAX ? open(path, flags) : -1;
@@ -154,11 +200,8 @@ static void walk_folder(struct written *w, const char *path, unsigned depth, boo
 	const struct dirent *entry;
 
 	while (dir != NULL && (entry = readdir(dir)) != NULL) {
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-			continue;
-		if (entry->d_type == DT_REG || entry->d_type == DT_UNKNOWN ||
-		    (entry->d_type == DT_DIR && tree))
-			walk_name(w, path[1] != '\0' ? path : "", entry, depth, tree);
+		if (is_walked(entry, tree))
+			walk_name(b, fd, path[1] != '\0' ? path : "", entry->d_name, depth, tree);
 	}
 	if (dir != NULL)
 		closedir(dir);
@@ -166,35 +209,57 @@ static void walk_folder(struct written *w, const char *path, unsigned depth, boo
 		close(fd);
 }
 
-static void walk_notes(struct written *w)
+static void walk_note(struct batch *b, const struct note *note)
 {
+	struct written_file file;
 	char real[PATH_MAX];
-
-	for (size_t i = 0; i < w->note_count; i++) {
-		const struct note *note = &w->notes[i];
-
-		if (realpath(note->path, real) == NULL)
-			continue;
-		if (note->kind == CAPTURE_OUT_FILE)
-			add_file(w, EVLOG_OUTPUT_FILE, strdup(real), false);
-		else
-			walk_folder(w, real, 0, note->kind == CAPTURE_OUT_TREE);
-	}
-}
-
-/* Whether the container wrote it, and how large it is. */
-static void look_at(struct written *w, struct written_file *file)
-{
 	struct stat st;
 
-	(void)w;
-	if (lstat(file->out.name, &st) < 0 || !S_ISREG(st.st_mode))
+	if (realpath(note->path, real) == NULL)
 		return;
-	uint32_t vnode = vnode_find(st.st_dev, st.st_ino);
-	uint32_t flags = vnode != 0 ? VNODES->slots[vnode].flags : 0;
-	file->wanted = file->moved || (flags & VNODE_OUTPUT && !(flags & VNODE_STREAM));
-	file->mapped = flags & VNODE_MAPPED;
-	file->out.size_bytes = (uint64_t)st.st_size;
+	if (note->kind != CAPTURE_OUT_FILE)
+		walk_folder(b, real, 0, note->kind == CAPTURE_OUT_TREE);
+	else if (lstat(real, &st) == 0 && is_output(&st, false, &file))
+		add_file(b, &file, strdup(real));
+}
+
+static void *walk_notes(void *arg)
+{
+	struct batch *b = arg;
+	size_t i;
+
+	while ((i = atomic_fetch_add(&b->w->next, 1)) < b->w->note_count)
+		walk_note(b, &b->w->notes[i]);
+	return NULL;
+}
+
+/* Does something on two threads, each with a batch of its own; `count` things are to be done. */
+static void on_two(struct written *w, size_t count, void *(*work)(void *batch), struct batch *other)
+{
+	pthread_t helper;
+
+	w->next = 0;
+	w->found.w = other->w = w;
+	bool helped = count > 1 && pthread_create(&helper, NULL, work, other) == 0;
+	work(&w->found);
+	if (helped)
+		pthread_join(helper, NULL);
+}
+
+/* What the other thread found goes behind what we have. */
+static void merge(struct batch *b, struct batch *other)
+{
+	bool room = room_for_files(b, other->count);
+
+	for (size_t i = 0; i < other->count; i++) {
+		if (room)
+			b->files[b->count++] = other->files[i];
+		else
+			free((char *)(uintptr_t)other->files[i].out.name);
+	}
+	if (other->error < 0 || !room)
+		b->error = -ENOMEM;
+	free(other->files);
 }
 
 static int compare_files(const void *left, const void *right)
@@ -206,22 +271,20 @@ static int compare_files(const void *left, const void *right)
 	return strcmp(a->name, b->name);
 }
 
-/* Sorts, and leaves each wanted file once; of one path, some entries may be wanted and some not. */
-static void settle(struct written *w)
+/* Sorts, and leaves each file once. */
+static void settle(struct batch *b)
 {
 	size_t kept = 0;
 
-	if (w->file_count != 0)
-		qsort(w->files, w->file_count, sizeof(*w->files), compare_files);
-	for (size_t i = 0; i < w->file_count; i++) {
-		struct written_file *f = &w->files[i];
-
-		if (f->wanted && (kept == 0 || compare_files(&w->files[kept - 1], f) != 0))
-			w->files[kept++] = *f;
+	if (b->count != 0)
+		qsort(b->files, b->count, sizeof(*b->files), compare_files);
+	for (size_t i = 0; i < b->count; i++) {
+		if (kept == 0 || compare_files(&b->files[kept - 1], &b->files[i]) != 0)
+			b->files[kept++] = b->files[i];
 		else
-			free((char *)(uintptr_t)f->out.name);
+			free((char *)(uintptr_t)b->files[i].out.name);
 	}
-	w->file_count = kept;
+	b->count = kept;
 }
 
 /* ---- hashes ---- */
@@ -255,13 +318,10 @@ bool written_is_hashed(const uint8_t hash[EVLOG_HASH_SIZE])
 }
 
 /* What cannot be opened (any more) keeps its size and no hash. */
-static void hash_file(struct written *w, struct written_file *file)
+static void hash_file(struct evlog_output *out)
 {
-	struct evlog_output *out = &file->out;
-
-	if (file >= w->files + w->hash_end && !file->mapped)
-		return;
 	int fd = open(out->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
 	if (fd < 0)
 		return;
 	if (written_hash(fd, out->hash, &out->size_bytes) < 0)
@@ -269,38 +329,26 @@ static void hash_file(struct written *w, struct written_file *file)
 	close(fd);
 }
 
-static void *work(void *arg)
+/* Up to `hash_end` everything, behind it what was mapped. */
+static void *hash_files(void *arg)
 {
-	struct written *w = arg;
+	struct written *w = ((struct batch *)arg)->w;
 	size_t i;
 
-	while ((i = atomic_fetch_add(&w->next, STRIDE)) < w->file_count) {
-		for (size_t k = i; k < i + STRIDE && k < w->file_count; k++)
-			w->step(w, &w->files[k]);
+	while ((i = atomic_fetch_add(&w->next, 1)) < w->found.count) {
+		if (i < w->hash_end || w->found.files[i].mapped)
+			hash_file(&w->found.files[i].out);
 	}
 	return NULL;
 }
 
-/* Does something with each file, on two threads. */
-static void for_each(struct written *w, void (*step)(struct written *w, struct written_file *file))
-{
-	pthread_t helper;
-
-	w->step = step;
-	w->next = 0;
-	bool helped = w->file_count > STRIDE && pthread_create(&helper, NULL, work, w) == 0;
-	work(w);
-	if (helped)
-		pthread_join(helper, NULL);
-}
-
-static size_t hash_bound(const struct written *w)
+static size_t hash_bound(const struct batch *b)
 {
 	uint64_t bytes = 0;
 	size_t i = 0;
 
-	while (i < w->file_count && i < WRITTEN_HASH_FILES_MAX &&
-	       (bytes += w->files[i].out.size_bytes) <= WRITTEN_HASH_BYTES_MAX)
+	while (i < b->count && i < WRITTEN_HASH_FILES_MAX &&
+	       (bytes += b->files[i].out.size_bytes) <= WRITTEN_HASH_BYTES_MAX)
 		i++;
 	return i;
 }
@@ -308,12 +356,13 @@ static size_t hash_bound(const struct written *w)
 static void *look(void *arg)
 {
 	struct written *w = arg;
+	struct batch other = {0};
 
-	walk_notes(w);
-	for_each(w, look_at);
-	settle(w);
-	w->hash_end = hash_bound(w);
-	for_each(w, hash_file);
+	on_two(w, w->note_count, walk_notes, &other);
+	merge(&w->found, &other);
+	settle(&w->found);
+	w->hash_end = hash_bound(&w->found);
+	on_two(w, w->hash_end / HELP_FROM, hash_files, &other);
 	return NULL;
 }
 
@@ -337,20 +386,18 @@ static bool is_file(const char *path)
 static void find_removed(struct written *w, const struct image_capture *capture)
 {
 	char path[EVLOG_PATH_MAX + 1];
-	size_t before = w->file_count;
+	struct written_file file = {.out.kind = EVLOG_OUTPUT_REMOVED};
+	size_t before = w->found.count;
 
 	for (size_t i = 0; i < w->note_count; i++) {
 		const struct note *note = &w->notes[i];
 
 		if (note->kind == CAPTURE_OUT_FILE &&
 		    image_capture_had_file(capture, note->path, path) && !is_file(path))
-			add_file(w, EVLOG_OUTPUT_REMOVED, strdup(path), false);
+			add_file(&w->found, &file, strdup(path));
 	}
-	if (w->file_count == before)
-		return;
-	for (size_t i = before; i < w->file_count; i++)
-		w->files[i].wanted = true;
-	settle(w);
+	if (w->found.count != before)
+		settle(&w->found);
 }
 
 int written_finish(struct written *w, const struct image_capture *capture)
@@ -359,12 +406,12 @@ int written_finish(struct written *w, const struct image_capture *capture)
 		pthread_join(w->thread, NULL);
 	w->started = false;
 	find_removed(w, capture);
-	return w->error;
+	return w->error < 0 ? w->error : w->found.error;
 }
 
 const struct evlog_output *written_at(const struct written *w, size_t i)
 {
-	return i < w->file_count ? &w->files[i].out : NULL;
+	return i < w->found.count ? &w->found.files[i].out : NULL;
 }
 
 void written_destroy(struct written *w)
@@ -375,10 +422,10 @@ void written_destroy(struct written *w)
 		pthread_join(w->thread, NULL);
 	for (size_t i = 0; i < w->note_count; i++)
 		free(w->notes[i].path);
-	for (size_t i = 0; i < w->file_count; i++)
-		free((char *)(uintptr_t)w->files[i].out.name);
+	for (size_t i = 0; i < w->found.count; i++)
+		free((char *)(uintptr_t)w->found.files[i].out.name);
 	free(w->notes);
-	free(w->files);
+	free(w->found.files);
 	keymap_destroy(w->noted);
 	free(w);
 }
