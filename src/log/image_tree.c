@@ -105,6 +105,20 @@ static int entry_add(struct image_tree *tree, const struct image_entry *entry)
 	return keymap_put(tree->by_path, entry->path, strlen(entry->path), tree->count - 1);
 }
 
+/* What a later entry adds are contents or names; by then the container may have changed the rest.
+ */
+static void keep_first(struct image_entry *later, const struct image_entry *first)
+{
+	if (!(first->mode & S_IFMT))
+		return;
+	later->mode = first->mode;
+	later->uid = first->uid;
+	later->gid = first->gid;
+	later->nlink = first->nlink;
+	later->mtime_sec = first->mtime_sec;
+	later->mtime_nsec = first->mtime_nsec;
+}
+
 static int tree_take(void *arg, const struct image_entry *entry)
 {
 	struct image_tree *tree = arg;
@@ -126,6 +140,7 @@ static int tree_take(void *arg, const struct image_entry *entry)
 	if (ret)
 		return ret;
 	copy.flags |= changed;
+	keep_first(&copy, &tree->entries[i]);
 	entry_free(&tree->entries[i]);
 	tree->entries[i] = copy;
 	return 0;

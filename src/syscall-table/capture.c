@@ -295,6 +295,19 @@ void capture_before_change(const struct path *p, const struct stat *st, u32 vnod
 	v->flags |= VNODE_CAPTURED;
 }
 
+void capture_before_metadata(u32 vnode)
+{
+	struct vnode *v = vnode_at(vnode);
+
+	if (!HEAD->config.capture || v->flags & (VNODE_NOT_IMAGE | VNODE_CAPTURED))
+		return;
+	if (v->flags & VNODE_ANNOUNCED)
+		sync(CAPTURE_SYNC_CONTENTS);
+	else if (!(v->flags & VNODE_METADATA))
+		sync(CAPTURE_SYNC_NAMES);
+	v->flags |= VNODE_METADATA;
+}
+
 void capture_before_move(const struct path *p, const struct stat *st, u32 vnode)
 {
 	if (!HEAD->config.capture)

@@ -34,6 +34,10 @@ void capture_list(struct ofd *o);
 void capture_before_change(const struct path *p, const struct stat *st, u32 vnode, bool content);
 void capture_before_write(struct ofd *o);
 
+/* The container is about to change mode, owner or times of a file.  A read of its contents under
+ * way is waited for too: to the reader the change would look like an outside writer's. */
+void capture_before_metadata(u32 vnode);
+
 /* The container is about to change the names in the directory that holds the path. */
 void capture_before_entry(const struct path *p, u32 parent);
 

@@ -60,6 +60,7 @@ static void host_chmod(const struct target *g, u32 mode)
 	bool dir = (vnode_at(g->vnode)->mode & S_IFMT) == S_IFDIR;
 
 	mode = host_mode(mode) | (dir && HEAD->config.replay ? 0100 : 0);
+	capture_before_metadata(g->vnode);
 	if (g->by_fd)
 		SYS2(NR_fchmod, g->fd, mode);
 	else
@@ -152,6 +153,7 @@ static long change_owner(struct task *t, const struct target *g, u32 uid, u32 gi
 	/* A replay is mostly not allowed to, and its files are nobody's but the replayer's. */
 	if (HEAD->config.replay)
 		return 0;
+	capture_before_metadata(g->vnode);
 	if (g->by_fd)
 		SYS3(NR_fchown, g->fd, uid, gid);
 	else
@@ -218,6 +220,7 @@ static void host_times(const struct target *g, const struct vnode *v)
 	s64 ts[4] = {v->atime_ns / NS_PER_SEC, v->atime_ns % NS_PER_SEC, v->mtime_ns / NS_PER_SEC,
 		     v->mtime_ns % NS_PER_SEC};
 
+	capture_before_metadata(g->vnode);
 	if (g->by_fd)
 		SYS4(NR_utimensat, g->fd, NULL, ts, 0);
 	else

@@ -33,6 +33,8 @@ enum vnode_flag {
 	VNODE_MAPPED = 8192,	 /* its contents could change without a system call */
 	VNODE_STREAM = 16384,	 /* the caller's stdout or stderr: an output of its own */
 	VNODE_NAMES_SAFE = 128,	 /* a directory: what each name in it was is captured */
+	VNODE_METADATA =
+		256, /* its mode, owner or times were changed inside; what they were is safe */
 };
 /* Names that lead to it now say nothing about the image. */
 #define VNODE_NOT_IMAGE (VNODE_BORN_INSIDE | VNODE_MOVED)

@@ -395,8 +395,9 @@ static bool changed_inside(void *arg, uint64_t dev, uint64_t ino)
 	uint32_t vnode = vnode_find(dev, ino);
 
 	(void)arg;
-	return vnode == 0 || VNODES->slots[vnode].flags & (VNODE_NOT_IMAGE | VNODE_CAPTURED |
-							   VNODE_WRITTEN | VNODE_GONE);
+	return vnode == 0 ||
+	       VNODES->slots[vnode].flags & (VNODE_NOT_IMAGE | VNODE_CAPTURED | VNODE_WRITTEN |
+					     VNODE_GONE | VNODE_METADATA);
 }
 
 struct image_recheck capture_feed_recheck(void)
