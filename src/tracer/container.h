@@ -82,9 +82,11 @@ struct container {
 	struct patcher *patcher;
 	struct epoch_source *source;
 	struct container_observer observer;
-	pid_t init;	  /* on the host */
-	int init_pipe;	  /* its other end is held by init: closing it lets init end */
-	pid_t first;	  /* the first task */
+	pid_t init;	 /* on the host */
+	int init_pipe;	 /* its other end is held by init: closing it lets init end */
+	pid_t first;	 /* the first task */
+	pid_t early_tid; /* it stopped before it was known: with this status; 0: it did not */
+	int early_status;
 	int report_fd;	  /* where it says why it could not start, or -1 */
 	uint64_t trapped; /* stops at sites */
 	struct container_task tasks[CONTAINER_TASK_TABLE];

@@ -347,22 +347,54 @@ int container_first_report(struct container *c)
 	(PTRACE_O_EXITKILL | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | \
 	 PTRACE_O_TRACEEXEC | PTRACE_O_TRACESECCOMP)
 
-/* Waits for init's fork, takes the first task over, lets init run untraced. */
+/*
+ * What the wait for init's fork meets besides.  The first task may stop before init's stop is told:
+ * it stays stopped, for container_run.  When it is gone already it was killed; nobody else reaps
+ * it, and init's own end would wait for that.
+ */
+static int meet_first(struct container *c, pid_t tid, int status)
+{
+	if (tracee_event_of(status).kind == TRACEE_EXITED)
+		return say(c, ECHILD, "the first task ended at its start");
+	c->early_tid = tid;
+	c->early_status = status;
+	return 0;
+}
+
+/* Waits until init has forked. */
+static int wait_for_fork(struct container *c)
+{
+	for (;;) {
+		int status, error;
+		pid_t tid = waitpid(-1, &status, __WALL);
+
+		if (tid < 0 && errno != EINTR)
+			return say(c, errno, "waiting for the container's init");
+		if (tid < 0)
+			continue;
+		struct tracee_event e = tracee_event_of(status);
+		if (tid != c->init)
+			error = meet_first(c, tid, status);
+		else if (e.kind == TRACEE_EXITED)
+			error = say(c, ECHILD, "the container's init ended at its start");
+		else if (e.kind == TRACEE_BIRTH)
+			return 0;
+		else
+			error = tracee_continue(tid);
+		/* -ESRCH: it was killed; its end is told next. */
+		if (error < 0 && error != -ESRCH)
+			return error;
+	}
+}
+
+/* Takes the first task over, lets init run untraced. */
 static int adopt_first(struct container *c)
 {
 	unsigned long message;
-	int status;
+	int error = wait_for_fork(c);
 
-	for (;;) {
-		if (waitpid(c->init, &status, __WALL) < 0)
-			return say(c, errno, "waiting for the container's init");
-		struct tracee_event e = tracee_event_of(status);
-		if (e.kind == TRACEE_EXITED)
-			return say(c, ECHILD, "the container's init ended at its start");
-		if (e.kind == TRACEE_BIRTH)
-			break;
-		tracee_continue(c->init);
-	}
+	if (error < 0)
+		return error;
 	if (tracee_message(c->init, &message) < 0)
 		return say(c, errno, "PTRACE_GETEVENTMSG");
 	c->first = (pid_t)message;
@@ -389,8 +421,16 @@ static int start_init(struct container *c, struct pipes *p)
 	c->init = (pid_t)pid;
 	if (c->own_user_namespace && map_ids(c) < 0)
 		return -EPERM;
-	if (ptrace(PTRACE_SEIZE, c->init, NULL, TRACE_OPTIONS) < 0)
+	if (ptrace(PTRACE_SEIZE, c->init, NULL, TRACE_OPTIONS) < 0) {
+		int error = errno;
+
+		if (waitpid(c->init, NULL, __WALL | WNOHANG) == c->init) {
+			c->init = 0;
+			return say(c, ECHILD, "the container's init ended at its start");
+		}
+		errno = error;
 		return say_need(c, NEED_PTRACE, errno, "cannot trace (PTRACE_SEIZE)");
+	}
 	return 0;
 }
 

@@ -535,6 +535,8 @@ static void on_stop(struct container *c, pid_t tid, int status)
 
 void container_run(struct container *c)
 {
+	if (c->early_tid != 0)
+		on_stop(c, c->early_tid, c->early_status);
 	while (!c->ended) {
 		int status;
 		pid_t tid = waitpid(-1, &status, __WALL);
