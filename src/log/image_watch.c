@@ -2,7 +2,11 @@
 #include "image_watch.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "image_entry.h"
 #include "image_walk.h"
@@ -48,14 +52,49 @@ static int note(const struct watched *w, const char *path, struct image_sink *si
 	return image_sink_entry(sink, &entry);
 }
 
-static bool has_changed(const struct watched *w, const char *path,
+/* The folder of the path looked at last; open from the second one in a row on. */
+struct folder {
+	const char *path;
+	size_t len;
+	int fd;
+};
+
+static void folder_forget(struct folder *folder)
+{
+	if (folder->fd >= 0)
+		close(folder->fd);
+	*folder = (struct folder){.fd = -1};
+}
+
+/* lstat(2), without the way to the folder for each of many. */
+static int stat_in(struct folder *folder, const char *path, struct stat *ret_st)
+{
+	const char *name = strrchr(path, '/');
+	size_t len = (size_t)(name - path);
+
+	if (folder->path == NULL || folder->len != len || memcmp(folder->path, path, len) != 0) {
+		folder_forget(folder);
+		folder->path = path;
+		folder->len = len;
+	} else if (folder->fd < 0 && len > 0 && len < PATH_MAX) {
+		char dir[PATH_MAX];
+
+		memcpy(dir, path, len);
+		dir[len] = '\0';
+		folder->fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	}
+	return folder->fd >= 0 ? fstatat(folder->fd, name + 1, ret_st, AT_SYMLINK_NOFOLLOW)
+			       : lstat(path, ret_st);
+}
+
+static bool has_changed(const struct watched *w, const char *path, struct folder *folder,
 			const struct image_recheck *recheck)
 {
 	struct stat st;
 
 	if (recheck->inside(recheck->arg, w->dev, w->ino))
 		return false;
-	if (lstat(path, &st) < 0)
+	if (stat_in(folder, path, &st) < 0)
 		return !recheck->names_moved;
 	if (recheck->names_moved && (st.st_dev != w->dev || st.st_ino != w->ino))
 		return false;
@@ -65,6 +104,7 @@ static bool has_changed(const struct watched *w, const char *path,
 int image_watch_check(const struct image_watch *watch, const struct image_recheck *recheck,
 		      struct image_sink *sink, struct image_changed *changed)
 {
+	struct folder folder = {.fd = -1};
 	int error = watch->files.error;
 
 	for (size_t at = 0; error == 0 && at < watch->files.len;) {
@@ -73,9 +113,10 @@ int image_watch_check(const struct image_watch *watch, const struct image_rechec
 
 		memcpy(&w, watch->files.data + at, sizeof(w));
 		at += sizeof(w) + strlen(path) + 1;
-		if (has_changed(&w, path, recheck))
+		if (has_changed(&w, path, &folder, recheck))
 			error = note(&w, path, sink, changed);
 	}
+	folder_forget(&folder);
 	return error;
 }
 

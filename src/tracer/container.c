@@ -160,10 +160,16 @@ void container_perturb(struct container *c)
 	}
 }
 
+void container_kill(const struct container *c)
+{
+	if (c->init > 0)
+		kill(c->init, SIGKILL);
+}
+
 void container_destroy(struct container *c)
 {
 	if (c->init > 0) {
-		kill(c->init, SIGKILL);
+		container_kill(c);
 		while (waitpid(-1, NULL, __WALL) > 0 || errno == EINTR)
 			continue;
 	}

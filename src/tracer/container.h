@@ -118,7 +118,10 @@ int container_first_report(struct container *c);
 /* Runs until the container has ended; c->end and c->message tell how. */
 void container_run(struct container *c);
 
-/* Ends whatever is left of the container and releases everything. */
+/* Ends whatever is left of the container, without waiting for it. */
+void container_kill(const struct container *c);
+
+/* The same, waits for it, and releases everything. */
 void container_destroy(struct container *c);
 
 /* tasks of the host <-> slots */

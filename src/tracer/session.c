@@ -287,6 +287,8 @@ static int execute(struct session *s)
 		say(s, "%s", s->container.message);
 	else
 		container_run(&s->container);
+	/* The kernel takes it down while we finish. */
+	container_kill(&s->container);
 	sched_setaffinity(0, sizeof(s->others), &s->others);
 	output_stop(&s->container);
 	on_events_drain(s, &s->container);
