@@ -32,7 +32,7 @@
 
 /* Of the small sections: header, epochs, index. 3 packs an environment a fifth smaller than 1, and
  * they are too few for its time to count. */
-#define LEVEL_SMALL 3
+#define LEVEL_SMALL 1
 /* Bytes of chain values or events after which a section is made of them. */
 #define GATHER_BYTES (256 * 1024)
 /* Bytes of finished sections after which they are written. */

@@ -91,14 +91,15 @@ static bool has_changed(const struct watched *w, const char *path, struct folder
 			const struct image_recheck *recheck)
 {
 	struct stat st;
+	bool changed;
 
-	if (recheck->inside(recheck->arg, w->dev, w->ino))
-		return false;
 	if (stat_in(folder, path, &st) < 0)
-		return !recheck->names_moved;
-	if (recheck->names_moved && (st.st_dev != w->dev || st.st_ino != w->ino))
-		return false;
-	return !is_same(w, &st);
+		changed = !recheck->names_moved;
+	else if (recheck->names_moved && (st.st_dev != w->dev || st.st_ino != w->ino))
+		changed = false;
+	else
+		changed = !is_same(w, &st);
+	return changed && !recheck->inside(recheck->arg, w->dev, w->ino);
 }
 
 int image_watch_check(const struct image_watch *watch, const struct image_recheck *recheck,

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <nettle/sha2.h>
 #include <sched.h>
 #include <signal.h>
@@ -491,12 +492,21 @@ static void run(struct session *s, const char *program)
 	record_end(s);
 }
 
+/* Memory once taken stays: given back and taken anew, each page of it is cleared again. */
+static void memory_stays(void)
+{
+	mallopt(M_MMAP_THRESHOLD, 8 << 20);
+	mallopt(M_TRIM_THRESHOLD, 64 << 20);
+	mallopt(M_TOP_PAD, 1 << 20);
+}
+
 void session_run(const struct session_options *options, struct session_result *ret_result)
 {
 	static struct session s;
 	char buf[PROGRAM_MAX];
 	const char *program = find_program(options->argv[0], buf, sizeof(buf));
 
+	memory_stays();
 	if (session_begin(&s, options, ret_result) == 0) {
 		if (program != NULL) {
 			run(&s, program);
@@ -555,6 +565,19 @@ static int stdio_open_one(struct session *s, const struct region_stdio *from)
 	return fd;
 }
 
+static int not_whole(const struct session *s)
+{
+	const struct evlog_damage *damage = evlog_reader_damage(s->reader);
+	bool damaged = evlog_reader_state(s->reader) == EVLOG_DAMAGED;
+
+	say(s,
+	    "the log is %s: %s: %s, at byte %" PRIu64 "; replayed %" PRIu64
+	    " events, to the end of its last whole epoch",
+	    damaged ? "damaged" : "incomplete", damage->section, damage->what, damage->offset,
+	    HEAD->events);
+	return OUR_FAILURE;
+}
+
 static int stdio_open(struct session *s)
 {
 	static const char *const names[] = {"input", "output", "error"};
@@ -568,7 +591,10 @@ static int stdio_open(struct session *s)
 						    ? s->container.stdio_fd[from->same]
 						    : stdio_open_one(s, from);
 		if (s->container.stdio_fd[fd] < 0) {
-			say(s, "the file on standard %s is not in the log", names[fd]);
+			if (evlog_reader_state(s->reader) != EVLOG_WHOLE)
+				not_whole(s);
+			else
+				say(s, "the file on standard %s is not in the log", names[fd]);
 			return s->container.stdio_fd[fd];
 		}
 	}
@@ -624,19 +650,6 @@ static int diverged(const struct session *s)
 		say(s, "diverged in events %" PRIu64 "..%" PRIu64 " (epoch %" PRIu64 ")",
 		    last >= CHAIN_EVENTS ? last - CHAIN_EVENTS + 1 : 1, HEAD->events,
 		    HEAD->epoch_number - 1);
-	return OUR_FAILURE;
-}
-
-static int not_whole(const struct session *s)
-{
-	const struct evlog_damage *damage = evlog_reader_damage(s->reader);
-	bool damaged = evlog_reader_state(s->reader) == EVLOG_DAMAGED;
-
-	say(s,
-	    "the log is %s: %s: %s, at byte %" PRIu64 "; replayed %" PRIu64
-	    " events, to the end of its last whole epoch",
-	    damaged ? "damaged" : "incomplete", damage->section, damage->what, damage->offset,
-	    HEAD->events);
 	return OUR_FAILURE;
 }
 
