@@ -3,6 +3,9 @@
  *
  *	note* (capture's thread) -> start -> (two threads) files -> hashes -> finish -> at*
  *
+ * When a folder is noted, the one noted before it is mostly done with: it is looked at then, beside
+ * the running container.  In the end that holds for what the shim did not touch since.
+ *
  * Whether a file found in a noted place came out of the run is asked of the shim's table of vnodes,
  * by (device, inode): names alone say nothing, others may write into the same directory.
  * Invariant: after settle() each path is in `found` once, sorted.
@@ -30,9 +33,28 @@
 #define TREE_DEPTH_MAX 200 /* one descriptor each */
 #define HELP_FROM      16  /* files to hash that are worth a second thread */
 
+/* A file as it was at a moment, and until its vnode's ctime is another; 0: to be looked at again.
+ */
+struct early_file {
+	char *name;
+	uint64_t ino, size_bytes;
+	uint32_t vnode;
+	int64_t ctime_ns;
+};
+
+/* The files of a folder, likewise. */
+struct early {
+	uint64_t dev, ino;
+	uint32_t vnode;
+	int64_t ctime_ns;
+	struct early_file *files;
+	size_t count, room;
+};
+
 struct note {
 	uint32_t kind;
 	char *path;
+	struct early *early; /* or NULL */
 };
 
 struct written_file {
@@ -102,6 +124,108 @@ int written_create(struct written **ret_written)
 	return 0;
 }
 
+/* ---- folders looked at while the container runs ---- */
+
+/*
+ * The ctime in the shim's books, if what is looked at from now on is that state or a later one with
+ * another ctime; else 0.  A call that is going on has the time of now.
+ */
+static int64_t settled_ctime(uint32_t vnode, uint64_t dev, uint64_t ino)
+{
+	const struct vnode *v = &VNODES->slots[vnode];
+	int64_t now = (int64_t)__atomic_load_n(&HEAD->now_ns, __ATOMIC_SEQ_CST);
+	int64_t ctime = __atomic_load_n(&v->ctime_ns, __ATOMIC_SEQ_CST);
+
+	return vnode != 0 && v->dev == dev && v->host_ino == ino && ctime < now ? ctime : 0;
+}
+
+/* Nothing was touched since. */
+static bool still_holds(uint32_t vnode, uint64_t dev, uint64_t ino, int64_t ctime_ns)
+{
+	const struct vnode *v = &VNODES->slots[vnode];
+
+	return ctime_ns != 0 && v->dev == dev && v->host_ino == ino && v->ctime_ns == ctime_ns;
+}
+
+static bool early_add(struct early *e, int dir_fd, const struct dirent *entry)
+{
+	struct early_file file = {.ino = entry->d_ino, .vnode = vnode_find(e->dev, entry->d_ino)};
+	struct stat st;
+
+	if (e->count == e->room) {
+		size_t room = e->room * 2 + 64;
+		struct early_file *more = realloc(e->files, room * sizeof(*more));
+
+		if (more == NULL)
+			return false;
+		e->files = more;
+		e->room = room;
+	}
+	file.ctime_ns = settled_ctime(file.vnode, e->dev, file.ino);
+	if (file.ctime_ns != 0) {
+		if (fstatat(dir_fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    st.st_dev == e->dev && st.st_ino == file.ino)
+			file.size_bytes = (uint64_t)st.st_size;
+		else
+			file.ctime_ns = 0;
+	}
+	file.name = strdup(entry->d_name);
+	if (file.name == NULL)
+		return false;
+	e->files[e->count++] = file;
+	return true;
+}
+
+static void early_destroy(struct early *e)
+{
+	for (size_t i = 0; e != NULL && i < e->count; i++)
+		free(e->files[i].name);
+	if (e != NULL)
+		free(e->files);
+	free(e);
+}
+
+/* NULL if it is not to be had: the end will look. */
+static struct early *early_look(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	struct early *e = calloc(1, sizeof(*e));
+	const struct dirent *entry;
+	struct stat st;
+	bool good = dir != NULL && e != NULL && fstat(fd, &st) == 0;
+
+	if (good) {
+		e->dev = st.st_dev;
+		e->ino = st.st_ino;
+		e->vnode = vnode_find(e->dev, e->ino);
+		e->ctime_ns = settled_ctime(e->vnode, e->dev, e->ino);
+		good = e->ctime_ns != 0;
+	}
+	while (good && (entry = readdir(dir)) != NULL) {
+		if (entry->d_type == DT_UNKNOWN)
+			good = false;
+		else if (entry->d_type == DT_REG)
+			good = early_add(e, fd, entry);
+	}
+	if (dir != NULL)
+		closedir(dir);
+	else if (fd >= 0)
+		close(fd);
+	if (good)
+		return e;
+	early_destroy(e);
+	return NULL;
+}
+
+static void look_at_previous(struct written *w)
+{
+	struct note *last = w->note_count != 0 ? &w->notes[w->note_count - 1] : NULL;
+
+	if (last != NULL && last->kind == CAPTURE_OUT_FOLDER && last->early == NULL)
+		last->early = early_look(last->path);
+}
+
 int written_note(struct written *w, uint32_t kind, const char *path)
 {
 	char key[PATH_MAX + 16], real[PATH_MAX];
@@ -119,8 +243,9 @@ int written_note(struct written *w, uint32_t kind, const char *path)
 	char *copy = room_for_note(w) ? strdup(path) : NULL;
 	if (copy == NULL)
 		return w->error = -ENOMEM;
-	w->notes[w->note_count].kind = kind;
-	w->notes[w->note_count++].path = copy;
+	if (kind == CAPTURE_OUT_FOLDER)
+		look_at_previous(w);
+	w->notes[w->note_count++] = (struct note){kind, copy, NULL};
 	return 0;
 }
 
@@ -209,6 +334,35 @@ static void walk_folder(struct batch *b, const char *path, unsigned depth, bool 
 		close(fd);
 }
 
+/* From what was seen before, as far as it holds; false: the folder has changed since. */
+static bool walk_early(struct batch *b, const char *path, const struct early *e)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+	bool holds = fd >= 0 && fstat(fd, &st) == 0 && st.st_dev == e->dev && st.st_ino == e->ino &&
+		     still_holds(e->vnode, e->dev, e->ino, e->ctime_ns);
+
+	if (path[1] == '\0')
+		path = "";
+	for (size_t i = 0; holds && i < e->count; i++) {
+		const struct early_file *f = &e->files[i];
+		uint32_t flags = VNODES->slots[f->vnode].flags;
+		struct written_file file;
+
+		if (flags & VNODE_MAPPED || !still_holds(f->vnode, e->dev, f->ino, f->ctime_ns)) {
+			walk_name(b, fd, path, f->name, 0, false);
+			continue;
+		}
+		st = (struct stat){.st_dev = e->dev, .st_ino = f->ino, .st_mode = S_IFREG};
+		st.st_size = (off_t)f->size_bytes;
+		if (is_output(&st, false, &file))
+			add_file(b, &file, join(path, f->name));
+	}
+	if (fd >= 0)
+		close(fd);
+	return holds;
+}
+
 static void walk_note(struct batch *b, const struct note *note)
 {
 	struct written_file file;
@@ -216,6 +370,8 @@ static void walk_note(struct batch *b, const struct note *note)
 	struct stat st;
 
 	if (realpath(note->path, real) == NULL)
+		return;
+	if (note->early != NULL && walk_early(b, real, note->early))
 		return;
 	if (note->kind != CAPTURE_OUT_FILE)
 		walk_folder(b, real, 0, note->kind == CAPTURE_OUT_TREE);
@@ -420,8 +576,10 @@ void written_destroy(struct written *w)
 		return;
 	if (w->started)
 		pthread_join(w->thread, NULL);
-	for (size_t i = 0; i < w->note_count; i++)
+	for (size_t i = 0; i < w->note_count; i++) {
+		early_destroy(w->notes[i].early);
 		free(w->notes[i].path);
+	}
 	for (size_t i = 0; i < w->found.count; i++)
 		free((char *)(uintptr_t)w->found.files[i].out.name);
 	free(w->notes);
