@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "code_list.h"
+#include "../base/json_text.h"
 #include "../syscall-table/event_print.h"
 #include "code_place.h"
 #include "event_line.h"
@@ -24,23 +25,6 @@ static void set(json_t *object, const char *key, json_t *value)
 {
 	if (value != NULL)
 		json_object_set_new(object, key, value);
-}
-
-/* Names of files and symbols are anybody's bytes. */
-static json_t *text(const char *s)
-{
-	json_t *value = s != NULL ? json_string(s) : NULL;
-
-	if (value != NULL || s == NULL)
-		return value;
-	char *copy = strdup(s);
-	for (char *p = copy; p != NULL && *p != '\0'; p++) {
-		if ((unsigned char)*p >= 0x80)
-			*p = '?';
-	}
-	value = copy != NULL ? json_string(copy) : NULL;
-	free(copy);
-	return value;
 }
 
 static json_t *hex64(uint64_t value)
@@ -72,13 +56,13 @@ static json_t *frame_json(const struct code_place *place, uint64_t address, uint
 	json_t *object = json_object();
 
 	set(object, "address", hex64(address));
-	set(object, "function", text(place->function));
+	set(object, "function", json_text(place->function));
 	if (place->function != NULL)
 		set(object, "offset", json_integer((json_int_t)(address - place->function_start)));
-	set(object, "file", text(place->file));
+	set(object, "file", json_text(place->file));
 	if (place->file != NULL)
 		set(object, "line", json_integer(place->line));
-	set(object, "object", text(place->object));
+	set(object, "object", json_text(place->object));
 	if (place->object != NULL && place->object_off != 0)
 		set(object, "object_offset", hex64(place->object_off + (address - looked_up)));
 	return object;

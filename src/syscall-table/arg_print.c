@@ -31,18 +31,6 @@
 /* Structures of more elements than this are shortened. */
 #define ELEMENTS_MAX 32
 
-/* Where the meaning of an argument lies, see arg_kinds.def. */
-enum flow {
-	FLOW_SCALAR,
-	FLOW_PATH,
-	FLOW_STR,
-	FLOW_IN,
-	FLOW_OUT,
-	FLOW_INOUT,
-	FLOW_BUF_IN,
-	FLOW_BUF_OUT,
-};
-
 struct place {
 	FILE *out;
 	const struct event_view *event;
@@ -782,7 +770,7 @@ static void print_epoll_events(const struct place *at)
 }
 
 static const struct {
-	enum flow flow;
+	enum arg_flow flow;
 	void (*print)(const struct place *at);
 	const struct flag_set *flags;
 } kinds[] = {
@@ -792,7 +780,7 @@ static const struct {
 #undef ARG_KIND
 };
 
-static enum event_item_kind item_kind(enum flow flow)
+static enum event_item_kind item_kind(enum arg_flow flow)
 {
 	switch (flow) {
 	case FLOW_PATH:
@@ -804,6 +792,11 @@ static enum event_item_kind item_kind(enum flow flow)
 	default:
 		return EVENT_ITEM_IN;
 	}
+}
+
+enum arg_flow arg_flow(enum arg_kind kind)
+{
+	return kinds[kind].flow;
 }
 
 void arg_print(FILE *out, const struct event_view *event, unsigned int arg, enum arg_kind kind,

@@ -17,6 +17,20 @@ enum arg_kind {
 #undef ARG_KIND
 };
 
+/* Where the meaning of an argument lies, see arg_kinds.def. */
+enum arg_flow {
+	FLOW_SCALAR,
+	FLOW_PATH,
+	FLOW_STR,
+	FLOW_IN,
+	FLOW_OUT,
+	FLOW_INOUT,
+	FLOW_BUF_IN,
+	FLOW_BUF_OUT,
+};
+
+enum arg_flow arg_flow(enum arg_kind kind);
+
 /*
  * Prints argument `arg` (0..5) of the event as `kind`. Memory that was not recorded, or too little
  * of it, leaves the address. At most string_max bytes of a string or buffer are shown; "..." says

@@ -134,24 +134,6 @@ static unsigned int args_used(const struct event_view *event, const struct print
 	return row->nargs;
 }
 
-/* Where the meaning of an argument lies, by its kind. */
-enum arg_flow {
-	FLOW_SCALAR = 1,
-	FLOW_PATH,
-	FLOW_STR,
-	FLOW_IN,
-	FLOW_OUT,
-	FLOW_INOUT,
-	FLOW_BUF_IN,
-	FLOW_BUF_OUT,
-};
-
-static const uint8_t arg_flows[] = {
-#define ARG_KIND(name, flow, printer, flags) [ARG_##name] = FLOW_##flow,
-#include "arg_kinds.def"
-#undef ARG_KIND
-};
-
 unsigned int event_args_used(const struct event_view *event)
 {
 	return args_used(event, find_row(event->head.nr));
@@ -163,7 +145,8 @@ bool event_arg_is_address(const struct event_view *event, unsigned int arg)
 
 	if (arg >= row->nargs || row == &unknown_row)
 		return false;
-	return row->kinds[arg] == ARG_PTR || arg_flows[row->kinds[arg]] != FLOW_SCALAR;
+	return row->kinds[arg] == ARG_PTR ||
+	       arg_flow((enum arg_kind)row->kinds[arg]) != FLOW_SCALAR;
 }
 
 bool event_result_is_address(const struct event_view *event)
@@ -176,7 +159,7 @@ size_t event_arg_struct(const struct event_view *event, unsigned int arg,
 {
 	const struct print_row *row = find_row(event->head.nr);
 	unsigned int kind = arg < row->nargs ? row->kinds[arg] : ARG_INT;
-	bool out = arg_flows[kind] == FLOW_OUT;
+	bool out = arg_flow((enum arg_kind)kind) == FLOW_OUT;
 
 	if (arg >= args_used(event, row) || event->head.args[arg] == 0 ||
 	    (out && event->head.result < 0))

@@ -3,21 +3,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "check.h"
 #include "inspect/event_compare.h"
 #include "syscall_nr.h"
 
-#define CHECK(condition)                                                                \
-	do {                                                                            \
-		if (!(condition)) {                                                     \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-			failures++;                                                     \
-		}                                                                       \
-	} while (0)
-
 #define STACK_A 0x7fffffffd460
 #define STACK_B 0x7fffffffd470
-
-static int failures;
 
 struct draft {
 	struct event_record head;

@@ -14,19 +14,10 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "check.h"
 #include "syscall-table/event_print.h"
 #include "syscall-table/syscall_row.h"
 #include "syscall_nr.h"
-
-#define CHECK(condition)                                                                \
-	do {                                                                            \
-		if (!(condition)) {                                                     \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-			failures++;                                                     \
-		}                                                                       \
-	} while (0)
-
-static int failures;
 
 /* A record being built; `bytes` is aligned for its header only. */
 struct draft {

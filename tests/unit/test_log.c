@@ -13,22 +13,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "base/sha256.h"
 #include "log/evlog_codec.h"
 #include "log/evlog_reader.h"
 #include "log/evlog_section.h"
 #include "log/evlog_writer.h"
 #include "log/image_sink.h"
-
-static int failures;
-
-#define CHECK(condition)                                                                \
-	do {                                                                            \
-		if (!(condition)) {                                                     \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-			failures++;                                                     \
-		}                                                                       \
-	} while (0)
 
 #define EPOCHS 3
 

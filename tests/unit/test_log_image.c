@@ -14,21 +14,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "log/evlog_reader.h"
 #include "log/evlog_writer.h"
 #include "log/image_capture.h"
 #include "log/image_sink.h"
 #include "log/image_unpack.h"
-
-static int failures;
-
-#define CHECK(condition)                                                                \
-	do {                                                                            \
-		if (!(condition)) {                                                     \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-			failures++;                                                     \
-		}                                                                       \
-	} while (0)
 
 static char folder[] = "/tmp/shadow-test-image-XXXXXX";
 

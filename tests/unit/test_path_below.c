@@ -7,17 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "base/path_below.h"
-
-static int failures;
-
-#define CHECK(what)                                                            \
-	do {                                                                   \
-		if (!(what)) {                                                 \
-			fprintf(stderr, "line %d: not %s\n", __LINE__, #what); \
-			failures++;                                            \
-		}                                                              \
-	} while (0)
 
 static int root;
 

@@ -40,8 +40,6 @@ int compare_end(const struct log_pair *logs, json_t *report);
 /* event: see compare_events.c.  Adds `problem` if a log could not be re-executed. */
 int compare_events(const struct log_pair *logs, const char *tool, json_t *report);
 
-/* A string value of any bytes: those that are no UTF-8 are replaced. */
-json_t *compare_text(const char *s);
 json_t *compare_hash(const uint8_t hash[EVLOG_HASH_SIZE]);
 
 /* The report for people. */

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "base/json_text.h"
+
 json_t *compare_hash(const uint8_t hash[EVLOG_HASH_SIZE])
 {
 	char out[2 * EVLOG_HASH_SIZE + 1] = "";
@@ -54,7 +56,7 @@ static void compare_outputs(const struct log_pair *logs, int from, json_t *list)
 		if (outputs_equal(a, b) || (from == 1 && other != NULL))
 			continue;
 		json_array_append_new(list, json_pack("{s:o, s:o, s:o}", "name",
-						      compare_text(outputs[i].name), "a",
+						      json_text(outputs[i].name), "a",
 						      output_json(a), "b", output_json(b)));
 	}
 }

@@ -11,6 +11,7 @@
 
 #include <string.h>
 
+#include "base/json_text.h"
 #include "inspect/event_search.h"
 #include "inspect/look.h"
 
@@ -25,7 +26,7 @@ static int look(const struct log_pair *logs, const char *tool, const struct even
 		return 0;
 	int error = look_at(tool, logs->reader[side], d->number, d->number, &result, ret_look);
 	if (error == 0 && !result.stopped)
-		json_object_set_new(*ret_look, "problem", compare_text(result.said));
+		json_object_set_new(*ret_look, "problem", json_text(result.said));
 	return error;
 }
 
@@ -82,7 +83,7 @@ int compare_events(const struct log_pair *logs, const char *tool, json_t *report
 	uint64_t equal = (uint64_t)json_integer_value(json_object_get(digests, "equal_events"));
 	int error = event_search_two(tool, logs->reader, equal, &d);
 	if (d.problem[0] != '\0')
-		json_object_set_new(report, "problem", compare_text(d.problem));
+		json_object_set_new(report, "problem", json_text(d.problem));
 	if (error == 0)
 		error = look_at_both(logs, tool, &d, report);
 	event_difference_finish(&d);

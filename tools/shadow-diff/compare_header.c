@@ -4,24 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-json_t *compare_text(const char *s)
-{
-	json_t *value = json_string(s);
-	char *copy = value == NULL ? strdup(s) : NULL;
-
-	for (char *p = copy; p != NULL && *p != '\0'; p++) {
-		if ((unsigned char)*p >= 0x80)
-			*p = '?';
-	}
-	if (copy != NULL)
-		value = json_string(copy);
-	free(copy);
-	return value;
-}
+#include "base/json_text.h"
 
 static json_t *text_or_null(const char *s)
 {
-	return s != NULL ? compare_text(s) : json_null();
+	return s != NULL ? json_text(s) : json_null();
 }
 
 static json_t *list(const struct evlog_strings *strings)
@@ -29,7 +16,7 @@ static json_t *list(const struct evlog_strings *strings)
 	json_t *array = json_array();
 
 	for (size_t i = 0; i < strings->count; i++)
-		json_array_append_new(array, compare_text(strings->at[i]));
+		json_array_append_new(array, json_text(strings->at[i]));
 	return array;
 }
 
@@ -46,7 +33,7 @@ static bool lists_equal(const struct evlog_strings *a, const struct evlog_string
 
 static void add(json_t *array, const char *name, const char *a, const char *b)
 {
-	json_array_append_new(array, json_pack("{s:o, s:o, s:o}", "name", compare_text(name), "a",
+	json_array_append_new(array, json_pack("{s:o, s:o, s:o}", "name", json_text(name), "a",
 					       text_or_null(a), "b", text_or_null(b)));
 }
 
@@ -149,9 +136,9 @@ int compare_header(const struct log_pair *logs, json_t *report)
 			report, "arguments",
 			json_pack("{s:o, s:o}", "a", list(&a->argv), "b", list(&b->argv)));
 	if (strcmp(a->cwd, b->cwd) != 0)
-		json_object_set_new(report, "folder",
-				    json_pack("{s:o, s:o}", "a", compare_text(a->cwd), "b",
-					      compare_text(b->cwd)));
+		json_object_set_new(
+			report, "folder",
+			json_pack("{s:o, s:o}", "a", json_text(a->cwd), "b", json_text(b->cwd)));
 	compare_environment(&a->env, &b->env, report);
 	compare_configuration(&a->config, &b->config, report);
 	return 0;

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/json_text.h"
 #include "inspect/event_compare.h"
 #include "log/image_tree.h"
 
@@ -38,8 +39,8 @@ static json_t *describe(const struct image_entry *e)
 /* Takes the references over. */
 static json_t *add(struct images *im, const char *path, const char *what, json_t *a, json_t *b)
 {
-	json_t *item = json_pack("{s:o, s:s, s:o, s:o}", "path", compare_text(path), "what", what,
-				 "a", a, "b", b);
+	json_t *item = json_pack("{s:o, s:s, s:o, s:o}", "path", json_text(path), "what", what, "a",
+				 a, "b", b);
 
 	json_array_append_new(im->list, item);
 	return item;
@@ -136,8 +137,8 @@ static void compare_listings(struct images *im, const struct image_entry *a,
 			continue;
 		/* Sorted, so the smaller one is missing on the other side. */
 		int order = !more_a ? 1 : !more_b ? -1 : strcmp(x, y);
-		add(im, a->path, "listing", order <= 0 ? compare_text(x) : json_null(),
-		    order >= 0 ? compare_text(y) : json_null());
+		add(im, a->path, "listing", order <= 0 ? json_text(x) : json_null(),
+		    order >= 0 ? json_text(y) : json_null());
 		return;
 	}
 }
@@ -203,7 +204,7 @@ static void compare_entries(struct images *im, const struct image_entry *a,
 	if (a->kind == IMAGE_DENIED && b->kind == IMAGE_DENIED)
 		add_number(im, a->path, "error", (uint64_t)a->error, (uint64_t)b->error);
 	if (a->kind == IMAGE_SYMLINK && strcmp(a->target, b->target) != 0)
-		add(im, a->path, "target", compare_text(a->target), compare_text(b->target));
+		add(im, a->path, "target", json_text(a->target), json_text(b->target));
 	compare_metadata(im, a, b);
 }
 
@@ -216,7 +217,7 @@ static json_t *only_in(const struct image_tree *x, const struct image_tree *y)
 		const char *path = image_tree_at(x, i)->path;
 
 		if (image_tree_find(y, path) == NULL)
-			json_array_append_new(paths, compare_text(path));
+			json_array_append_new(paths, json_text(path));
 	}
 	return paths;
 }

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/json_text.h"
 #include "base/path_below.h"
 #include "log/image_tree.h"
 #include "log_show.h"
@@ -73,11 +74,11 @@ static void show_entry(const struct image_entry *entry, bool json, FILE *out)
 	json_t *o = json_pack("{s:s, s:o, s:o, s:o}", "kind", kind_name(entry), "mode",
 			      json_sprintf("%06o", entry->mode), "bytes",
 			      json_integer((json_int_t)entry->size_bytes), "path",
-			      log_show_text(entry->path));
+			      json_text(entry->path));
 	if (file)
 		json_object_set_new(o, "sha256", json_string(hash));
 	if (entry->kind == IMAGE_SYMLINK)
-		json_object_set_new(o, "target", log_show_text(entry->target));
+		json_object_set_new(o, "target", json_text(entry->target));
 	if (entry->kind == IMAGE_DENIED)
 		json_object_set_new(o, "error", json_integer(entry->error));
 	print_json(o, out);

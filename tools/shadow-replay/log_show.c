@@ -11,30 +11,15 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "base/json_text.h"
 #include "syscall-table/event_print.h"
-
-json_t *log_show_text(const char *s)
-{
-	json_t *value = json_string(s);
-
-	if (value != NULL)
-		return value;
-	char *copy = strdup(s);
-	for (char *p = copy; p != NULL && *p != '\0'; p++) {
-		if ((unsigned char)*p >= 0x80)
-			*p = '?';
-	}
-	value = copy != NULL ? json_string(copy) : NULL;
-	free(copy);
-	return value;
-}
 
 static json_t *list(const struct evlog_strings *strings)
 {
 	json_t *array = json_array();
 
 	for (size_t i = 0; i < strings->count; i++)
-		json_array_append_new(array, log_show_text(strings->at[i]));
+		json_array_append_new(array, json_text(strings->at[i]));
 	return array;
 }
 
@@ -43,7 +28,7 @@ static json_t *pairs(const struct evlog_pairs *p)
 	json_t *object = json_object();
 
 	for (size_t i = 0; i < p->pair_count; i++)
-		json_object_set_new(object, p->at[2 * i], log_show_text(p->at[2 * i + 1]));
+		json_object_set_new(object, p->at[2 * i], json_text(p->at[2 * i + 1]));
 	return object;
 }
 
@@ -89,7 +74,7 @@ json_t *log_show_output(const struct evlog_output *output)
 	json_t *o = json_object();
 
 	json_object_set_new(o, "kind", json_string(kinds[output->kind]));
-	json_object_set_new(o, "name", log_show_text(output->name));
+	json_object_set_new(o, "name", json_text(output->name));
 	json_object_set_new(o, "bytes", json_integer((json_int_t)output->size_bytes));
 	if (memcmp(output->hash, none, sizeof(none)) != 0)
 		json_object_set_new(o, "sha256", hexadecimal(output->hash, EVLOG_HASH_SIZE));
@@ -137,7 +122,7 @@ static int info_make(struct evlog_reader *reader, json_t *info)
 
 	json_object_set_new(info, "log", json_string(state_name(evlog_reader_state(reader))));
 	json_object_set_new(info, "command", list(&header->argv));
-	json_object_set_new(info, "folder", log_show_text(header->cwd));
+	json_object_set_new(info, "folder", json_text(header->cwd));
 	json_object_set_new(info, "environment", list(&header->env));
 	json_object_set_new(info, "configuration", pairs(&header->config));
 	json_object_set_new(info, "host", pairs(evlog_reader_host(reader)));

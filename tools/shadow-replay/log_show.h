@@ -26,9 +26,6 @@ struct event_show {
 	const struct event_filter *filter; /* NULL: all */
 };
 
-/* Text of a log; bytes that are not UTF-8 are replaced. */
-json_t *log_show_text(const char *text);
-
 json_t *log_show_output(const struct evlog_output *output);
 
 /* Prints the whole event records in `bytes` that pass the filter: a line each. */
