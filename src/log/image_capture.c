@@ -47,6 +47,7 @@ struct image_capture {
 	struct image_changed changed;
 	struct stat log; /* what the container does not see */
 	struct image_watch watch;
+	uint64_t (*use_stamp)(uint64_t dev, uint64_t ino);
 };
 
 static bool as_expected(const struct image_expected *expected, const struct stat *st)
@@ -136,6 +137,8 @@ static int record_file(struct image_capture *capture, const struct image_request
 	struct image_entry entry = {.kind = IMAGE_FILE};
 	bool changed = !as_expected(&request->expected, st);
 	bool moved = false;
+	/* Before it is read: what was seen up to now is compared with what is there then. */
+	uint64_t stamp = capture->use_stamp ? capture->use_stamp(st->st_dev, st->st_ino) : 0;
 	int ret;
 
 	image_entry_from_stat(&entry, st);
@@ -148,7 +151,7 @@ static int record_file(struct image_capture *capture, const struct image_request
 		entry.flags = IMAGE_FLAG_CHANGED;
 		image_changed_note(&capture->changed, request->path);
 	} else {
-		ret = image_watch_add(&capture->watch, place->path, st, entry.hash);
+		ret = image_watch_add(&capture->watch, place->path, st, entry.hash, stamp);
 	}
 	return ret ? ret : image_walk_record(capture->walk, place, &entry);
 }
@@ -315,6 +318,7 @@ int image_capture_create(struct evlog_writer *writer, const struct image_capture
 
 	if (!capture)
 		return -ENOMEM;
+	capture->use_stamp = options->use_stamp;
 	ret = fstat(evlog_writer_fd(writer), &capture->log) ? -errno : 0;
 	if (!ret)
 		ret = image_sink_create(writer, &capture->sink);

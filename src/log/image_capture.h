@@ -27,6 +27,9 @@ struct image_capture_options {
 	bool names_only;	  /* contents are hashed and left out of the log */
 	size_t queue_bytes_max;	  /* 0: 64 MiB */
 	const cpu_set_t *cpus;	  /* where the thread may run; NULL: as its creator */
+	/* How far the container has used the file, 0 while it does; see image_recheck.  Or NULL.
+	 * Called on the capture's thread. */
+	uint64_t (*use_stamp)(uint64_t dev, uint64_t ino);
 };
 
 enum image_want {
@@ -60,6 +63,9 @@ struct image_recheck {
 	/* Whether it may have changed the file (dev, ino), or its name. */
 	bool (*inside)(void *arg, uint64_t dev, uint64_t ino);
 	void *arg;
+	/* Whether the container has not used the file since the stamp was taken: what was taken is
+	 * what it saw, then.  NULL if there are no stamps. */
+	bool (*unused_since)(uint64_t stamp);
 	bool names_moved; /* a path may lead elsewhere by the container's doing */
 };
 
@@ -97,14 +103,15 @@ int image_capture_finish(struct image_capture *capture);
 /* Calls image_capture_finish() if that was not done, and frees. NULL is allowed. */
 void image_capture_destroy(struct image_capture *capture);
 
-/* After image_capture_finish(). */
 /*
- * After image_capture_finish: are the files whose contents were taken still what they were?  Those
- * that are not were changed by an outside writer; the log says so by further entries.  -ENOMEM, or
- * the writer's error.
+ * After image_capture_finish: are the files whose contents were taken still what they were?  All
+ * that the container used after that are looked at, and the first 1,000 others.  Those that are not
+ * were changed by an outside writer; the log says so by further entries.  -ENOMEM, or the writer's
+ * error.
  */
 int image_capture_recheck(struct image_capture *capture, const struct image_recheck *recheck);
 
+/* After image_capture_finish(). */
 struct image_capture_stats image_capture_stats(const struct image_capture *capture);
 
 /* After image_capture_finish(): whether the path, as it was submitted, is in the image as something

@@ -58,7 +58,7 @@ static int take(struct image_large *large, const struct job *job)
 		entry.flags = IMAGE_FLAG_CHANGED;
 		image_changed_note(&large->changed, job->path);
 	} else if (entry.kind == IMAGE_FILE) {
-		ret = image_watch_add(&large->watch, job->place, &job->st, entry.hash);
+		ret = image_watch_add(&large->watch, job->place, &job->st, entry.hash, 0);
 	}
 	return ret ? ret : image_sink_entry(large->sink, &entry);
 }

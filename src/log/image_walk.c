@@ -19,6 +19,8 @@
 /* As the kernel: more links than this are a loop. */
 #define LINKS_MAX 40
 
+#define DIRECTORY_BYTES 4096 /* as vnode_stat */
+
 enum seen_class { SEEN_ABSENT = 1, SEEN_LINK, SEEN_DIR, SEEN_FILE };
 
 struct image_walk {
@@ -143,7 +145,8 @@ void image_entry_from_stat(struct image_entry *entry, const struct stat *st)
 	entry->uid = id_seen(st->st_uid, (uint32_t)getauxval(AT_EUID));
 	entry->gid = id_seen(st->st_gid, (uint32_t)getauxval(AT_EGID));
 	entry->nlink = (uint32_t)st->st_nlink;
-	entry->size_bytes = (uint64_t)st->st_size;
+	/* Of a directory it is the file system's own business, and the container sees no other. */
+	entry->size_bytes = S_ISDIR(st->st_mode) ? DIRECTORY_BYTES : (uint64_t)st->st_size;
 	entry->mtime_sec = st->st_mtim.tv_sec;
 	entry->mtime_nsec = (uint32_t)st->st_mtim.tv_nsec;
 	entry->rdev = st->st_rdev;

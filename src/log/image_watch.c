@@ -11,17 +11,22 @@
 #include "image_entry.h"
 #include "image_walk.h"
 
+/* Files that the container did not use after they were taken are in the image as it saw them,
+ * whatever happened since.  So many are looked at all the same, as news for the user. */
+#define UNUSED_MAX 1000
+
 struct watched {
-	uint64_t dev, ino, size_bytes;
+	uint64_t dev, ino, size_bytes, stamp;
 	int64_t mtime_sec, mtime_nsec;
 	uint8_t hash[EVLOG_HASH_SIZE];
 };
 
 int image_watch_add(struct image_watch *watch, const char *path, const struct stat *st,
-		    const uint8_t hash[EVLOG_HASH_SIZE])
+		    const uint8_t hash[EVLOG_HASH_SIZE], uint64_t stamp)
 {
-	struct watched w = {st->st_dev,		st->st_ino,	     (uint64_t)st->st_size,
-			    st->st_mtim.tv_sec, st->st_mtim.tv_nsec, {0}};
+	struct watched w = {st->st_dev, st->st_ino,	    (uint64_t)st->st_size,
+			    stamp,	st->st_mtim.tv_sec, st->st_mtim.tv_nsec,
+			    {0}};
 
 	memcpy(w.hash, hash, sizeof(w.hash));
 	evlog_put(&watch->files, &w, sizeof(w));
@@ -87,6 +92,12 @@ static int stat_in(struct folder *folder, const char *path, struct stat *ret_st)
 			       : lstat(path, ret_st);
 }
 
+/* The container used it after it was taken, so that it may have seen another state. */
+static bool is_used(const struct watched *w, const struct image_recheck *recheck)
+{
+	return w->stamp == 0 || recheck->unused_since == NULL || !recheck->unused_since(w->stamp);
+}
+
 static bool has_changed(const struct watched *w, const char *path, struct folder *folder,
 			const struct image_recheck *recheck)
 {
@@ -107,6 +118,7 @@ int image_watch_check(const struct image_watch *watch, const struct image_rechec
 {
 	struct folder folder = {.fd = -1};
 	int error = watch->files.error;
+	unsigned int unused = 0;
 
 	for (size_t at = 0; error == 0 && at < watch->files.len;) {
 		const char *path = (const char *)watch->files.data + at + sizeof(struct watched);
@@ -114,6 +126,8 @@ int image_watch_check(const struct image_watch *watch, const struct image_rechec
 
 		memcpy(&w, watch->files.data + at, sizeof(w));
 		at += sizeof(w) + strlen(path) + 1;
+		if (!is_used(&w, recheck) && ++unused > UNUSED_MAX)
+			continue;
 		if (has_changed(&w, path, &folder, recheck))
 			error = note(&w, path, sink, changed);
 	}

@@ -16,13 +16,14 @@ struct image_watch {
 	struct evlog_buf files; /* records: see the source */
 };
 
-/* `path` and `st` as they stand in the image, `hash` of its contents. -ENOMEM. */
+/* `path` and `st` as they stand in the image, `hash` of its contents.  `stamp`: see image_recheck;
+ * 0: it is looked at in any case.  -ENOMEM. */
 int image_watch_add(struct image_watch *watch, const char *path, const struct stat *st,
-		    const uint8_t hash[EVLOG_HASH_SIZE]);
+		    const uint8_t hash[EVLOG_HASH_SIZE], uint64_t stamp);
 
-/* Looks at all of them. Those that are not what they were, and not by the container's doing, are
- * noted in `changed` and get a further entry, with IMAGE_FLAG_CHANGED. -ENOMEM, or the writer's
- * error. */
+/* Looks at all of them that the container used since, and at some others.  Those that are not what
+ * they were, and not by the container's doing, are noted in `changed` and get a further entry, with
+ * IMAGE_FLAG_CHANGED. -ENOMEM, or the writer's error. */
 int image_watch_check(const struct image_watch *watch, const struct image_recheck *recheck,
 		      struct image_sink *sink, struct image_changed *changed);
 

@@ -152,6 +152,7 @@ enum capture_kind {
 	CAPTURE_OUT_FILE = 32, /* the file is about to be changed, or to lose this name */
 	CAPTURE_OUT_FOLDER,    /* names in the directory are about to change */
 	CAPTURE_OUT_TREE,      /* the directory has got this name */
+	CAPTURE_OUT_GROWS,     /* much was written to the file: see VNODE_GROWS */
 };
 
 /* Bytes of a capture record.  Identity and times are the host's; 0 where not known. */

@@ -6,6 +6,7 @@
  * a file out of the image, at odds of n^2 / 2^61).  The low bits of an entry say what was
  * announced.
  */
+#include <linux/fs.h>
 #include "capture.h"
 
 #define SET_MIN	   8192u
@@ -360,6 +361,40 @@ void capture_before_write(struct ofd *o)
 		announce(CAPTURE_CONTENT, o->path, (u32)strlen(o->path), &st, 0);
 	v->flags |= VNODE_ANNOUNCED | VNODE_CAPTURED;
 	sync(CAPTURE_SYNC_CONTENTS);
+}
+
+#define GROWS_FROM (1u << 20)
+
+/* From here on the tracer reads what lies before `end`; nothing before that counts as a rewrite. */
+static void grows(struct vnode *v, const struct ofd *o, u32 fd)
+{
+	struct stat st;
+
+	if (!o->path || SYS2(NR_fstat, fd, &st) < 0)
+		return;
+	v->end = (u64)st.st_size;
+	v->flags |= VNODE_GROWS;
+	announce(CAPTURE_OUT_GROWS, o->path, (u32)strlen(o->path), &st, 0);
+}
+
+void capture_wrote(struct ofd *o, u32 fd, s64 offset, u64 size)
+{
+	struct vnode *v = vnode_at(o->vnode);
+
+	if (!HEAD->config.capture || v->flags & VNODE_STREAM)
+		return;
+	if (!(v->flags & VNODE_GROWS)) {
+		v->end += size;
+		if (v->end >= GROWS_FROM)
+			grows(v, o, fd);
+		return;
+	}
+	/* With O_APPEND the offset says nothing. */
+	u64 end = offset < 0 ? (u64)SYS3(NR_lseek, fd, 0, SEEK_CUR) : (u64)offset + size;
+	if (end - size < v->end || (offset >= 0 && o->flags & O_APPEND))
+		v->rewrites++;
+	else
+		__atomic_store_n(&v->end, end, __ATOMIC_RELEASE);
 }
 
 long file_before_write(struct task *t, u32 ofd)

@@ -69,7 +69,8 @@ static long copy_run(struct copying *c)
 		if (r <= 0)
 			break;
 		done += (u64)r;
-		if ((u64)r < want && c->out->kind != OFD_HOST_FILE)
+		/* A file gives less only at its end. */
+		if ((u64)r < want)
 			break;
 	}
 	heap_free(buf);

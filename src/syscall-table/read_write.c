@@ -106,11 +106,12 @@ static long host_read(struct task *t, struct ofd *o, const struct file_io *io)
 	return r;
 }
 
-static void wrote(struct task *t, struct ofd *o)
+static void wrote(struct task *t, struct ofd *o, const struct file_io *io, u64 size)
 {
 	struct vnode *v = vnode_at(o->vnode);
 
-	vnode_touch(v);
+	vnode_wrote(v);
+	capture_wrote(o, io->fd, io->offset, size);
 	/* As the kernel: a write by anyone but root takes the set-id bits away. */
 	if (v->mode & (S_ISUID | S_ISGID) && proc_of(t)->fsuid)
 		v->mode &= v->mode & S_IXGRP ? ~(u32)(S_ISUID | S_ISGID) : ~(u32)S_ISUID;
@@ -134,7 +135,7 @@ static long host_write(struct task *t, struct ofd *o, const struct file_io *io)
 	if (r <= 0)
 		return r;
 	fold_moved(t, io, (u64)r);
-	wrote(t, o);
+	wrote(t, o, io, (u64)r);
 	if (o->object)
 		stream_copy(o->object, io, (u64)r);
 	return r;

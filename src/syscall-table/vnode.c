@@ -79,7 +79,9 @@ static u32 slot_take(u64 dev, u64 ino)
 	if (table->hashed > table->head_mask && table->head_mask < VNODES_MAX / 2)
 		hash_grow();
 	struct vnode *v = &table->slots[i];
+	u32 looks = v->looks; /* a stamp of the slot's former file stays void */
 	memset(v, 0, sizeof(*v));
+	v->looks = looks + 1;
 	v->dev = dev;
 	v->host_ino = ino;
 	v->ino = table->next_ino++;
@@ -161,6 +163,7 @@ u32 vnode_of(const struct stat *st)
 		i = slot_take(st->st_dev, st->st_ino);
 		set_first_sight(vnode_at(i), st);
 	}
+	vnode_at(i)->looks++;
 	return i;
 }
 
@@ -197,8 +200,10 @@ u32 vnode_born(const struct stat *st, u32 mode, u32 uid, u32 gid)
 
 void vnode_open(u32 index)
 {
-	if (index)
-		vnode_at(index)->opens++;
+	if (!index)
+		return;
+	vnode_at(index)->looks++;
+	vnode_at(index)->opens++;
 }
 
 void vnode_close(u32 index)
@@ -227,10 +232,16 @@ void vnode_unlinked(u32 index)
 		slot_release(index);
 }
 
-void vnode_touch(struct vnode *v)
+void vnode_wrote(struct vnode *v)
 {
 	v->mtime_ns = v->ctime_ns = (s64)now_ns();
 	v->flags |= VNODE_WRITTEN;
+}
+
+void vnode_touch(struct vnode *v)
+{
+	vnode_wrote(v);
+	v->rewrites++;
 }
 
 void vnode_touch_meta(struct vnode *v)

@@ -33,6 +33,7 @@ enum vnode_flag {
 	VNODE_MAPPED = 8192,	 /* its contents could change without a system call */
 	VNODE_STREAM = 16384,	 /* the caller's stdout or stderr: an output of its own */
 	VNODE_NAMES_SAFE = 128,	 /* a directory: what each name in it was is captured */
+	VNODE_GROWS = 32768,	 /* `end` and `rewrites` are kept */
 	VNODE_METADATA =
 		256, /* its mode, owner or times were changed inside; what they were is safe */
 };
@@ -53,6 +54,9 @@ struct vnode {
 	u32 fifo;	/* of the pipe family: index of its pipe plus 1 */
 	u32 open_error; /* opening it fails with this (a replay of a file the host denied) */
 	u32 singles;	/* of a directory: names in it that were captured for a change each */
+	u32 rewrites;	/* changes of contents other than by writing behind `end` */
+	u64 end;	/* written up to here; without VNODE_GROWS: so many bytes, anywhere */
+	u32 looks;	/* how often the host was asked about it or opened it; see vnode_quiet */
 	struct file_lock *locks; /* of lock.c, heap */
 };
 
@@ -130,6 +134,28 @@ static inline u32 vnode_find(u64 dev, u64 host_ino)
 	return 0;
 }
 
+/*
+ * The tracer's side: a stamp of the vnode of a host file, 0 while the container has it open or
+ * mapped, or knows it not.  As long as vnode_quiet says true of the stamp, nothing in the container
+ * has asked the host about that file or read it since.
+ */
+static inline u64 vnode_stamp(u64 dev, u64 host_ino)
+{
+	u32 i = vnode_find(dev, host_ino);
+	const struct vnode *v = &VNODES->slots[i];
+	/* Before `opens`: opening counts as a look too. */
+	u32 looks = __atomic_load_n(&v->looks, __ATOMIC_SEQ_CST);
+
+	return i && !__atomic_load_n(&v->opens, __ATOMIC_SEQ_CST) ? (u64)i << 32 | looks : 0;
+}
+
+static inline bool vnode_quiet(u64 stamp)
+{
+	u32 i = (u32)(stamp >> 32);
+
+	return i && i < VNODES_MAX && VNODES->slots[i].looks == (u32)stamp;
+}
+
 struct stat; /* the kernel's, <asm/stat.h> */
 
 void vnode_init(void);
@@ -145,8 +171,10 @@ void vnode_open(u32 index);
 void vnode_close(u32 index);
 /* It lost a name; without a name and without users it is forgotten. */
 void vnode_unlinked(u32 index);
-/* Its contents (mtime, ctime) or its metadata (ctime) changed now. */
+/* Its contents (mtime, ctime) or its metadata (ctime) changed now; vnode_wrote: its contents, and
+ * the caller sees to `rewrites`. */
 void vnode_touch(struct vnode *v);
+void vnode_wrote(struct vnode *v);
 void vnode_touch_meta(struct vnode *v);
 /* Fills ret from the vnode and, for type, size and device number, from the host's answer. */
 void vnode_stat(u32 index, const struct stat *st, struct vstat *ret);

@@ -33,6 +33,9 @@ struct capture_feed {
 	 * no folders. */
 	struct keymap *outside;
 	uint64_t outside_generation;
+	/* A record of CAPTURE_METADATA, or size 0. */
+	uint32_t held_size;
+	_Alignas(8) uint8_t held[2 * RING_RECORD_MAX];
 	_Alignas(8) uint8_t copy[2 * RING_RECORD_MAX];
 };
 
@@ -284,7 +287,9 @@ static void submit(struct capture_feed *f, uint32_t kind, struct capture_record 
 	if (r->path[0] != '/' || is_special(r->path))
 		return;
 	if (kind >= CAPTURE_OUT_FILE) {
-		keep_error(f, written_note(f->written, kind, r->path));
+		keep_error(f, kind == CAPTURE_OUT_GROWS
+				      ? written_grows(f->written, r->path, r->dev, r->ino)
+				      : written_note(f->written, kind, r->path));
 		return;
 	}
 	if (kind != CAPTURE_ABSENT && leads_inside(f, r->path, follow))
@@ -310,28 +315,68 @@ static void submit(struct capture_feed *f, uint32_t kind, struct capture_record 
 	hand_over(f, &request);
 }
 
-static bool empty_ring(void *arg)
+/* What was held back is submitted after all. */
+static void submit_held(struct capture_feed *f)
 {
-	struct capture_feed *f = arg;
+	if (f->held_size != 0)
+		submit(f, CAPTURE_METADATA, (struct capture_record *)f->held);
+	f->held_size = 0;
+}
+
+/*
+ * Most files are looked at and then opened: the record that says so says all of the one before it,
+ * which is held back until then.
+ */
+static void take(struct capture_feed *f, uint32_t kind, const void *record, uint32_t size)
+{
+	if (kind == CAPTURE_CONTENT && f->held_size == size && memcmp(f->held, record, size) == 0)
+		f->held_size = 0;
+	submit_held(f);
+	uint8_t *copy = kind == CAPTURE_METADATA ? f->held : f->copy;
+	memcpy(copy, record, size);
+	copy[size] = '\0';
+	if (kind == CAPTURE_METADATA)
+		f->held_size = size;
+	else
+		submit(f, kind, (struct capture_record *)copy);
+}
+
+/* With the lock; false: there was nothing. */
+static bool take_all(struct capture_feed *f)
+{
 	uint32_t size;
 	uint64_t next;
 	bool bad = false, any = false;
 	const struct ring_record *rec;
 
-	pthread_mutex_lock(&f->lock);
 	while ((rec = ring_peek(CAPTURE_RING, RING_CAPTURE_SIZE, &size, &next, &bad)) != NULL) {
-		uint32_t kind = rec->what;
-
-		if (size > sizeof(struct capture_record) && size <= RING_RECORD_MAX) {
-			memcpy(f->copy, rec->bytes, size);
-			f->copy[size] = '\0';
-			submit(f, kind, (struct capture_record *)f->copy);
-		}
+		if (size > sizeof(struct capture_record) && size <= RING_RECORD_MAX)
+			take(f, rec->what, rec->bytes, size);
 		__atomic_store_n(&CAPTURE_RING->head, next, __ATOMIC_RELEASE);
 		any = true;
 	}
+	return any;
+}
+
+/* Nothing is held back for longer than a look at an empty ring. */
+static bool empty_ring(void *arg)
+{
+	struct capture_feed *f = arg;
+
+	pthread_mutex_lock(&f->lock);
+	bool any = take_all(f);
+	if (!any)
+		submit_held(f);
 	pthread_mutex_unlock(&f->lock);
 	return any;
+}
+
+static void empty_all(struct capture_feed *f)
+{
+	pthread_mutex_lock(&f->lock);
+	take_all(f);
+	submit_held(f);
+	pthread_mutex_unlock(&f->lock);
 }
 
 int capture_feed_create(struct image_capture *capture, struct written *written,
@@ -366,7 +411,7 @@ void capture_feed_sync(struct capture_feed *f, uint32_t how)
 {
 	int error = 0;
 
-	empty_ring(f);
+	empty_all(f);
 	if (how == CAPTURE_SYNC_NAMES)
 		error = image_capture_drain_names(f->capture);
 	else if (how != CAPTURE_SYNC_RING)
@@ -377,7 +422,7 @@ void capture_feed_sync(struct capture_feed *f, uint32_t how)
 void capture_feed_destroy(struct capture_feed *f)
 {
 	poller_destroy(f->poller);
-	empty_ring(f);
+	empty_all(f);
 	keymap_destroy(f->outside);
 	pthread_mutex_destroy(&f->lock);
 	free(f);
@@ -403,5 +448,6 @@ static bool changed_inside(void *arg, uint64_t dev, uint64_t ino)
 struct image_recheck capture_feed_recheck(void)
 {
 	return (struct image_recheck){.inside = changed_inside,
+				      .unused_since = vnode_quiet,
 				      .names_moved = FILES->path_generation != 0};
 }

@@ -22,6 +22,7 @@
 
 #include "../log/evlog_writer.h"
 #include "../log/image_capture.h"
+#include "../syscall-table/vnode.h"
 #include "capture_feed.h"
 #include "config_pairs.h"
 #include "output.h"
@@ -100,7 +101,8 @@ static int submit(struct recorder *r, const char *path, enum image_want want)
 
 static int start(struct recorder *r, const struct recorder_options *options)
 {
-	struct image_capture_options capture = {.names_only = options->names_only};
+	struct image_capture_options capture = {.names_only = options->names_only,
+						.use_stamp = vnode_stamp};
 	int error = writer_create(r, options);
 
 	if (error == 0)

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "../base/path_below.h"
-#include "written.h"
+#include "output_hash.h"
 
 /* The folder looked into last; fd -1: none. */
 struct place {
@@ -80,7 +80,7 @@ static int compare_contents(const struct place *place, const struct evlog_output
 
 	if (fd < 0)
 		return fd;
-	int error = written_hash(fd, hash, &size);
+	int error = output_hash(fd, hash, &size);
 	close(fd);
 	if (error < 0)
 		return error;
@@ -103,7 +103,7 @@ static int compare_one(struct place *place, const struct evlog_output *out, cons
 	*ret_what = "has another size than recorded";
 	if ((uint64_t)st.st_size != out->size_bytes)
 		return -EILSEQ;
-	return written_is_hashed(out->hash) ? compare_contents(place, out, ret_what) : 0;
+	return output_is_hashed(out->hash) ? compare_contents(place, out, ret_what) : 0;
 }
 
 int replay_outputs_compare(const struct evlog_reader *reader, const struct replay_root *root,

@@ -2,13 +2,16 @@
  * See written.h.  Owns the noted places and the list of files.
  *
  *	note* (capture's thread) -> start -> (two threads) files -> hashes -> finish -> at*
+ *	   '--> lookout (a thread): folders, growing files, beside the running container
  *
- * When a folder is noted, the one noted before it is mostly done with: it is looked at then, beside
- * the running container.  In the end that holds for what the shim did not touch since.
+ * When a folder is noted, the one noted before it is mostly done with: it is looked at then
+ * (written_early.h).
  *
  * Whether a file found in a noted place came out of the run is asked of the shim's table of vnodes,
  * by (device, inode): names alone say nothing, others may write into the same directory.
- * Invariant: after settle() each path is in `found` once, sorted.
+ * Invariants: `lock` guards the lists of notes and of growing files, and `stop`, while the lookout
+ * runs; what is in a note is the lookout's then, and one walker's when it has ended.  After
+ *settle() each path is in `found` once, sorted.
  */
 #include "written.h"
 
@@ -16,83 +19,252 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <nettle/sha2.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../log/keymap.h"
 #include "../shim/rings.h"
 #include "../syscall-table/vnode.h"
+#include "output_hash.h"
+#include "written_early.h"
+#include "written_grow.h"
 
-#define READ_BYTES     0x10000
-#define TREE_DEPTH_MAX 200 /* one descriptor each */
-#define HELP_FROM      16  /* files to hash that are worth a second thread */
+#define TREE_DEPTH_MAX	200 /* one descriptor each */
+#define HELP_FROM	16  /* files to hash that are worth a second thread */
+#define GROWING_LOOK_NS 10000000
 
-/* A file as it was at a moment, and until its vnode's ctime is another; 0: to be looked at again.
- */
-struct early_file {
-	char *name;
-	uint64_t ino, size_bytes;
-	uint32_t vnode;
-	int64_t ctime_ns;
+struct written_file {
+	struct evlog_output out; /* owns its name, or it is an early look's */
+	uint64_t dev, ino;
+	bool borrowed; /* the name */
+	bool mapped;
+	bool first; /* among those to be hashed */
 };
 
-/* The files of a folder, likewise. */
-struct early {
-	uint64_t dev, ino;
-	uint32_t vnode;
-	int64_t ctime_ns;
-	struct early_file *files;
+struct batch {
+	struct written_file *files;
 	size_t count, room;
+	int error;
 };
 
 struct note {
 	uint32_t kind;
 	char *path;
 	struct early *early; /* or NULL */
-};
-
-struct written_file {
-	struct evlog_output out; /* owns its name */
-	bool mapped;
-};
-
-/* Files found by one thread. */
-struct batch {
-	struct written *w;
-	struct written_file *files;
-	size_t count, room;
-	int error;
+	struct batch found;  /* in this place */
 };
 
 struct written {
 	struct keymap *noted; /* kind and path */
-	struct note *notes;
-	struct batch found; /* everything in the end */
+	struct note **notes;
 	size_t note_count, note_room;
+	struct batch found; /* everything in the end */
+
+	pthread_t lookout;
+	bool looks_out;
+	pthread_mutex_t lock;
+	pthread_cond_t news;
+	bool stop;
+	size_t looked; /* notes */
+	struct grown {
+		char *path;
+		uint64_t dev, ino;
+	} grown[GROWING_MAX]; /* told, and up to `opened` the lookout's */
+	unsigned grown_count, opened;
+	struct early_budget budget;   /* the lookout's */
+	struct growing_files growing; /* likewise */
+
 	pthread_t thread;
 	bool started;
 	atomic_size_t next; /* note or file */
-	size_t hash_end;
 	int error;
 };
+
+/* ---- beside the running container ---- */
+
+/* Without anything to do: until there is news, or a growing file may have grown. */
+static void lookout_wait(struct written *w, bool growing)
+{
+	struct timespec until;
+
+	if (!growing) {
+		pthread_cond_wait(&w->news, &w->lock);
+		return;
+	}
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += GROWING_LOOK_NS;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
+	pthread_cond_timedwait(&w->news, &w->lock, &until);
+}
+
+static bool has_news(const struct written *w)
+{
+	return w->looked + 1 < w->note_count || w->opened < w->grown_count;
+}
+
+/* One thing to do, without the lock; false: there is nothing. */
+static bool look_once(struct written *w)
+{
+	struct note *note = w->looked + 1 < w->note_count ? w->notes[w->looked] : NULL;
+	struct grown *grown = w->opened < w->grown_count ? &w->grown[w->opened] : NULL;
+
+	if (!has_news(w))
+		return false;
+	w->looked += note != NULL;
+	w->opened += grown != NULL;
+	pthread_mutex_unlock(&w->lock);
+	if (grown != NULL)
+		growing_add(&w->growing, grown->path, grown->dev, grown->ino);
+	if (note != NULL && note->kind == CAPTURE_OUT_FOLDER)
+		note->early = early_look(note->path, &w->budget);
+	pthread_mutex_lock(&w->lock);
+	return true;
+}
+
+static void *look_out(void *arg)
+{
+	struct written *w = arg;
+	bool growing = true;
+
+	pthread_mutex_lock(&w->lock);
+	while (!w->stop) {
+		if (look_once(w)) {
+			growing = true;
+			continue;
+		}
+		pthread_mutex_unlock(&w->lock);
+		growing = growing && growing_advance(&w->growing);
+		pthread_mutex_lock(&w->lock);
+		if (!w->stop && !has_news(w))
+			lookout_wait(w, growing);
+	}
+	pthread_mutex_unlock(&w->lock);
+	return NULL;
+}
+
+static int lookout_start(struct written *w)
+{
+	pthread_condattr_t attr;
+
+	w->budget = (struct early_budget){WRITTEN_HASH_FILES_MAX, WRITTEN_HASH_BYTES_MAX};
+	pthread_mutex_init(&w->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&w->news, &attr);
+	pthread_condattr_destroy(&attr);
+	int error = pthread_create(&w->lookout, NULL, look_out, w);
+	w->looks_out = error == 0;
+	return -error;
+}
+
+static void lookout_stop(struct written *w)
+{
+	if (!w->looks_out)
+		return;
+	pthread_mutex_lock(&w->lock);
+	w->stop = true;
+	pthread_cond_signal(&w->news);
+	pthread_mutex_unlock(&w->lock);
+	pthread_join(w->lookout, NULL);
+	w->looks_out = false;
+}
+
+/* ---- what the shim tells ---- */
+
+int written_create(struct written **ret_written)
+{
+	struct written *w = calloc(1, sizeof(*w));
+
+	if (w == NULL)
+		return -ENOMEM;
+	int error = keymap_create(&w->noted) < 0 ? -ENOMEM : lookout_start(w);
+	if (error < 0) {
+		keymap_destroy(w->noted);
+		free(w);
+		return error;
+	}
+	*ret_written = w;
+	return 0;
+}
+
+static struct note *note_make(uint32_t kind, const char *path)
+{
+	struct note *note = calloc(1, sizeof(*note));
+
+	if (note == NULL || (note->path = strdup(path)) == NULL) {
+		free(note);
+		return NULL;
+	}
+	note->kind = kind;
+	return note;
+}
 
 static bool room_for_note(struct written *w)
 {
 	if (w->note_count < w->note_room)
 		return true;
-	struct note *more = realloc(w->notes, (w->note_room * 2 + 64) * sizeof(*more));
+	struct note **more = realloc(w->notes, (w->note_room * 2 + 64) * sizeof(struct note *));
 	if (more == NULL)
 		return false;
 	w->notes = more;
 	w->note_room = w->note_room * 2 + 64;
 	return true;
 }
+
+int written_note(struct written *w, uint32_t kind, const char *path)
+{
+	char key[PATH_MAX + 16], real[PATH_MAX];
+	int n = snprintf(key, sizeof(key), "%u%s", kind, path);
+	uint64_t value;
+
+	/* A path that long is no path: the ring is hostile. */
+	if (n >= (int)sizeof(key) || keymap_get(w->noted, key, (size_t)n, &value))
+		return 0;
+	if (keymap_put(w->noted, key, (size_t)n, 1) < 0)
+		return w->error = -ENOMEM;
+	/* Directories by what they are called now: a link on the way may change. */
+	if (kind != CAPTURE_OUT_FILE && realpath(path, real) != NULL)
+		path = real;
+	struct note *note = note_make(kind, path);
+	pthread_mutex_lock(&w->lock);
+	bool room = note != NULL && room_for_note(w);
+	if (room) {
+		w->notes[w->note_count++] = note;
+		pthread_cond_signal(&w->news);
+	}
+	pthread_mutex_unlock(&w->lock);
+	if (!room) {
+		if (note != NULL)
+			free(note->path);
+		free(note);
+		return w->error = -ENOMEM;
+	}
+	return 0;
+}
+
+int written_grows(struct written *w, const char *path, uint64_t dev, uint64_t ino)
+{
+	char *copy = w->grown_count < GROWING_MAX ? strdup(path) : NULL;
+
+	if (copy == NULL)
+		return w->grown_count < GROWING_MAX ? w->error = -ENOMEM : 0;
+	pthread_mutex_lock(&w->lock);
+	w->grown[w->grown_count++] = (struct grown){copy, dev, ino};
+	pthread_cond_signal(&w->news);
+	pthread_mutex_unlock(&w->lock);
+	return 0;
+}
+
+/* ---- which files ---- */
 
 static bool room_for_files(struct batch *b, size_t count)
 {
@@ -110,157 +282,22 @@ static bool room_for_files(struct batch *b, size_t count)
 	return true;
 }
 
-int written_create(struct written **ret_written)
+static void drop(const struct written_file *file)
 {
-	struct written *w = calloc(1, sizeof(*w));
-
-	if (w == NULL)
-		return -ENOMEM;
-	if (keymap_create(&w->noted) < 0) {
-		free(w);
-		return -ENOMEM;
-	}
-	*ret_written = w;
-	return 0;
+	if (!file->borrowed)
+		free((char *)(uintptr_t)file->out.name);
 }
 
-/* ---- folders looked at while the container runs ---- */
-
-/*
- * The ctime in the shim's books, if what is looked at from now on is that state or a later one with
- * another ctime; else 0.  A call that is going on has the time of now.
- */
-static int64_t settled_ctime(uint32_t vnode, uint64_t dev, uint64_t ino)
+/* Takes the name over, unless it is borrowed. */
+static void add_file(struct batch *b, struct written_file *file, char *name)
 {
-	const struct vnode *v = &VNODES->slots[vnode];
-	int64_t now = (int64_t)__atomic_load_n(&HEAD->now_ns, __ATOMIC_SEQ_CST);
-	int64_t ctime = __atomic_load_n(&v->ctime_ns, __ATOMIC_SEQ_CST);
-
-	return vnode != 0 && v->dev == dev && v->host_ino == ino && ctime < now ? ctime : 0;
-}
-
-/* Nothing was touched since. */
-static bool still_holds(uint32_t vnode, uint64_t dev, uint64_t ino, int64_t ctime_ns)
-{
-	const struct vnode *v = &VNODES->slots[vnode];
-
-	return ctime_ns != 0 && v->dev == dev && v->host_ino == ino && v->ctime_ns == ctime_ns;
-}
-
-static bool early_add(struct early *e, int dir_fd, const struct dirent *entry)
-{
-	struct early_file file = {.ino = entry->d_ino, .vnode = vnode_find(e->dev, entry->d_ino)};
-	struct stat st;
-
-	if (e->count == e->room) {
-		size_t room = e->room * 2 + 64;
-		struct early_file *more = realloc(e->files, room * sizeof(*more));
-
-		if (more == NULL)
-			return false;
-		e->files = more;
-		e->room = room;
-	}
-	file.ctime_ns = settled_ctime(file.vnode, e->dev, file.ino);
-	if (file.ctime_ns != 0) {
-		if (fstatat(dir_fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-		    st.st_dev == e->dev && st.st_ino == file.ino)
-			file.size_bytes = (uint64_t)st.st_size;
-		else
-			file.ctime_ns = 0;
-	}
-	file.name = strdup(entry->d_name);
-	if (file.name == NULL)
-		return false;
-	e->files[e->count++] = file;
-	return true;
-}
-
-static void early_destroy(struct early *e)
-{
-	for (size_t i = 0; e != NULL && i < e->count; i++)
-		free(e->files[i].name);
-	if (e != NULL)
-		free(e->files);
-	free(e);
-}
-
-/* NULL if it is not to be had: the end will look. */
-static struct early *early_look(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-	struct early *e = calloc(1, sizeof(*e));
-	const struct dirent *entry;
-	struct stat st;
-	bool good = dir != NULL && e != NULL && fstat(fd, &st) == 0;
-
-	if (good) {
-		e->dev = st.st_dev;
-		e->ino = st.st_ino;
-		e->vnode = vnode_find(e->dev, e->ino);
-		e->ctime_ns = settled_ctime(e->vnode, e->dev, e->ino);
-		good = e->ctime_ns != 0;
-	}
-	while (good && (entry = readdir(dir)) != NULL) {
-		if (entry->d_type == DT_UNKNOWN)
-			good = false;
-		else if (entry->d_type == DT_REG)
-			good = early_add(e, fd, entry);
-	}
-	if (dir != NULL)
-		closedir(dir);
-	else if (fd >= 0)
-		close(fd);
-	if (good)
-		return e;
-	early_destroy(e);
-	return NULL;
-}
-
-static void look_at_previous(struct written *w)
-{
-	struct note *last = w->note_count != 0 ? &w->notes[w->note_count - 1] : NULL;
-
-	if (last != NULL && last->kind == CAPTURE_OUT_FOLDER && last->early == NULL)
-		last->early = early_look(last->path);
-}
-
-int written_note(struct written *w, uint32_t kind, const char *path)
-{
-	char key[PATH_MAX + 16], real[PATH_MAX];
-	int n = snprintf(key, sizeof(key), "%u%s", kind, path);
-	uint64_t value;
-
-	/* A path that long is no path: the ring is hostile. */
-	if (n >= (int)sizeof(key) || keymap_get(w->noted, key, (size_t)n, &value))
-		return 0;
-	if (keymap_put(w->noted, key, (size_t)n, 1) < 0)
-		return w->error = -ENOMEM;
-	/* Directories by what they are called now: a link on the way may change. */
-	if (kind != CAPTURE_OUT_FILE && realpath(path, real) != NULL)
-		path = real;
-	char *copy = room_for_note(w) ? strdup(path) : NULL;
-	if (copy == NULL)
-		return w->error = -ENOMEM;
-	if (kind == CAPTURE_OUT_FOLDER)
-		look_at_previous(w);
-	w->notes[w->note_count++] = (struct note){kind, copy, NULL};
-	return 0;
-}
-
-/* ---- which files ---- */
-
-/* Takes the name over. */
-static void add_file(struct batch *b, const struct written_file *file, char *name)
-{
+	file->out.name = name;
 	if (name == NULL || !room_for_files(b, 1)) {
-		free(name);
+		drop(file);
 		b->error = -ENOMEM;
 		return;
 	}
-	b->files[b->count] = *file;
-	b->files[b->count++].out.name = name;
+	b->files[b->count++] = *file;
 }
 
 /* `moved`: it got another name, or a directory above it. */
@@ -271,6 +308,8 @@ static bool is_output(const struct stat *st, bool moved, struct written_file *re
 
 	*ret_file = (struct written_file){
 		.out = {.kind = EVLOG_OUTPUT_FILE, .size_bytes = (uint64_t)st->st_size},
+		.dev = st->st_dev,
+		.ino = st->st_ino,
 		.mapped = flags & VNODE_MAPPED,
 	};
 	return S_ISREG(st->st_mode) && (moved || (flags & VNODE_OUTPUT && !(flags & VNODE_STREAM)));
@@ -334,36 +373,43 @@ static void walk_folder(struct batch *b, const char *path, unsigned depth, bool 
 		close(fd);
 }
 
+static void add_early(struct batch *b, const struct early_found *f)
+{
+	uint32_t flags = VNODES->slots[f->vnode].flags;
+	struct written_file file = {
+		.out = {.kind = EVLOG_OUTPUT_FILE, .size_bytes = f->size_bytes},
+		.dev = f->dev,
+		.ino = f->ino,
+		.borrowed = true,
+	};
+
+	if (!(flags & VNODE_OUTPUT) || flags & VNODE_STREAM)
+		return;
+	memcpy(file.out.hash, f->hash, sizeof(file.out.hash));
+	add_file(b, &file, f->path);
+}
+
 /* From what was seen before, as far as it holds; false: the folder has changed since. */
 static bool walk_early(struct batch *b, const char *path, const struct early *e)
 {
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	struct stat st;
-	bool holds = fd >= 0 && fstat(fd, &st) == 0 && st.st_dev == e->dev && st.st_ino == e->ino &&
-		     still_holds(e->vnode, e->dev, e->ino, e->ctime_ns);
+	bool holds = fd >= 0 && early_holds(e, fd);
+	struct early_found f;
 
 	if (path[1] == '\0')
 		path = "";
-	for (size_t i = 0; holds && i < e->count; i++) {
-		const struct early_file *f = &e->files[i];
-		uint32_t flags = VNODES->slots[f->vnode].flags;
-		struct written_file file;
-
-		if (flags & VNODE_MAPPED || !still_holds(f->vnode, e->dev, f->ino, f->ctime_ns)) {
-			walk_name(b, fd, path, f->name, 0, false);
-			continue;
-		}
-		st = (struct stat){.st_dev = e->dev, .st_ino = f->ino, .st_mode = S_IFREG};
-		st.st_size = (off_t)f->size_bytes;
-		if (is_output(&st, false, &file))
-			add_file(b, &file, join(path, f->name));
+	for (size_t i = 0; holds && early_at(e, i, &f); i++) {
+		if (f.holds)
+			add_early(b, &f);
+		else
+			walk_name(b, fd, path, f.name, 0, false);
 	}
 	if (fd >= 0)
 		close(fd);
 	return holds;
 }
 
-static void walk_note(struct batch *b, const struct note *note)
+static void walk_note(struct note *note)
 {
 	struct written_file file;
 	char real[PATH_MAX];
@@ -371,51 +417,34 @@ static void walk_note(struct batch *b, const struct note *note)
 
 	if (realpath(note->path, real) == NULL)
 		return;
-	if (note->early != NULL && walk_early(b, real, note->early))
+	if (note->early != NULL && walk_early(&note->found, real, note->early))
 		return;
 	if (note->kind != CAPTURE_OUT_FILE)
-		walk_folder(b, real, 0, note->kind == CAPTURE_OUT_TREE);
+		walk_folder(&note->found, real, 0, note->kind == CAPTURE_OUT_TREE);
 	else if (lstat(real, &st) == 0 && is_output(&st, false, &file))
-		add_file(b, &file, strdup(real));
+		add_file(&note->found, &file, strdup(real));
 }
 
 static void *walk_notes(void *arg)
 {
-	struct batch *b = arg;
+	struct written *w = arg;
 	size_t i;
 
-	while ((i = atomic_fetch_add(&b->w->next, 1)) < b->w->note_count)
-		walk_note(b, &b->w->notes[i]);
+	while ((i = atomic_fetch_add(&w->next, 1)) < w->note_count)
+		walk_note(w->notes[i]);
 	return NULL;
 }
 
-/* Does something on two threads, each with a batch of its own; `count` things are to be done. */
-static void on_two(struct written *w, size_t count, void *(*work)(void *batch), struct batch *other)
+/* Does something on two threads; `count` things are to be done. */
+static void on_two(struct written *w, size_t count, void *(*work)(void *written))
 {
 	pthread_t helper;
 
 	w->next = 0;
-	w->found.w = other->w = w;
-	bool helped = count > 1 && pthread_create(&helper, NULL, work, other) == 0;
-	work(&w->found);
+	bool helped = count > 1 && pthread_create(&helper, NULL, work, w) == 0;
+	work(w);
 	if (helped)
 		pthread_join(helper, NULL);
-}
-
-/* What the other thread found goes behind what we have. */
-static void merge(struct batch *b, struct batch *other)
-{
-	bool room = room_for_files(b, other->count);
-
-	for (size_t i = 0; i < other->count; i++) {
-		if (room)
-			b->files[b->count++] = other->files[i];
-		else
-			free((char *)(uintptr_t)other->files[i].out.name);
-	}
-	if (other->error < 0 || !room)
-		b->error = -ENOMEM;
-	free(other->files);
 }
 
 static int compare_files(const void *left, const void *right)
@@ -427,98 +456,122 @@ static int compare_files(const void *left, const void *right)
 	return strcmp(a->name, b->name);
 }
 
+static void sort(struct batch *b)
+{
+	if (b->count != 0)
+		qsort(b->files, b->count, sizeof(*b->files), compare_files);
+}
+
 /* Sorts, and leaves each file once. */
 static void settle(struct batch *b)
 {
 	size_t kept = 0;
 
-	if (b->count != 0)
-		qsort(b->files, b->count, sizeof(*b->files), compare_files);
+	sort(b);
 	for (size_t i = 0; i < b->count; i++) {
-		if (kept == 0 || compare_files(&b->files[kept - 1], &b->files[i]) != 0)
+		struct written_file *last = kept != 0 ? &b->files[kept - 1] : NULL;
+
+		if (last == NULL || compare_files(last, &b->files[i]) != 0) {
 			b->files[kept++] = b->files[i];
-		else
-			free((char *)(uintptr_t)b->files[i].out.name);
+			continue;
+		}
+		last->first |= b->files[i].first;
+		if (!output_is_hashed(last->out.hash))
+			memcpy(last->out.hash, b->files[i].out.hash, sizeof(last->out.hash));
+		drop(&b->files[i]);
 	}
 	b->count = kept;
 }
 
+/* Marks what is among the first files of all, as far as the budget goes. */
+static void mark_first(struct batch *b, struct early_budget *budget)
+{
+	sort(b);
+	for (size_t i = 0; i < b->count && budget->files > 0; i++) {
+		if (b->files[i].out.size_bytes > budget->bytes) {
+			budget->files = 0;
+			return;
+		}
+		budget->bytes -= b->files[i].out.size_bytes;
+		budget->files--;
+		b->files[i].first = true;
+	}
+}
+
+/* Brings together what was found in the places, in the order in which they were told. */
+static void gather(struct written *w)
+{
+	struct early_budget budget = {WRITTEN_HASH_FILES_MAX, WRITTEN_HASH_BYTES_MAX};
+	struct batch *all = &w->found;
+
+	for (size_t i = 0; i < w->note_count; i++) {
+		struct batch *b = &w->notes[i]->found;
+
+		if (budget.files > 0)
+			mark_first(b, &budget);
+		if (b->error < 0 || !room_for_files(all, b->count)) {
+			all->error = -ENOMEM;
+			continue;
+		}
+		if (b->count != 0)
+			memcpy(&all->files[all->count], b->files, b->count * sizeof(*b->files));
+		all->count += b->count;
+		b->count = 0;
+	}
+	settle(all);
+}
+
 /* ---- hashes ---- */
 
-int written_hash(int fd, uint8_t ret_hash[EVLOG_HASH_SIZE], uint64_t *ret_size_bytes)
-{
-	uint8_t bytes[READ_BYTES];
-	struct sha256_ctx sha;
-	uint64_t size = 0;
-	ssize_t n;
-
-	sha256_init(&sha);
-	while ((n = read(fd, bytes, sizeof(bytes))) != 0) {
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		sha256_update(&sha, (size_t)n, bytes);
-		size += (uint64_t)n;
-	}
-	sha256_digest(&sha, EVLOG_HASH_SIZE, ret_hash);
-	*ret_size_bytes = size;
-	return 0;
-}
-
-bool written_is_hashed(const uint8_t hash[EVLOG_HASH_SIZE])
-{
-	static const uint8_t zeros[EVLOG_HASH_SIZE];
-
-	return memcmp(hash, zeros, sizeof(zeros)) != 0;
-}
-
 /* What cannot be opened (any more) keeps its size and no hash. */
-static void hash_file(struct evlog_output *out)
+static void hash_file(struct written *w, struct written_file *f)
 {
-	int fd = open(out->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct evlog_output *out = &f->out;
 
+	if (growing_hash(&w->growing, f->dev, f->ino, out))
+		return;
+	int fd = open(out->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return;
-	if (written_hash(fd, out->hash, &out->size_bytes) < 0)
+	if (output_hash(fd, out->hash, &out->size_bytes) < 0)
 		memset(out->hash, 0, sizeof(out->hash));
 	close(fd);
 }
 
-/* Up to `hash_end` everything, behind it what was mapped. */
+/* Which files have a hash does not depend on what was looked at early. */
 static void *hash_files(void *arg)
 {
-	struct written *w = ((struct batch *)arg)->w;
+	struct written *w = arg;
 	size_t i;
 
 	while ((i = atomic_fetch_add(&w->next, 1)) < w->found.count) {
-		if (i < w->hash_end || w->found.files[i].mapped)
-			hash_file(&w->found.files[i].out);
+		struct written_file *f = &w->found.files[i];
+
+		if (!f->first && !f->mapped)
+			memset(f->out.hash, 0, sizeof(f->out.hash));
+		else if (!output_is_hashed(f->out.hash))
+			hash_file(w, f);
 	}
 	return NULL;
 }
 
-static size_t hash_bound(const struct batch *b)
+static size_t count_to_hash(const struct batch *b)
 {
-	uint64_t bytes = 0;
-	size_t i = 0;
+	size_t count = 0;
 
-	while (i < b->count && i < WRITTEN_HASH_FILES_MAX &&
-	       (bytes += b->files[i].out.size_bytes) <= WRITTEN_HASH_BYTES_MAX)
-		i++;
-	return i;
+	for (size_t i = 0; i < b->count; i++)
+		count += b->files[i].first && !output_is_hashed(b->files[i].out.hash);
+	return count;
 }
 
 static void *look(void *arg)
 {
 	struct written *w = arg;
-	struct batch other = {0};
 
-	on_two(w, w->note_count, walk_notes, &other);
-	merge(&w->found, &other);
-	settle(&w->found);
-	w->hash_end = hash_bound(&w->found);
-	on_two(w, w->hash_end / HELP_FROM, hash_files, &other);
+	lookout_stop(w);
+	on_two(w, w->note_count, walk_notes);
+	gather(w);
+	on_two(w, count_to_hash(&w->found) / HELP_FROM, hash_files);
 	return NULL;
 }
 
@@ -546,7 +599,7 @@ static void find_removed(struct written *w, const struct image_capture *capture)
 	size_t before = w->found.count;
 
 	for (size_t i = 0; i < w->note_count; i++) {
-		const struct note *note = &w->notes[i];
+		const struct note *note = w->notes[i];
 
 		if (note->kind == CAPTURE_OUT_FILE &&
 		    image_capture_had_file(capture, note->path, path) && !is_file(path))
@@ -570,20 +623,35 @@ const struct evlog_output *written_at(const struct written *w, size_t i)
 	return i < w->found.count ? &w->found.files[i].out : NULL;
 }
 
+static void batch_finish(struct batch *b)
+{
+	for (size_t i = 0; i < b->count; i++)
+		drop(&b->files[i]);
+	free(b->files);
+}
+
 void written_destroy(struct written *w)
 {
 	if (w == NULL)
 		return;
 	if (w->started)
 		pthread_join(w->thread, NULL);
+	lookout_stop(w);
+	batch_finish(&w->found);
 	for (size_t i = 0; i < w->note_count; i++) {
-		early_destroy(w->notes[i].early);
-		free(w->notes[i].path);
+		struct note *note = w->notes[i];
+
+		batch_finish(&note->found);
+		early_destroy(note->early);
+		free(note->path);
+		free(note);
 	}
-	for (size_t i = 0; i < w->found.count; i++)
-		free((char *)(uintptr_t)w->found.files[i].out.name);
 	free(w->notes);
-	free(w->found.files);
+	for (unsigned i = 0; i < w->grown_count; i++)
+		free(w->grown[i].path);
+	growing_finish(&w->growing);
 	keymap_destroy(w->noted);
+	pthread_mutex_destroy(&w->lock);
+	pthread_cond_destroy(&w->news);
 	free(w);
 }

@@ -6,15 +6,14 @@
 #ifndef SHADOW_TRACER_WRITTEN_H
 #define SHADOW_TRACER_WRITTEN_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "../log/evlog_types.h"
 #include "../log/image_capture.h"
 
-/* Files are hashed in the order of their paths until there are so many or they have so many bytes;
- * what was mapped for writing always is. */
+/* Files are hashed in the order in which the container came to their folders, and there by name,
+ * until there are so many or they have so many bytes; what was mapped for writing always is. */
 #define WRITTEN_HASH_FILES_MAX 500
 #define WRITTEN_HASH_BYTES_MAX (256ull << 20)
 /* Paths beyond so many bytes are left out: the section has a limit (docs/log-format.md). */
@@ -22,11 +21,15 @@
 
 struct written;
 
-/* -ENOMEM. */
+/* Starts a thread that looks ahead.  -ENOMEM, -EAGAIN (no thread). */
 int written_create(struct written **ret_written);
 
-/* Notes a place; `kind` is one of CAPTURE_OUT_*.  One thread at a time.  -ENOMEM. */
+/* Notes a place; `kind` is one of CAPTURE_OUT_FILE, _FOLDER and _TREE.  One thread at a time.
+ * -ENOMEM. */
 int written_note(struct written *written, uint32_t kind, const char *path);
+
+/* Notes a file that grows (CAPTURE_OUT_GROWS).  The same thread.  -ENOMEM. */
+int written_grows(struct written *written, const char *path, uint64_t dev, uint64_t ino);
 
 /* The container has ended and the last place is noted: starts a thread that looks at them.  The
  * region must stay mapped until written_finish.  -EAGAIN (no thread). */
@@ -43,11 +46,5 @@ const struct evlog_output *written_at(const struct written *written, size_t i);
 
 /* NULL is allowed. */
 void written_destroy(struct written *written);
-
-/* SHA-256 and number of all bytes from the offset of `fd` on.  0, or what read(2) returned. */
-int written_hash(int fd, uint8_t ret_hash[EVLOG_HASH_SIZE], uint64_t *ret_size_bytes);
-
-/* Whether a hash says anything: all zeros stand for "not hashed". */
-bool written_is_hashed(const uint8_t hash[EVLOG_HASH_SIZE]);
 
 #endif

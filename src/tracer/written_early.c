@@ -1,0 +1,222 @@
+/*
+ * See written_early.h.  Owns the names and what was seen of the files.
+ *
+ * Invariant: what is kept of a file is its state at its vnode's ctime, or the ctime is 0: it has to
+ * be looked at again.
+ */
+#include "written_early.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../shim/rings.h"
+#include "../syscall-table/vnode.h"
+#include "output_hash.h"
+
+struct early_file {
+	char *path;
+	uint64_t ino, size_bytes;
+	int64_t ctime_ns;
+	uint32_t vnode;
+	uint8_t hash[EVLOG_HASH_SIZE];
+};
+
+struct early {
+	uint64_t dev, ino;
+	int64_t ctime_ns;
+	uint32_t vnode;
+	size_t name_at; /* in each path */
+	struct early_file *files;
+	size_t count, room;
+};
+
+/*
+ * The ctime in the shim's books, if what is looked at from now on is that state or a later one with
+ * another ctime; else 0.  A call that is going on has the time of now.
+ */
+static int64_t settled_ctime(uint32_t vnode, uint64_t dev, uint64_t ino)
+{
+	const struct vnode *v = &VNODES->slots[vnode];
+	int64_t now = (int64_t)__atomic_load_n(&HEAD->now_ns, __ATOMIC_SEQ_CST);
+	int64_t ctime = __atomic_load_n(&v->ctime_ns, __ATOMIC_SEQ_CST);
+
+	return vnode != 0 && v->dev == dev && v->host_ino == ino && ctime < now ? ctime : 0;
+}
+
+/* Nothing was touched since. */
+static bool still_holds(uint32_t vnode, uint64_t dev, uint64_t ino, int64_t ctime_ns)
+{
+	const struct vnode *v = &VNODES->slots[vnode];
+
+	return ctime_ns != 0 && v->dev == dev && v->host_ino == ino && v->ctime_ns == ctime_ns;
+}
+
+static bool add(struct early *e, const char *folder, const struct dirent *entry)
+{
+	size_t size = e->name_at + strlen(entry->d_name) + 1;
+
+	if (e->count == e->room) {
+		size_t room = e->room * 2 + 64;
+		struct early_file *more = realloc(e->files, room * sizeof(*more));
+
+		if (more == NULL)
+			return false;
+		e->files = more;
+		e->room = room;
+	}
+	char *path = malloc(size);
+	if (path == NULL)
+		return false;
+	stpcpy(stpcpy(stpcpy(path, folder), "/"), entry->d_name);
+	e->files[e->count++] = (struct early_file){.path = path, .ino = entry->d_ino};
+	return true;
+}
+
+static bool list(struct early *e, const char *folder, DIR *dir)
+{
+	const struct dirent *entry;
+
+	while ((entry = readdir(dir)) != NULL) {
+		if (entry->d_type == DT_UNKNOWN ||
+		    (entry->d_type == DT_REG && !add(e, folder, entry)))
+			return false;
+	}
+	return true;
+}
+
+static int compare(const void *left, const void *right)
+{
+	const struct early_file *a = left, *b = right;
+
+	return strcmp(a->path, b->path);
+}
+
+static bool is_same(const struct early *e, const struct early_file *f, const struct stat *st)
+{
+	return S_ISREG(st->st_mode) && st->st_dev == e->dev && st->st_ino == f->ino;
+}
+
+/* Its size and hash; false if there is another file by now, or it cannot be read. */
+static bool hash(const struct early *e, struct early_file *f, int folder_fd)
+{
+	int flags = O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+	int fd = openat(folder_fd, f->path + e->name_at, flags);
+	struct stat st;
+	bool done = fd >= 0 && fstat(fd, &st) == 0 && is_same(e, f, &st) &&
+		    output_hash(fd, f->hash, &f->size_bytes) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	return done;
+}
+
+static bool take_size(const struct early *e, struct early_file *f, int folder_fd)
+{
+	struct stat st;
+
+	if (fstatat(folder_fd, f->path + e->name_at, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    !is_same(e, f, &st))
+		return false;
+	f->size_bytes = (uint64_t)st.st_size;
+	return true;
+}
+
+/* What does not come out of the run is not hashed. */
+static void look_at(const struct early *e, struct early_file *f, int folder_fd,
+		    struct early_budget *budget)
+{
+	f->vnode = vnode_find(e->dev, f->ino);
+	uint32_t flags = VNODES->slots[f->vnode].flags;
+	int64_t ctime = settled_ctime(f->vnode, e->dev, f->ino);
+
+	if (ctime == 0 || !(flags & VNODE_OUTPUT) || flags & (VNODE_STREAM | VNODE_MAPPED) ||
+	    !take_size(e, f, folder_fd))
+		return;
+	if (budget->files > 0 && f->size_bytes <= budget->bytes) {
+		if (!hash(e, f, folder_fd))
+			return;
+		budget->files--;
+		budget->bytes -= f->size_bytes < budget->bytes ? f->size_bytes : budget->bytes;
+	}
+	f->ctime_ns = ctime;
+}
+
+static bool fill(struct early *e, const char *path, int fd, DIR *dir, struct early_budget *budget)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return false;
+	e->dev = st.st_dev;
+	e->ino = st.st_ino;
+	e->vnode = vnode_find(e->dev, e->ino);
+	e->ctime_ns = settled_ctime(e->vnode, e->dev, e->ino);
+	if (path[1] == '\0')
+		path = "";
+	e->name_at = strlen(path) + 1;
+	if (e->ctime_ns == 0 || !list(e, path, dir))
+		return false;
+	if (e->count != 0)
+		qsort(e->files, e->count, sizeof(*e->files), compare);
+	for (size_t i = 0; i < e->count; i++)
+		look_at(e, &e->files[i], fd, budget);
+	return true;
+}
+
+struct early *early_look(const char *path, struct early_budget *budget)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	struct early *e = calloc(1, sizeof(*e));
+
+	if (dir == NULL || e == NULL || !fill(e, path, fd, dir, budget)) {
+		early_destroy(e);
+		e = NULL;
+	}
+	if (dir != NULL)
+		closedir(dir);
+	else if (fd >= 0)
+		close(fd);
+	return e;
+}
+
+bool early_holds(const struct early *e, int folder_fd)
+{
+	struct stat st;
+
+	return fstat(folder_fd, &st) == 0 && st.st_dev == e->dev && st.st_ino == e->ino &&
+	       still_holds(e->vnode, e->dev, e->ino, e->ctime_ns);
+}
+
+bool early_at(const struct early *e, size_t i, struct early_found *ret_found)
+{
+	if (i >= e->count)
+		return false;
+	const struct early_file *f = &e->files[i];
+	*ret_found = (struct early_found){
+		.path = f->path,
+		.name = f->path + e->name_at,
+		.dev = e->dev,
+		.ino = f->ino,
+		.size_bytes = f->size_bytes,
+		.hash = f->hash,
+		.vnode = f->vnode,
+		.holds = still_holds(f->vnode, e->dev, f->ino, f->ctime_ns) &&
+			 !(VNODES->slots[f->vnode].flags & VNODE_MAPPED),
+	};
+	return true;
+}
+
+void early_destroy(struct early *e)
+{
+	if (e == NULL)
+		return;
+	for (size_t i = 0; i < e->count; i++)
+		free(e->files[i].path);
+	free(e->files);
+	free(e);
+}
