@@ -11,10 +11,11 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
+
+#include "thread_start.h"
 
 struct work_queue {
 	struct work_queue_options options;
@@ -84,25 +85,6 @@ static void *queue_main(void *arg)
 	return NULL;
 }
 
-static int start_thread(struct work_queue *q)
-{
-	pthread_attr_t attr;
-	sigset_t all, before;
-	int ret;
-
-	pthread_attr_init(&attr);
-	if (q->options.cpus)
-		pthread_attr_setaffinity_np(&attr, sizeof(*q->options.cpus), q->options.cpus);
-	/* Signals are for the creator's thread. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	ret = -pthread_create(&q->thread, &attr, queue_main, q);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attr);
-	q->running = !ret;
-	return ret;
-}
-
 int work_queue_create(const struct work_queue_options *options, struct work_queue **ret_queue)
 {
 	struct work_queue *q = calloc(1, sizeof(*q));
@@ -116,7 +98,8 @@ int work_queue_create(const struct work_queue_options *options, struct work_queu
 	pthread_cond_init(&q->moved, NULL);
 	q->last = &q->first;
 	q->wake_at = UINT64_MAX;
-	ret = start_thread(q);
+	ret = thread_start(&q->thread, q->options.cpus, queue_main, q);
+	q->running = !ret;
 	if (ret) {
 		work_queue_destroy(q);
 		return ret;

@@ -38,6 +38,8 @@
 /* Bytes of finished sections after which they are written. */
 #define WRITE_BYTES (256 * 1024)
 
+static const struct evlog_buf nothing;
+
 struct evlog_writer {
 	pthread_mutex_t lock;
 	int fd;
@@ -78,21 +80,29 @@ static void fail(struct evlog_writer *writer, int error)
 		writer->error = error;
 }
 
-static void pending_write(struct evlog_writer *writer)
+/* What is pending, and `behind` it. */
+static void write_out(struct evlog_writer *writer, const struct evlog_buf *behind)
 {
 	if (writer->pending.error)
 		fail(writer, writer->pending.error);
 	if (!writer->error) {
 		int ret = write_all(writer->fd, writer->pending.data, writer->pending.len);
 
+		if (!ret)
+			ret = write_all(writer->fd, behind->data, behind->len);
 		fail(writer, ret);
 		/* Without success it is a log that stops inside a section: as good. */
 		if (ret && ftruncate(writer->fd, (off_t)writer->written))
 			ret = -errno;
 		if (!ret)
-			writer->written += writer->pending.len;
+			writer->written += writer->pending.len + behind->len;
 	}
 	writer->pending.len = 0;
+}
+
+static void pending_write(struct evlog_writer *writer)
+{
+	write_out(writer, &nothing);
 }
 
 /* Frames one section; `inline_bytes` and `packed` may be empty. */
@@ -104,6 +114,7 @@ static void section_put(struct evlog_writer *writer, enum evlog_section_type typ
 	uint8_t header[EVLOG_SECTION_HEADER_SIZE];
 	uint32_t limit = evlog_section_limit(type);
 	uint64_t start = writer->offset;
+	bool large = packed->len >= WRITE_BYTES;
 
 	if (inline_bytes->error || packed->error)
 		fail(writer, -ENOMEM);
@@ -119,21 +130,22 @@ static void section_put(struct evlog_writer *writer, enum evlog_section_type typ
 	evlog_section_encode(&section, header);
 	evlog_put(&writer->pending, header, sizeof(header));
 	evlog_put(&writer->pending, inline_bytes->data, inline_bytes->len);
-	evlog_put(&writer->pending, packed->data, packed->len);
+	if (!large)
+		evlog_put(&writer->pending, packed->data, packed->len);
 	writer->offset += sizeof(header) + inline_bytes->len + packed->len;
 	writer->sequence++;
 	/* Last: the inline bytes may be those of the index itself. */
 	evlog_put_u8(&writer->index, (uint8_t)type);
 	evlog_put_u64(&writer->index, start);
-	if (writer->pending.len >= WRITE_BYTES)
-		pending_write(writer);
+	/* What is large is written from where it is. */
+	if (large || writer->pending.len >= WRITE_BYTES)
+		write_out(writer, large ? packed : &nothing);
 }
 
 /* A payload goes inline if it is small or does not shrink, else into the zstd frame. */
 static void payload_put(struct evlog_writer *writer, enum evlog_section_type type,
 			const struct evlog_buf *payload)
 {
-	static const struct evlog_buf nothing;
 	int ret;
 
 	if (payload->error || writer->error)
@@ -315,8 +327,6 @@ int evlog_writer_section_append(struct evlog_writer *writer, enum evlog_section_
 				const struct evlog_buf *inline_bytes,
 				const struct evlog_buf *packed, size_t raw_size)
 {
-	static const struct evlog_buf nothing;
-
 	pthread_mutex_lock(&writer->lock);
 	section_put(writer, type, inline_bytes, packed != NULL ? packed : &nothing, raw_size);
 	return unlock(writer);

@@ -113,13 +113,13 @@ int image_sink_blob(struct image_sink *sink, const uint8_t hash[EVLOG_HASH_SIZE]
 	return sink->pack.len >= PACK_BYTES ? pack_flush(sink) : sink->pack.error;
 }
 
-static int chunk_append(struct image_sink *sink, size_t raw_size)
+static int chunk_append(struct image_sink *sink, const struct evlog_buf *packed, size_t raw_size)
 {
 	sink->directory.len = 0;
 	evlog_put_u8(&sink->directory, EVLOG_BLOB_CHUNK);
 	evlog_put_u32(&sink->directory, (uint32_t)raw_size);
 	return evlog_writer_section_append(sink->writer, EVLOG_SECTION_BLOBS, &sink->directory,
-					   &sink->packed, raw_size);
+					   packed, raw_size);
 }
 
 int image_sink_chunk(struct image_sink *sink, const void *bytes, size_t size,
@@ -128,7 +128,7 @@ int image_sink_chunk(struct image_sink *sink, const void *bytes, size_t size,
 	int ret = sink_pack(sink, bytes, size);
 
 	if (!ret)
-		ret = chunk_append(sink, size);
+		ret = chunk_append(sink, &sink->packed, size);
 	if (!ret)
 		*ret_packed = &sink->packed;
 	return ret;
@@ -137,9 +137,9 @@ int image_sink_chunk(struct image_sink *sink, const void *bytes, size_t size,
 int image_sink_packed_chunk(struct image_sink *sink, const void *packed, size_t packed_size,
 			    size_t raw_size)
 {
-	sink->packed.len = 0;
-	evlog_put(&sink->packed, packed, packed_size);
-	return chunk_append(sink, raw_size);
+	const struct evlog_buf bytes = {.data = (uint8_t *)(uintptr_t)packed, .len = packed_size};
+
+	return chunk_append(sink, &bytes, raw_size);
 }
 
 int image_sink_last(struct image_sink *sink, const uint8_t hash[EVLOG_HASH_SIZE],

@@ -380,7 +380,7 @@ static void empty_all(struct capture_feed *f)
 }
 
 int capture_feed_create(struct image_capture *capture, struct written *written,
-			struct capture_feed **ret_feed)
+			const cpu_set_t *cpus, struct capture_feed **ret_feed)
 {
 	struct capture_feed *f = calloc(1, sizeof(*f));
 
@@ -391,7 +391,7 @@ int capture_feed_create(struct image_capture *capture, struct written *written,
 	pthread_mutex_init(&f->lock, NULL);
 	int error = keymap_create(&f->outside);
 	if (error == 0)
-		error = poller_create(CAPTURE_RING, empty_ring, f, &f->poller);
+		error = poller_create(CAPTURE_RING, empty_ring, f, cpus, &f->poller);
 	if (error < 0) {
 		keymap_destroy(f->outside);
 		free(f);

@@ -7,10 +7,10 @@
 
 struct capture_feed;
 
-/* Starts a thread that hands what the shim announces to `capture`, and what comes out of the run to
- * `written`.  0 or a negative errno. */
+/* Starts a thread, on `cpus`, that hands what the shim announces to `capture`, and what comes out
+ * of the run to `written`.  0 or a negative errno. */
 int capture_feed_create(struct image_capture *capture, struct written *written,
-			struct capture_feed **ret_feed);
+			const cpu_set_t *cpus, struct capture_feed **ret_feed);
 
 /* Takes what is in the ring now, then waits until all of it is captured. */
 void capture_feed_sync(struct capture_feed *feed, uint32_t how);

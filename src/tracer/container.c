@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -52,6 +53,9 @@ int container_create(struct container *c)
 	memset(c, 0, sizeof(*c));
 	c->region_fd = c->shim_fd = c->init_pipe = c->report_fd = -1;
 	c->stdio_fd[0] = c->stdio_fd[1] = c->stdio_fd[2] = -1;
+	c->tasks = calloc(CONTAINER_TASK_TABLE, sizeof(*c->tasks));
+	if (c->tasks == NULL)
+		return fail(c, "cannot start");
 	int error = region_create(c);
 
 	if (error < 0)
@@ -173,6 +177,7 @@ void container_destroy(struct container *c)
 		while (waitpid(-1, NULL, __WALL) > 0 || errno == EINTR)
 			continue;
 	}
+	free(c->tasks);
 	if (c->patcher != NULL)
 		patcher_destroy(c->patcher);
 	munmap((void *)REGION_BASE, REGION_SIZE);

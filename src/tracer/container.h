@@ -3,6 +3,7 @@
  * tracer's parts keep about it.
  *
  *	container_create          region and shim made, configuration to be filled by the caller
+ *	container_prepare         init is being made
  *	container_launch          init and first task exist, stopped before the shim's first
  *instruction container_run             the wait loop; returns when the container has ended
  *	container_destroy         nothing of it is left running
@@ -87,10 +88,10 @@ struct container {
 	pid_t first;	 /* the first task */
 	pid_t early_tid; /* it stopped before it was known: with this status; 0: it did not */
 	int early_status;
-	int report_fd;	  /* where it says why it could not start, or -1 */
-	uint64_t trapped; /* stops at sites */
-	struct container_task tasks[CONTAINER_TASK_TABLE];
-	bool enough; /* set by the observer: to end as soon as possible */
+	int report_fd;		      /* where it says why it could not start, or -1 */
+	uint64_t trapped;	      /* stops at sites */
+	struct container_task *tasks; /* CONTAINER_TASK_TABLE */
+	bool enough;		      /* set by the observer: to end as soon as possible */
 	bool ended;
 	enum container_end end;
 	char message[512]; /* what went wrong, for one line to the user */
@@ -98,6 +99,7 @@ struct container {
 	const char *root;  /* folder to enter as root (replay), or NULL */
 	const char *cwd;   /* working directory inside */
 	int stdio_fd[3];   /* regular files for descriptors 0 to 2, or -1 */
+	cpu_set_t cpus;	   /* where the container runs */
 	bool own_user_namespace;
 };
 
@@ -108,7 +110,12 @@ int container_create(struct container *c);
 int container_program(struct container *c, const char *path, char *const argv[],
 		      char *const envp[]);
 
-/* Namespaces, mounts, init, first task.  0 or a negative errno with c->message. */
+/* Namespaces and init, which goes on with mounts while this returns.  Precondition: the
+ * configuration in HEAD, c->root, cwd, stdio_fd and cpus are set.  0 or a negative errno with
+ * c->message. */
+int container_prepare(struct container *c);
+
+/* Waits for that, and has the first task made.  0 or a negative errno with c->message. */
 int container_launch(struct container *c);
 
 /* After the first task has ended before the shim ran: what it said of that, as c->message and a

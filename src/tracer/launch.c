@@ -5,7 +5,9 @@
  *	tracer                      init (pid 1 inside)               first task
  *	clone(namespaces) ------->  waits for a byte
  *	maps ids, seizes init,
- *	writes a byte ----------->  mounts, hostname; says ok
+ *	writes a byte ----------->  network, mounts, hostname; says ok
+ *	...
+ *	writes a byte ----------->  waits for another
  *	sees its fork, lets it go   fork ---------------------------> descriptors, filter, exec shim
  *	wait loop                   reaps until its pipe closes       ...
  *
@@ -37,7 +39,8 @@
 #include "remedy.h"
 #include "tracee.h"
 
-#define NAMESPACES (CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET)
+/* A network namespace takes longer to make than all others: init makes it, beside the tracer. */
+#define NAMESPACES (CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC)
 
 struct pipes {
 	int go[2];   /* tracer -> init */
@@ -251,8 +254,11 @@ static _Noreturn void init_main(struct container *c, const struct pipes *p)
 	close(p->back[0]);
 	if (read(p->go[0], &byte, 1) != 1)
 		_exit(125);
+	if (unshare(CLONE_NEWNET) < 0)
+		init_need(p->back[1], NEED_NAMESPACES, "cannot create a network namespace");
 	init_mounts(c, p->back[1]);
-	if (write(p->back[1], &ok, sizeof(ok)) < 0)
+	sched_setaffinity(0, sizeof(c->cpus), &c->cpus);
+	if (write(p->back[1], &ok, sizeof(ok)) < 0 || read(p->go[0], &byte, 1) != 1)
 		_exit(125);
 	/* Not fork(3): it waits for locks that a thread of the tracer may hold for ever here. */
 	pid_t pid = (pid_t)syscall(SYS_fork);
@@ -404,6 +410,12 @@ static int adopt_first(struct container *c)
 	return 0;
 }
 
+static int let_init_go(struct container *c)
+{
+	return write(c->init_pipe, "g", 1) == 1 ? 0
+						: say(c, errno, "starting the container's init");
+}
+
 static int start_init(struct container *c, struct pipes *p)
 {
 	c->own_user_namespace = geteuid() != 0;
@@ -434,7 +446,7 @@ static int start_init(struct container *c, struct pipes *p)
 	return 0;
 }
 
-int container_launch(struct container *c)
+int container_prepare(struct container *c)
 {
 	struct pipes p;
 	int error = raise_descriptor_limit(c);
@@ -448,12 +460,15 @@ int container_launch(struct container *c)
 	close(p.back[1]);
 	c->init_pipe = p.go[1];
 	c->report_fd = p.back[0];
-	if (error == 0 && write(p.go[1], "g", 1) != 1)
-		error = say(c, errno, "starting the container's init");
+	return error < 0 ? error : let_init_go(c);
+}
+
+int container_launch(struct container *c)
+{
+	int error = read_report(c, c->report_fd,
+				say(c, EPIPE, "the container's init ended at its start"));
+
 	if (error == 0)
-		error = read_report(c, p.back[0],
-				    say(c, EPIPE, "the container's init ended at its start"));
-	if (error == 0)
-		error = adopt_first(c);
-	return error;
+		error = let_init_go(c);
+	return error < 0 ? error : adopt_first(c);
 }

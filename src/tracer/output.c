@@ -74,11 +74,10 @@ static bool empty_ring(void *arg)
 	return any;
 }
 
-int output_start(struct container *c, const struct output_sink *sink)
+int output_start(const struct output_sink *sink, const cpu_set_t *cpus)
 {
-	(void)c;
 	output.sink = *sink;
-	return poller_create(OUTPUT_RING, empty_ring, NULL, &output.poller);
+	return poller_create(OUTPUT_RING, empty_ring, NULL, cpus, &output.poller);
 }
 
 void output_drain(struct container *c)

@@ -2,6 +2,7 @@
 #ifndef SHADOW_TRACER_OUTPUT_H
 #define SHADOW_TRACER_OUTPUT_H
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,10 +17,10 @@ struct output_sink {
 };
 
 /*
- * Starts the thread that empties the output ring into descriptors 1 and 2.  A reader that is gone
- * (EPIPE, and other errors) is remembered: see output_closed.  0 or a negative errno.
+ * Starts the thread, on `cpus`, that empties the output ring into descriptors 1 and 2.  A reader
+ * that is gone (EPIPE, and other errors) is remembered: see output_closed.  0 or a negative errno.
  */
-int output_start(struct container *c, const struct output_sink *sink);
+int output_start(const struct output_sink *sink, const cpu_set_t *cpus);
 
 /* Waits until everything in the ring is written. */
 void output_drain(struct container *c);

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../base/thread_start.h"
 #include "../shim/rings.h"
 
 /* A look at an empty ring costs 60 ns, waking up 5 us; a producer pays 1 us for waking us. */
@@ -56,7 +57,8 @@ static void *poller_main(void *arg)
 	return NULL;
 }
 
-int poller_create(struct ring *ring, bool (*take)(void *arg), void *arg, struct poller **ret_poller)
+int poller_create(struct ring *ring, bool (*take)(void *arg), void *arg, const cpu_set_t *cpus,
+		  struct poller **ret_poller)
 {
 	struct poller *p = calloc(1, sizeof(*p));
 
@@ -65,10 +67,10 @@ int poller_create(struct ring *ring, bool (*take)(void *arg), void *arg, struct 
 	p->ring = ring;
 	p->take = take;
 	p->arg = arg;
-	int error = pthread_create(&p->thread, NULL, poller_main, p);
-	if (error != 0) {
+	int error = thread_start(&p->thread, cpus, poller_main, p);
+	if (error < 0) {
 		free(p);
-		return -error;
+		return error;
 	}
 	*ret_poller = p;
 	return 0;

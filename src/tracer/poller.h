@@ -5,14 +5,16 @@
 #ifndef SHADOW_TRACER_POLLER_H
 #define SHADOW_TRACER_POLLER_H
 
+#include <sched.h>
 #include <stdbool.h>
 
 struct poller;
 struct ring;
 
-/* Starts a thread that calls take(arg); it returns whether there was anything.  -ENOMEM, -EAGAIN.
+/* Starts a thread, on `cpus`, that calls take(arg); it returns whether there was anything. -ENOMEM,
+ * -EAGAIN.
  */
-int poller_create(struct ring *ring, bool (*take)(void *arg), void *arg,
+int poller_create(struct ring *ring, bool (*take)(void *arg), void *arg, const cpu_set_t *cpus,
 		  struct poller **ret_poller);
 
 /* It looks now if it was waiting. */

@@ -101,16 +101,16 @@ static int submit(struct recorder *r, const char *path, enum image_want want)
 
 static int start(struct recorder *r, const struct recorder_options *options)
 {
-	struct image_capture_options capture = {.names_only = options->names_only,
-						.use_stamp = vnode_stamp};
+	struct image_capture_options capture = {
+		.names_only = options->names_only, .use_stamp = vnode_stamp, .cpus = options->cpus};
 	int error = writer_create(r, options);
 
 	if (error == 0)
 		error = image_capture_create(r->writer, &capture, &r->capture);
 	if (error == 0)
-		error = written_create(&r->written);
+		error = written_create(options->cpus, &r->written);
 	if (error == 0)
-		error = capture_feed_create(r->capture, r->written, &r->feed);
+		error = capture_feed_create(r->capture, r->written, options->cpus, &r->feed);
 	if (error == 0)
 		error = submit(r, options->cwd, IMAGE_WANT_METADATA);
 	for (int fd = 0; error == 0 && fd < 3; fd++) {

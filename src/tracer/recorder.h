@@ -2,6 +2,7 @@
 #ifndef SHADOW_TRACER_RECORDER_H
 #define SHADOW_TRACER_RECORDER_H
 
+#include <sched.h>
 #include <stdint.h>
 
 #include "container.h"
@@ -14,7 +15,8 @@ struct recorder_options {
 	const char *cwd;		/* absolute */
 	const char *program;		/* as handed to container_program */
 	uint64_t seed;
-	bool names_only; /* of files the log gets names and hashes, not the contents */
+	bool names_only;       /* of files the log gets names and hashes, not the contents */
+	const cpu_set_t *cpus; /* for the threads of the capture */
 };
 
 /* What came out of one stream. */
@@ -25,7 +27,7 @@ struct recorder_output {
 };
 
 /*
- * Makes the log and starts the threads of the capture, on the processors the caller may run on.
+ * Makes the log and starts the threads of the capture.
  * Precondition: the configuration in HEAD is complete; from here on the shim announces the files it
  * uses.  0 or a negative errno; *ret_recorder is untouched on failure.
  */

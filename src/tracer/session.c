@@ -61,8 +61,8 @@ struct session {
 	events_fn event_fn; /* or NULL */
 	void *event_arg;
 	bool progress;
-	bool log_lost;	       /* the log could not be written on; said */
-	cpu_set_t one, others; /* processors: see caller_processors */
+	bool log_lost;		    /* the log could not be written on; said */
+	cpu_set_t one, others, all; /* processors: see caller_processors */
 };
 
 static void say(const struct session *s, const char *format, ...)
@@ -211,6 +211,7 @@ static int session_begin(struct session *s, const struct session_options *option
 	/* A limit of file sizes is told as an error. */
 	signal(SIGXFSZ, SIG_IGN);
 	caller_processors(&s->one, &s->others);
+	CPU_OR(&s->all, &s->one, &s->others);
 	for (int i = 0; i < 2; i++)
 		sha256_init(&s->streams[i].sha);
 	int error = container_create(&s->container);
@@ -269,28 +270,37 @@ static void configure_rest(struct session *s)
 	HEAD->next_timer_ns = UINT64_MAX;
 }
 
+/* Has the container made, beside what is still to be done before it runs. */
+static int prepare(struct session *s)
+{
+	s->container.cpus = s->one;
+	int error = container_prepare(&s->container);
+	if (error < 0)
+		say(s, "%s", s->container.message);
+	return error;
+}
+
 /* Launches and runs; the container has ended when this returns.  0 or a negative errno. */
 static int execute(struct session *s)
 {
 	struct output_sink sink = {s, on_output, s->options->mute};
 
-	/* A thread and a process stay where their creator is allowed to be. */
-	sched_setaffinity(0, sizeof(s->others), &s->others);
-	int error = output_start(&s->container, &sink);
-	sched_setaffinity(0, sizeof(s->one), &s->one);
+	int error = output_start(&sink, &s->others);
 	if (error < 0) {
 		say(s, "cannot start a thread%s: %s", error == -EAGAIN ? PROCESS_LIMIT : "",
 		    strerror(-error));
 		return error;
 	}
+	/* With the container, which stops for us. */
+	sched_setaffinity(0, sizeof(s->one), &s->one);
 	error = container_launch(&s->container);
 	if (error < 0)
 		say(s, "%s", s->container.message);
 	else
 		container_run(&s->container);
-	/* The kernel takes it down while we finish. */
+	/* The kernel takes it down while we finish, on any processor. */
 	container_kill(&s->container);
-	sched_setaffinity(0, sizeof(s->others), &s->others);
+	sched_setaffinity(0, sizeof(s->all), &s->all);
 	output_stop(&s->container);
 	on_events_drain(s, &s->container);
 	return error;
@@ -394,12 +404,11 @@ static void configure(struct session *s)
 static int record_start(struct session *s, const char *program)
 {
 	const struct session_options *o = s->options;
-	struct recorder_options options = {o->log_path, o->argv, o->env,       o->cwd,
-					   program,	o->seed, o->names_only};
+	struct recorder_options options = {o->log_path, o->argv, o->env,	o->cwd,
+					   program,	o->seed, o->names_only, &s->others};
 
 	if (o->log_path == NULL)
 		return 0;
-	sched_setaffinity(0, sizeof(s->others), &s->others);
 	int error = recorder_create(&options, &s->recorder);
 	if (error == -EEXIST)
 		say(s, "cannot write the log %s: it is no regular file", o->log_path);
@@ -453,13 +462,8 @@ static void record_finish(struct session *s)
 /* A log of a program that never ran says nothing. */
 static void record_end(struct session *s)
 {
-	cpu_set_t all;
-
 	if (s->recorder == NULL)
 		return;
-	/* The container has left its processor. */
-	CPU_OR(&all, &s->one, &s->others);
-	sched_setaffinity(0, sizeof(all), &all);
 	if (s->created && s->container.end == CONTAINER_ENDED && s->container.ended)
 		record_finish(s);
 	else if (s->container.end == CONTAINER_NO_START || !s->container.ended || HEAD->events == 0)
@@ -480,7 +484,7 @@ static void run(struct session *s, const char *program)
 		say(s, "the arguments and the environment are too large");
 		return;
 	}
-	if (record_start(s, program) < 0)
+	if (prepare(s) < 0 || record_start(s, program) < 0)
 		return;
 	if (execute(s) == 0) {
 		s->result->status = end_status(s);
@@ -754,7 +758,7 @@ static void replay(struct session *s)
 		say(s, "the arguments and the environment are too large");
 		return;
 	}
-	if (execute(s) == 0) {
+	if (prepare(s) == 0 && execute(s) == 0) {
 		take_figures(s);
 		s->result->status = replay_files(s, replay_status(s));
 		if (s->result->status == OUR_FAILURE && s->root.changed[0] != '\0')

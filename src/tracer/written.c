@@ -28,6 +28,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../base/thread_start.h"
 #include "../log/keymap.h"
 #include "../shim/rings.h"
 #include "../syscall-table/vnode.h"
@@ -151,7 +152,7 @@ static void *look_out(void *arg)
 	return NULL;
 }
 
-static int lookout_start(struct written *w)
+static int lookout_start(struct written *w, const cpu_set_t *cpus)
 {
 	pthread_condattr_t attr;
 
@@ -161,9 +162,9 @@ static int lookout_start(struct written *w)
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&w->news, &attr);
 	pthread_condattr_destroy(&attr);
-	int error = pthread_create(&w->lookout, NULL, look_out, w);
+	int error = thread_start(&w->lookout, cpus, look_out, w);
 	w->looks_out = error == 0;
-	return -error;
+	return error;
 }
 
 static void lookout_stop(struct written *w)
@@ -180,13 +181,13 @@ static void lookout_stop(struct written *w)
 
 /* ---- what the shim tells ---- */
 
-int written_create(struct written **ret_written)
+int written_create(const cpu_set_t *cpus, struct written **ret_written)
 {
 	struct written *w = calloc(1, sizeof(*w));
 
 	if (w == NULL)
 		return -ENOMEM;
-	int error = keymap_create(&w->noted) < 0 ? -ENOMEM : lookout_start(w);
+	int error = keymap_create(&w->noted) < 0 ? -ENOMEM : lookout_start(w, cpus);
 	if (error < 0) {
 		keymap_destroy(w->noted);
 		free(w);
@@ -441,7 +442,7 @@ static void on_two(struct written *w, size_t count, void *(*work)(void *written)
 	pthread_t helper;
 
 	w->next = 0;
-	bool helped = count > 1 && pthread_create(&helper, NULL, work, w) == 0;
+	bool helped = count > 1 && thread_start(&helper, NULL, work, w) == 0;
 	work(w);
 	if (helped)
 		pthread_join(helper, NULL);
@@ -577,10 +578,10 @@ static void *look(void *arg)
 
 int written_start(struct written *w)
 {
-	int error = pthread_create(&w->thread, NULL, look, w);
+	int error = thread_start(&w->thread, NULL, look, w);
 
 	w->started = error == 0;
-	return -error;
+	return error;
 }
 
 /* ---- what is gone ---- */

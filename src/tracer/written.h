@@ -6,6 +6,7 @@
 #ifndef SHADOW_TRACER_WRITTEN_H
 #define SHADOW_TRACER_WRITTEN_H
 
+#include <sched.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,8 +22,8 @@
 
 struct written;
 
-/* Starts a thread that looks ahead.  -ENOMEM, -EAGAIN (no thread). */
-int written_create(struct written **ret_written);
+/* Starts a thread, on `cpus`, that looks ahead.  -ENOMEM, -EAGAIN (no thread). */
+int written_create(const cpu_set_t *cpus, struct written **ret_written);
 
 /* Notes a place; `kind` is one of CAPTURE_OUT_FILE, _FOLDER and _TREE.  One thread at a time.
  * -ENOMEM. */
