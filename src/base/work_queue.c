@@ -149,6 +149,14 @@ int work_queue_wait(struct work_queue *q)
 	return ret;
 }
 
+void work_queue_spread(struct work_queue *q)
+{
+	cpu_set_t cpus;
+
+	if (q->running && sched_getaffinity(0, sizeof(cpus), &cpus) == 0)
+		pthread_setaffinity_np(q->thread, sizeof(cpus), &cpus);
+}
+
 int work_queue_finish(struct work_queue *q)
 {
 	if (!q->running)

@@ -34,6 +34,9 @@ int work_queue_put(struct work_queue *queue, struct work_item *item);
 /* Waits until all that was put before this call has been worked off.  0 or the first error. */
 int work_queue_wait(struct work_queue *queue);
 
+/* From now on the thread runs wherever its caller may. */
+void work_queue_spread(struct work_queue *queue);
+
 /* Waits for everything and ends the thread; only destroy may follow.  0 or the first error. */
 int work_queue_finish(struct work_queue *queue);
 

@@ -7,11 +7,12 @@
  *	4	u32	version
  *	8	7 u64	dev, ino, size, mtime s, mtime ns, ctime s, ctime ns
  *	64	32	SHA-256 of the contents
- *	96	u64	XXH64 of the bytes 0 to 95 and the chunks
- *	104		chunks: u32 raw size, u32 packed size, zstd frame
+ *	96	u64	XXH64 of the bytes 0 to 95
+ *	104		chunks: u32 raw size, u32 packed size, u64 image_sink_chunk_checksum, zstd
+ *frame
  *
  * Invariants: an entry that is not whole, or of another state of the file, is as good as none. Its
- *bytes go into a log unseen, but not out of one: the reader checks them against their SHA-256.
+ * bytes go into a log unseen, but not out of one: the reader checks them against their SHA-256.
  */
 #include "blob_cache.h"
 
@@ -20,14 +21,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "../base/cache_folder.h"
 #include "evlog_section.h"
+#include "image_sink.h"
 
 #define ENTRY_MAGIC    0x424C4253u /* "SBLB" */
-#define ENTRY_VERSION  1
+#define ENTRY_VERSION  2
 #define ENTRY_SUMMED   96
 #define ENTRY_START    104
 #define TOTAL_MAX      (512ull * EVLOG_MIB)
@@ -68,87 +71,84 @@ static void entry_start(struct evlog_buf *buf, const struct stat *st)
 	evlog_put_u64(buf, (uint64_t)st->st_ctim.tv_nsec);
 }
 
-static bool read_all(int fd, struct evlog_buf *buf, size_t size)
-{
-	uint8_t *room = evlog_buf_room(buf, size);
-
-	while (room && size) {
-		ssize_t done = read(fd, buf->data + buf->len, size);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done <= 0)
-			return false;
-		buf->len += (size_t)done;
-		size -= (size_t)done;
-	}
-	return room;
-}
-
 void blob_cache_chunk_put(struct evlog_buf *chunks, const struct evlog_buf *packed, size_t raw_size)
 {
 	evlog_put_u32(chunks, (uint32_t)raw_size);
 	evlog_put_u32(chunks, (uint32_t)packed->len);
+	evlog_put_u64(chunks, image_sink_chunk_checksum(packed->data, packed->len, raw_size));
 	evlog_put(chunks, packed->data, packed->len);
 }
 
-bool blob_cache_chunk_next(struct evlog_cursor *cursor, const uint8_t **ret_packed,
-			   uint32_t *ret_packed_size, uint32_t *ret_raw_size)
+bool blob_cache_chunk_next(struct blob_cache_entry *entry, struct blob_cache_chunk *ret_chunk)
 {
-	uint32_t raw_size = evlog_get_u32(cursor);
-	uint32_t packed_size = evlog_get_u32(cursor);
-	const uint8_t *packed = evlog_get(cursor, packed_size);
+	struct evlog_cursor *cursor = &entry->chunks;
 
-	if (cursor->failed)
+	if (!evlog_cursor_left(cursor))
 		return false;
-	*ret_packed = packed;
-	*ret_packed_size = packed_size;
-	*ret_raw_size = raw_size;
-	return true;
+	ret_chunk->raw_size = evlog_get_u32(cursor);
+	ret_chunk->packed_size = evlog_get_u32(cursor);
+	ret_chunk->checksum = evlog_get_u64(cursor);
+	ret_chunk->packed = evlog_get(cursor, ret_chunk->packed_size);
+	return !cursor->failed;
 }
 
-/* That the chunks are well formed, fit the limits of a section, and add up to the file. */
-static bool chunks_valid(const struct evlog_buf *chunks, uint64_t size_bytes)
+/* That the chunks are sound, fit the limits of a section, and add up to the file. */
+static bool chunks_valid(struct blob_cache_entry entry, uint64_t size_bytes)
 {
-	struct evlog_cursor cursor = evlog_cursor_make(chunks->data, chunks->len);
-	const uint8_t *packed;
-	uint32_t packed_size, raw_size;
+	struct blob_cache_chunk c;
 	uint64_t sum = 0;
 
-	while (evlog_cursor_left(&cursor)) {
-		if (!blob_cache_chunk_next(&cursor, &packed, &packed_size, &raw_size) ||
-		    !raw_size || raw_size > EVLOG_SMALL_LIMIT ||
-		    ZSTD_getFrameContentSize(packed, packed_size) != raw_size)
+	while (blob_cache_chunk_next(&entry, &c)) {
+		if (!c.raw_size || c.raw_size > EVLOG_SMALL_LIMIT ||
+		    ZSTD_getFrameContentSize(c.packed, c.packed_size) != c.raw_size ||
+		    image_sink_chunk_checksum(c.packed, c.packed_size, c.raw_size) != c.checksum)
 			return false;
-		sum += raw_size;
+		sum += c.raw_size;
 	}
-	return sum == size_bytes;
+	return !entry.chunks.failed && sum == size_bytes;
 }
 
-/* Reads the open entry; `start` is the beginning it must have. */
-static bool entry_read(int fd, const struct evlog_buf *start, uint8_t *ret_hash,
-		       struct evlog_buf *chunks)
+/* `start` is the beginning it must have. */
+static bool head_valid(const uint8_t *head, const struct evlog_buf *start)
 {
-	uint8_t head[ENTRY_START];
 	uint64_t sum;
+
+	memcpy(&sum, head + ENTRY_SUMMED, sizeof(sum));
+	return memcmp(head, start->data, start->len) == 0 &&
+	       le64toh(sum) == evlog_section_checksum(head, ENTRY_SUMMED, NULL, 0);
+}
+
+/* Maps the open entry: it is hashed and written to a log, without a copy. */
+static bool entry_map(int fd, struct blob_cache_entry *entry)
+{
 	struct stat st;
 
 	if (fstat(fd, &st) || st.st_size < ENTRY_START || st.st_size > BLOB_CACHE_ENTRY_MAX)
 		return false;
-	if (read(fd, head, sizeof(head)) != sizeof(head) ||
-	    memcmp(head, start->data, start->len) != 0)
+	entry->mapped_size = (size_t)st.st_size;
+	entry->mapped =
+		mmap(NULL, entry->mapped_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+	return entry->mapped != MAP_FAILED;
+}
+
+static bool entry_open(int fd, const struct evlog_buf *start, uint64_t size_bytes,
+		       struct blob_cache_entry *entry)
+{
+	const uint8_t *bytes;
+
+	if (!entry_map(fd, entry))
 		return false;
-	if (!read_all(fd, chunks, (size_t)st.st_size - ENTRY_START))
-		return false;
-	memcpy(&sum, head + ENTRY_SUMMED, sizeof(sum));
-	if (le64toh(sum) != evlog_section_checksum(head, ENTRY_SUMMED, chunks->data, chunks->len))
-		return false;
-	memcpy(ret_hash, head + start->len, EVLOG_HASH_SIZE);
-	return true;
+	bytes = entry->mapped;
+	memcpy(entry->hash, bytes + start->len, EVLOG_HASH_SIZE);
+	entry->chunks = evlog_cursor_make(bytes + ENTRY_START, entry->mapped_size - ENTRY_START);
+	if (head_valid(bytes, start) && chunks_valid(*entry, size_bytes))
+		return true;
+	blob_cache_entry_close(entry);
+	return false;
 }
 
 bool blob_cache_lookup(struct blob_cache *cache, const struct stat *st,
-		       uint8_t ret_hash[EVLOG_HASH_SIZE], struct evlog_buf *chunks)
+		       struct blob_cache_entry *ret_entry)
 {
 	struct evlog_buf start = {0};
 	char name[CACHE_NAME_SIZE];
@@ -156,19 +156,22 @@ bool blob_cache_lookup(struct blob_cache *cache, const struct stat *st,
 	int fd;
 
 	entry_name(st, name);
-	chunks->len = 0;
 	fd = cache_folder_find(cache->folder, name);
 	if (fd < 0)
 		return false;
 	entry_start(&start, st);
 	if (!start.error)
-		found = entry_read(fd, &start, ret_hash, chunks) &&
-			chunks_valid(chunks, (uint64_t)st->st_size);
+		found = entry_open(fd, &start, (uint64_t)st->st_size, ret_entry);
 	if (found)
 		cache_folder_touch(fd);
 	evlog_buf_finish(&start);
 	close(fd);
 	return found;
+}
+
+void blob_cache_entry_close(struct blob_cache_entry *entry)
+{
+	munmap(entry->mapped, entry->mapped_size);
 }
 
 static bool settled(const struct timespec *time, const struct timespec *now)
@@ -191,8 +194,7 @@ void blob_cache_store(struct blob_cache *cache, const struct stat *st,
 	entry_start(&start, st);
 	evlog_put(&start, hash, EVLOG_HASH_SIZE);
 	if (!start.error)
-		evlog_put_u64(&start, evlog_section_checksum(start.data, start.len, chunks->data,
-							     chunks->len));
+		evlog_put_u64(&start, evlog_section_checksum(start.data, start.len, NULL, 0));
 	if (!start.error) {
 		struct iovec parts[] = {{start.data, start.len}, {chunks->data, chunks->len}};
 

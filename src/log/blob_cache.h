@@ -29,21 +29,35 @@ int blob_cache_open(const char *folder, struct blob_cache **ret_cache);
  */
 void blob_cache_close(struct blob_cache *cache);
 
-/*
- * Looks a file up by its fstat(2). True if there is a whole entry for exactly this state of it:
- * its hash, and its chunks (see below) in `chunks`, which is emptied first.
- */
+/* An entry that was found: the file's hash, and its chunks, to be read with
+ * blob_cache_chunk_next. */
+struct blob_cache_entry {
+	uint8_t hash[EVLOG_HASH_SIZE];
+	struct evlog_cursor chunks;
+	void *mapped;
+	size_t mapped_size;
+};
+
+/* A piece of the contents, as a zstd frame, with its image_sink_chunk_checksum(). */
+struct blob_cache_chunk {
+	const uint8_t *packed;
+	uint32_t packed_size, raw_size;
+	uint64_t checksum;
+};
+
+/* Looks a file up by its fstat(2). True if there is a whole entry for exactly this state of it, to
+ * be closed by the caller. */
 bool blob_cache_lookup(struct blob_cache *cache, const struct stat *st,
-		       uint8_t ret_hash[EVLOG_HASH_SIZE], struct evlog_buf *chunks);
+		       struct blob_cache_entry *ret_entry);
+
+/* The next chunk; false at the end. */
+bool blob_cache_chunk_next(struct blob_cache_entry *entry, struct blob_cache_chunk *ret_chunk);
+
+void blob_cache_entry_close(struct blob_cache_entry *entry);
 
 /* Appends one chunk to the chunks of an entry. */
 void blob_cache_chunk_put(struct evlog_buf *chunks, const struct evlog_buf *packed,
 			  size_t raw_size);
-
-/* Takes the next chunk from a cursor over an entry's chunks. False at the end. The entry was
- * checked by the lookup. */
-bool blob_cache_chunk_next(struct evlog_cursor *cursor, const uint8_t **ret_packed,
-			   uint32_t *ret_packed_size, uint32_t *ret_raw_size);
 
 /* Stores an entry, or not: a file that changed within the last 2 s may change again without its
  * timestamps showing it. Failure to store is no error of anyone's run. */

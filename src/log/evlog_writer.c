@@ -105,12 +105,13 @@ static void pending_write(struct evlog_writer *writer)
 	write_out(writer, &nothing);
 }
 
-/* Frames one section; `inline_bytes` and `packed` may be empty. */
-static void section_put(struct evlog_writer *writer, enum evlog_section_type type,
-			const struct evlog_buf *inline_bytes, const struct evlog_buf *packed,
-			size_t raw_size)
+/* Frames one section; `inline_bytes` and `packed` may be empty.  `checksum`: of both. */
+static void summed_put(struct evlog_writer *writer, enum evlog_section_type type,
+		       const struct evlog_buf *inline_bytes, const struct evlog_buf *packed,
+		       size_t raw_size, uint64_t checksum)
 {
-	struct evlog_section section = {.type = type, .sequence = writer->sequence};
+	struct evlog_section section = {
+		.type = type, .sequence = writer->sequence, .checksum = checksum};
 	uint8_t header[EVLOG_SECTION_HEADER_SIZE];
 	uint32_t limit = evlog_section_limit(type);
 	uint64_t start = writer->offset;
@@ -125,8 +126,6 @@ static void section_put(struct evlog_writer *writer, enum evlog_section_type typ
 	section.inline_size = (uint32_t)inline_bytes->len;
 	section.packed_size = (uint32_t)packed->len;
 	section.raw_size = (uint32_t)raw_size;
-	section.checksum = evlog_section_checksum(inline_bytes->data, inline_bytes->len,
-						  packed->data, packed->len);
 	evlog_section_encode(&section, header);
 	evlog_put(&writer->pending, header, sizeof(header));
 	evlog_put(&writer->pending, inline_bytes->data, inline_bytes->len);
@@ -140,6 +139,16 @@ static void section_put(struct evlog_writer *writer, enum evlog_section_type typ
 	/* What is large is written from where it is. */
 	if (large || writer->pending.len >= WRITE_BYTES)
 		write_out(writer, large ? packed : &nothing);
+}
+
+static void section_put(struct evlog_writer *writer, enum evlog_section_type type,
+			const struct evlog_buf *inline_bytes, const struct evlog_buf *packed,
+			size_t raw_size)
+{
+	uint64_t checksum = evlog_section_checksum(inline_bytes->data, inline_bytes->len,
+						   packed->data, packed->len);
+
+	summed_put(writer, type, inline_bytes, packed, raw_size, checksum);
 }
 
 /* A payload goes inline if it is small or does not shrink, else into the zstd frame. */
@@ -329,6 +338,15 @@ int evlog_writer_section_append(struct evlog_writer *writer, enum evlog_section_
 {
 	pthread_mutex_lock(&writer->lock);
 	section_put(writer, type, inline_bytes, packed != NULL ? packed : &nothing, raw_size);
+	return unlock(writer);
+}
+
+int evlog_writer_summed_append(struct evlog_writer *writer, enum evlog_section_type type,
+			       const struct evlog_buf *inline_bytes, const struct evlog_buf *packed,
+			       size_t raw_size, uint64_t checksum)
+{
+	pthread_mutex_lock(&writer->lock);
+	summed_put(writer, type, inline_bytes, packed, raw_size, checksum);
 	return unlock(writer);
 }
 

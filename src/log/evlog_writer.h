@@ -61,6 +61,11 @@ int evlog_writer_section_append(struct evlog_writer *writer, enum evlog_section_
 				const struct evlog_buf *inline_bytes,
 				const struct evlog_buf *packed, size_t raw_size);
 
+/* The same, where evlog_section_checksum() of both is known. */
+int evlog_writer_summed_append(struct evlog_writer *writer, enum evlog_section_type type,
+			       const struct evlog_buf *inline_bytes, const struct evlog_buf *packed,
+			       size_t raw_size, uint64_t checksum);
+
 /* The same from bytes that are not packed yet. */
 int evlog_writer_payload_append(struct evlog_writer *writer, enum evlog_section_type type,
 				const void *payload, size_t size);

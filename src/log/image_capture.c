@@ -391,6 +391,12 @@ int image_capture_flush(struct image_capture *capture)
 	return ret ? ret : image_large_wait(capture->large, true);
 }
 
+void image_capture_spread(struct image_capture *capture)
+{
+	work_queue_spread(capture->queue);
+	image_large_spread(capture->large);
+}
+
 int image_capture_finish(struct image_capture *capture)
 {
 	int ret, end;
@@ -398,8 +404,9 @@ int image_capture_finish(struct image_capture *capture)
 	if (capture->finished)
 		return 0;
 	capture->finished = true;
-	ret = image_capture_flush(capture);
-	end = work_queue_finish(capture->queue);
+	ret = work_queue_finish(capture->queue);
+	/* Here, while the large files are read there. */
+	end = image_sink_flush(capture->sink);
 	ret = ret ? ret : end;
 	end = image_large_finish(capture->large);
 	image_content_stats(capture->content, &capture->stats);

@@ -97,6 +97,9 @@ int image_capture_drain(struct image_capture *capture);
  * evlog_writer_epoch_append(). Errors as above. */
 int image_capture_flush(struct image_capture *capture);
 
+/* From now on its threads run wherever the caller may. */
+void image_capture_spread(struct image_capture *capture);
+
 /* Flushes and ends the thread; then only the functions below may be called. Errors as above. */
 int image_capture_finish(struct image_capture *capture);
 

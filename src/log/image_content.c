@@ -32,7 +32,7 @@ struct image_content {
 	struct keymap *blobs; /* hash to size, of what is in the log */
 	struct keymap *links; /* struct file_key to an offset in `link_hashes` */
 	struct evlog_buf link_hashes;
-	struct evlog_buf cached; /* chunks of the cache entry read or being made */
+	struct evlog_buf cached; /* chunks of the cache entry being made */
 	uint64_t files, bytes, cache_hits;
 	uint8_t chunk[IMAGE_CHUNK_MAX];
 };
@@ -212,27 +212,34 @@ static int take_large(struct image_content *content, int fd, const struct stat *
 	return ret ? ret : known_add(content, ret_hash, *ret_size);
 }
 
+static int put_cached(struct image_content *content, struct blob_cache_entry *entry,
+		      uint64_t size_bytes)
+{
+	struct blob_cache_chunk c;
+	int ret = 0;
+
+	if (content->names_only || known(content, entry->hash))
+		return 0;
+	while (!ret && blob_cache_chunk_next(entry, &c))
+		ret = image_sink_packed_chunk(content->sink, c.packed, c.packed_size, c.raw_size,
+					      c.checksum);
+	if (!ret)
+		ret = image_sink_last(content->sink, entry->hash, size_bytes);
+	return ret ? ret : known_add(content, entry->hash, size_bytes);
+}
+
 /* 1: taken from the cache. */
 static int take_cached(struct image_content *content, const struct stat *st, uint8_t *ret_hash)
 {
-	struct evlog_cursor cursor;
-	const uint8_t *packed;
-	uint32_t packed_size, raw_size;
-	int ret = 0;
+	struct blob_cache_entry entry;
+	int ret;
 
-	if (!content->cache || !blob_cache_lookup(content->cache, st, ret_hash, &content->cached))
+	if (!content->cache || !blob_cache_lookup(content->cache, st, &entry))
 		return 0;
 	content->cache_hits++;
-	if (content->names_only || known(content, ret_hash))
-		return 1;
-	cursor = evlog_cursor_make(content->cached.data, content->cached.len);
-	while (!ret && evlog_cursor_left(&cursor) &&
-	       blob_cache_chunk_next(&cursor, &packed, &packed_size, &raw_size))
-		ret = image_sink_packed_chunk(content->sink, packed, packed_size, raw_size);
-	if (!ret)
-		ret = image_sink_last(content->sink, ret_hash, (uint64_t)st->st_size);
-	if (!ret)
-		ret = known_add(content, ret_hash, (uint64_t)st->st_size);
+	memcpy(ret_hash, entry.hash, EVLOG_HASH_SIZE);
+	ret = put_cached(content, &entry, (uint64_t)st->st_size);
+	blob_cache_entry_close(&entry);
 	return ret ? ret : 1;
 }
 

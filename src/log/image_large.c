@@ -143,10 +143,15 @@ int image_large_wait(struct image_large *large, bool flush)
 	return work_queue_wait(large->queue);
 }
 
+void image_large_spread(struct image_large *large)
+{
+	work_queue_spread(large->queue);
+}
+
 int image_large_finish(struct image_large *large)
 {
-	int ret = image_large_wait(large, true);
-	int end = work_queue_finish(large->queue);
+	int ret = work_queue_finish(large->queue);
+	int end = image_sink_flush(large->sink);
 
 	return ret ? ret : end;
 }

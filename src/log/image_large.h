@@ -29,6 +29,9 @@ int image_large_submit(struct image_large *large, int fd, const struct stat *st,
 /* Waits until all submitted before has been read; with `flush`, also handed to the writer. */
 int image_large_wait(struct image_large *large, bool flush);
 
+/* From now on the thread runs wherever its caller may. */
+void image_large_spread(struct image_large *large);
+
 /* Flushes and ends the thread; then only the functions below may be called. */
 int image_large_finish(struct image_large *large);
 

@@ -6,8 +6,10 @@
  */
 #include "image_sink.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <zstd.h>
 
 #include "evlog_section.h"
@@ -29,22 +31,6 @@ struct image_sink {
 	struct evlog_buf packed;    /* scratch */
 };
 
-int image_sink_create(struct evlog_writer *writer, struct image_sink **ret_sink)
-{
-	struct image_sink *sink = calloc(1, sizeof(*sink));
-
-	if (!sink)
-		return -ENOMEM;
-	sink->writer = writer;
-	sink->cctx = ZSTD_createCCtx();
-	if (!sink->cctx) {
-		free(sink);
-		return -ENOMEM;
-	}
-	*ret_sink = sink;
-	return 0;
-}
-
 void image_sink_destroy(struct image_sink *sink)
 {
 	if (!sink)
@@ -56,6 +42,23 @@ void image_sink_destroy(struct image_sink *sink)
 	evlog_buf_finish(&sink->directory);
 	evlog_buf_finish(&sink->packed);
 	free(sink);
+}
+
+int image_sink_create(struct evlog_writer *writer, struct image_sink **ret_sink)
+{
+	struct image_sink *sink = calloc(1, sizeof(*sink));
+
+	if (!sink)
+		return -ENOMEM;
+	sink->writer = writer;
+	sink->cctx = ZSTD_createCCtx();
+	/* Growing, it would be copied again and again. */
+	if (!sink->cctx || !evlog_buf_room(&sink->pack, PACK_BYTES + IMAGE_SMALL_MAX)) {
+		image_sink_destroy(sink);
+		return -ENOMEM;
+	}
+	*ret_sink = sink;
+	return 0;
 }
 
 static int sink_pack(struct image_sink *sink, const void *bytes, size_t size)
@@ -113,33 +116,48 @@ int image_sink_blob(struct image_sink *sink, const uint8_t hash[EVLOG_HASH_SIZE]
 	return sink->pack.len >= PACK_BYTES ? pack_flush(sink) : sink->pack.error;
 }
 
-static int chunk_append(struct image_sink *sink, const struct evlog_buf *packed, size_t raw_size)
+#define CHUNK_DIRECTORY 5
+
+/* What stands before the frame of a piece: its raw size. */
+static void chunk_directory(size_t raw_size, uint8_t bytes[CHUNK_DIRECTORY])
 {
-	sink->directory.len = 0;
-	evlog_put_u8(&sink->directory, EVLOG_BLOB_CHUNK);
-	evlog_put_u32(&sink->directory, (uint32_t)raw_size);
-	return evlog_writer_section_append(sink->writer, EVLOG_SECTION_BLOBS, &sink->directory,
-					   packed, raw_size);
+	uint32_t size = htole32((uint32_t)raw_size);
+
+	bytes[0] = EVLOG_BLOB_CHUNK;
+	memcpy(bytes + 1, &size, sizeof(size));
+}
+
+uint64_t image_sink_chunk_checksum(const void *packed, size_t packed_size, size_t raw_size)
+{
+	uint8_t directory[CHUNK_DIRECTORY];
+
+	chunk_directory(raw_size, directory);
+	return evlog_section_checksum(directory, sizeof(directory), packed, packed_size);
+}
+
+int image_sink_packed_chunk(struct image_sink *sink, const void *packed, size_t packed_size,
+			    size_t raw_size, uint64_t checksum)
+{
+	uint8_t bytes[CHUNK_DIRECTORY];
+	struct evlog_buf directory = {.data = bytes, .len = sizeof(bytes)};
+	struct evlog_buf frame = {.data = (uint8_t *)(uintptr_t)packed, .len = packed_size};
+
+	chunk_directory(raw_size, bytes);
+	return evlog_writer_summed_append(sink->writer, EVLOG_SECTION_BLOBS, &directory, &frame,
+					  raw_size, checksum);
 }
 
 int image_sink_chunk(struct image_sink *sink, const void *bytes, size_t size,
 		     const struct evlog_buf **ret_packed)
 {
+	const struct evlog_buf *packed = &sink->packed;
 	int ret = sink_pack(sink, bytes, size);
 
-	if (!ret)
-		ret = chunk_append(sink, &sink->packed, size);
-	if (!ret)
-		*ret_packed = &sink->packed;
-	return ret;
-}
-
-int image_sink_packed_chunk(struct image_sink *sink, const void *packed, size_t packed_size,
-			    size_t raw_size)
-{
-	const struct evlog_buf bytes = {.data = (uint8_t *)(uintptr_t)packed, .len = packed_size};
-
-	return chunk_append(sink, &bytes, raw_size);
+	if (ret)
+		return ret;
+	*ret_packed = packed;
+	return image_sink_packed_chunk(sink, packed->data, packed->len, size,
+				       image_sink_chunk_checksum(packed->data, packed->len, size));
 }
 
 int image_sink_last(struct image_sink *sink, const uint8_t hash[EVLOG_HASH_SIZE],

@@ -37,9 +37,12 @@ int image_sink_blob(struct image_sink *sink, const uint8_t hash[EVLOG_HASH_SIZE]
 int image_sink_chunk(struct image_sink *sink, const void *bytes, size_t size,
 		     const struct evlog_buf **ret_packed);
 
-/* The same from a zstd frame that is ready. */
+/* The checksum that such a piece's section has in the log. */
+uint64_t image_sink_chunk_checksum(const void *packed, size_t packed_size, size_t raw_size);
+
+/* The next piece from a zstd frame that is ready, with that checksum. */
 int image_sink_packed_chunk(struct image_sink *sink, const void *packed, size_t packed_size,
-			    size_t raw_size);
+			    size_t raw_size, uint64_t checksum);
 
 /* Ends a large blob: its hash and the sum of its chunks' sizes. */
 int image_sink_last(struct image_sink *sink, const uint8_t hash[EVLOG_HASH_SIZE],

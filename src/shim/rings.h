@@ -28,8 +28,9 @@
 /* Which ring an UPCALL_DRAIN means. */
 enum ring_id { RING_OUTPUT = 1, RING_CAPTURE = 2, RING_EVENTS = 3 };
 
-/* RING_PAUSES: it looks again soon by itself. */
-enum ring_waiting { RING_AWAKE, RING_PAUSES, RING_SLEEPS };
+/* RING_PAUSES: it looks again soon by itself.  RING_NOBODY: there is none yet, the tracer is told.
+ */
+enum ring_waiting { RING_AWAKE, RING_PAUSES, RING_SLEEPS, RING_NOBODY };
 
 struct ring {
 	u64 tail; /* written by the producer: bytes ever put */

@@ -382,17 +382,22 @@ static void empty_all(struct capture_feed *f)
 int capture_feed_create(struct image_capture *capture, struct written *written,
 			const cpu_set_t *cpus, struct capture_feed **ret_feed)
 {
-	struct capture_feed *f = calloc(1, sizeof(*f));
+	struct capture_feed *f = malloc(sizeof(*f));
 
 	if (f == NULL)
 		return -ENOMEM;
+	/* All but the records, whose pages shall cost nothing until they are used. */
+	memset(f, 0, offsetof(struct capture_feed, held));
 	f->capture = capture;
 	f->written = written;
 	pthread_mutex_init(&f->lock, NULL);
 	int error = keymap_create(&f->outside);
 	if (error == 0)
 		error = poller_create(CAPTURE_RING, empty_ring, f, cpus, &f->poller);
+	if (error == 0)
+		error = poller_start(f->poller);
 	if (error < 0) {
+		poller_destroy(f->poller);
 		keymap_destroy(f->outside);
 		free(f);
 		return error;
@@ -419,10 +424,16 @@ void capture_feed_sync(struct capture_feed *f, uint32_t how)
 	keep_error(f, error);
 }
 
+void capture_feed_end(struct capture_feed *f)
+{
+	poller_stop(f->poller);
+	empty_all(f);
+}
+
 void capture_feed_destroy(struct capture_feed *f)
 {
+	capture_feed_end(f);
 	poller_destroy(f->poller);
-	empty_all(f);
 	keymap_destroy(f->outside);
 	pthread_mutex_destroy(&f->lock);
 	free(f);

@@ -18,7 +18,10 @@ void capture_feed_sync(struct capture_feed *feed, uint32_t how);
 /* The container is stopped anyway: has what it announced so far taken, if there is anything. */
 void capture_feed_poke(struct capture_feed *feed);
 
-/* Takes what is left and ends the thread. */
+/* The container has ended: takes what is left; nothing is submitted any more when this returns. */
+void capture_feed_end(struct capture_feed *feed);
+
+/* Waits for the thread too. */
 void capture_feed_destroy(struct capture_feed *feed);
 
 /* The first error of submitting, or 0. */

@@ -28,11 +28,12 @@ static void add(struct config_pairs *p, const char *key, const char *format, ...
 static void add(struct config_pairs *p, const char *key, const char *format, ...)
 {
 	va_list ap;
-	char *text = p->text[p->count];
+	char *text = p->text + p->used;
 
 	va_start(ap, format);
-	vsnprintf(text, sizeof(p->text[0]), format, ap);
+	int n = vsnprintf(text, CONFIG_VALUE_MAX, format, ap);
 	va_end(ap);
+	p->used += (n < CONFIG_VALUE_MAX ? (size_t)n : CONFIG_VALUE_MAX - 1) + 1;
 	p->at[2 * p->count] = key;
 	p->at[2 * p->count + 1] = text;
 	p->count++;
@@ -77,7 +78,7 @@ static void add_stdio(struct config_pairs *p, const struct region_config *c, uin
 void config_pairs_make(const struct region_config *c, uint64_t seed, const char *program,
 		       bool names_only, struct config_pairs *p)
 {
-	p->count = 0;
+	p->count = p->used = 0;
 	add(p, "baseline", "x86-64-v%u", c->cpu_level);
 	add(p, "cpus", "%u", c->cpus);
 	add(p, "egid", "%u", c->egid);

@@ -6,11 +6,13 @@
 #include "../shim/shim_abi.h"
 
 #define CONFIG_PAIRS_MAX 40
+#define CONFIG_VALUE_MAX 4096 /* with the NUL */
 
 struct config_pairs {
 	const char *at[CONFIG_PAIRS_MAX * 2];
-	char text[CONFIG_PAIRS_MAX][4096];
 	size_t count;
+	size_t used; /* of text */
+	char text[CONFIG_PAIRS_MAX * CONFIG_VALUE_MAX];
 };
 
 /* Fills *ret from the configuration; program is the path found for argv[0]; names_only: the log

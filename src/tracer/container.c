@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -15,6 +14,8 @@
 #include "../shim/exec_load.h"
 #include "patcher.h"
 #include "remedy.h"
+
+#define TASKS_BYTES (CONTAINER_TASK_TABLE * sizeof(struct container_task))
 
 static int fail(struct container *c, const char *what)
 {
@@ -53,8 +54,10 @@ int container_create(struct container *c)
 	memset(c, 0, sizeof(*c));
 	c->region_fd = c->shim_fd = c->init_pipe = c->report_fd = -1;
 	c->stdio_fd[0] = c->stdio_fd[1] = c->stdio_fd[2] = -1;
-	c->tasks = calloc(CONTAINER_TASK_TABLE, sizeof(*c->tasks));
-	if (c->tasks == NULL)
+	/* Most of it is never touched. */
+	c->tasks =
+		mmap(NULL, TASKS_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (c->tasks == MAP_FAILED)
 		return fail(c, "cannot start");
 	int error = region_create(c);
 
@@ -177,7 +180,7 @@ void container_destroy(struct container *c)
 		while (waitpid(-1, NULL, __WALL) > 0 || errno == EINTR)
 			continue;
 	}
-	free(c->tasks);
+	munmap(c->tasks, TASKS_BYTES);
 	if (c->patcher != NULL)
 		patcher_destroy(c->patcher);
 	munmap((void *)REGION_BASE, REGION_SIZE);

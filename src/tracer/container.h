@@ -100,6 +100,7 @@ struct container {
 	const char *cwd;   /* working directory inside */
 	int stdio_fd[3];   /* regular files for descriptors 0 to 2, or -1 */
 	cpu_set_t cpus;	   /* where the container runs */
+	cpu_set_t others;  /* where it is made, beside us */
 	bool own_user_namespace;
 };
 
@@ -111,8 +112,8 @@ int container_program(struct container *c, const char *path, char *const argv[],
 		      char *const envp[]);
 
 /* Namespaces and init, which goes on with mounts while this returns.  Precondition: the
- * configuration in HEAD, c->root, cwd, stdio_fd and cpus are set.  0 or a negative errno with
- * c->message. */
+ * configuration in HEAD, c->root, cwd, stdio_fd, cpus and others are set.  0 or a negative errno
+ * with c->message. */
 int container_prepare(struct container *c);
 
 /* Waits for that, and has the first task made.  0 or a negative errno with c->message. */

@@ -431,6 +431,8 @@ static int start_init(struct container *c, struct pipes *p)
 	if (pid == 0)
 		init_main(c, p);
 	c->init = (pid_t)pid;
+	/* Else it waits here until we do. */
+	sched_setaffinity(c->init, sizeof(c->others), &c->others);
 	if (c->own_user_namespace && map_ids(c) < 0)
 		return -EPERM;
 	if (ptrace(PTRACE_SEIZE, c->init, NULL, TRACE_OPTIONS) < 0) {

@@ -130,9 +130,11 @@ static void on_end(struct container *c)
 		end_with(c, CONTAINER_ENDED, "%s", "");
 }
 
-static void on_drain(struct container *c, uint64_t ring)
+static void on_drain(struct container *c, uint64_t ring, bool first)
 {
-	if (ring == RING_OUTPUT)
+	if (ring == RING_OUTPUT && first)
+		output_first(c);
+	else if (ring == RING_OUTPUT)
 		output_drain(c);
 	else if (ring == RING_CAPTURE && c->observer.capture_sync != NULL)
 		c->observer.capture_sync(c->observer.data, CAPTURE_SYNC_RING);
@@ -177,7 +179,7 @@ static void on_upcall(struct container *c, pid_t tid, const struct user_regs_str
 			c->observer.deadlock(c->observer.data, c);
 		break;
 	case UPCALL_DRAIN:
-		on_drain(c, regs->rdi);
+		on_drain(c, regs->rdi, regs->rsi != 0);
 		break;
 	case UPCALL_CAPTURE_SYNC:
 		if (c->observer.capture_sync != NULL)

@@ -17,10 +17,15 @@ struct output_sink {
 };
 
 /*
- * Starts the thread, on `cpus`, that empties the output ring into descriptors 1 and 2.  A reader
- * that is gone (EPIPE, and other errors) is remembered: see output_closed.  0 or a negative errno.
+ * From here on the output ring is emptied into descriptors 1 and 2, if need be by a thread on
+ * `cpus`.  A reader that is gone (EPIPE, and other errors) is remembered: see output_closed.
+ * -ENOMEM.
  */
 int output_start(const struct output_sink *sink, const cpu_set_t *cpus);
+
+/* There is something, and no thread to write it: writes it if it is the first and that takes no
+ * waiting, else starts the thread.  Many programs write once. */
+void output_first(struct container *c);
 
 /* Waits until everything in the ring is written. */
 void output_drain(struct container *c);

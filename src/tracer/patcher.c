@@ -35,9 +35,9 @@ struct known_file {
 struct patcher {
 	struct shim_symbols shim;
 	struct patch_cache *cache; /* or NULL */
-	struct known_file *files[PATCH_FILES_MAX];
-	uint32_t file_end; /* no file from here on */
-	int error;	   /* see patcher_error */
+	struct known_file **files; /* by index; NULL: not known */
+	uint32_t file_end;	   /* so many */
+	int error;		   /* see patcher_error */
 };
 
 /*
@@ -89,13 +89,29 @@ void patcher_destroy(struct patcher *p)
 		free(p->files[i]->dead_sites);
 		free(p->files[i]);
 	}
+	free(p->files);
 	patch_cache_close(p->cache);
 	free(p);
 }
 
+static bool room_for(struct patcher *p, uint32_t index)
+{
+	uint32_t count = index + 32;
+
+	if (index < p->file_end)
+		return true;
+	struct known_file **more = realloc(p->files, count * sizeof(struct known_file *));
+	if (more == NULL)
+		return false;
+	memset(more + p->file_end, 0, (count - p->file_end) * sizeof(struct known_file *));
+	p->files = more;
+	p->file_end = count;
+	return true;
+}
+
 static struct known_file *known_file_at(struct patcher *p, uint32_t index)
 {
-	return index < PATCH_FILES_MAX ? p->files[index] : NULL;
+	return index < p->file_end ? p->files[index] : NULL;
 }
 
 /* What earlier patches of the file claimed. */
@@ -248,7 +264,7 @@ void patcher_scan(struct patcher *p, pid_t tid, uint32_t index, uint64_t address
 	struct patch_file *pf = patch_file_at(PATCHES, index);
 	const struct task *t;
 
-	if (pf == NULL || p->files[index] != NULL || length == 0 || length > CODE_MAX ||
+	if (pf == NULL || known_file_at(p, index) != NULL || length == 0 || length > CODE_MAX ||
 	    pf->key.file_off >= pf->key.size || pf->count != 0)
 		return;
 	int error = task_of(tid, &t);
@@ -256,7 +272,7 @@ void patcher_scan(struct patcher *p, pid_t tid, uint32_t index, uint64_t address
 		keep(p, error);
 		return;
 	}
-	struct known_file *f = calloc(1, sizeof(*f));
+	struct known_file *f = room_for(p, index) ? calloc(1, sizeof(*f)) : NULL;
 	if (f != NULL)
 		f->code = code_file_create(t, &pf->key, address);
 	if (f == NULL || f->code == NULL) {
@@ -265,8 +281,6 @@ void patcher_scan(struct patcher *p, pid_t tid, uint32_t index, uint64_t address
 		return;
 	}
 	p->files[index] = f;
-	if (index >= p->file_end)
-		p->file_end = index + 1;
 	if (recall(p, f, pf, tid))
 		return;
 	error = code_file_open(f->code, tid) ? 0 : code_file_copy(f->code, tid, address, length);

@@ -23,6 +23,8 @@
 
 struct poller {
 	pthread_t thread;
+	bool started;
+	cpu_set_t cpus;
 	struct ring *ring;
 	atomic_bool stop;
 	bool (*take)(void *arg);
@@ -67,27 +69,44 @@ int poller_create(struct ring *ring, bool (*take)(void *arg), void *arg, const c
 	p->ring = ring;
 	p->take = take;
 	p->arg = arg;
-	int error = thread_start(&p->thread, cpus, poller_main, p);
-	if (error < 0) {
-		free(p);
-		return error;
-	}
+	p->cpus = *cpus;
+	ring->waiting = RING_NOBODY;
 	*ret_poller = p;
 	return 0;
 }
 
+int poller_start(struct poller *p)
+{
+	if (p->started)
+		return 0;
+	__atomic_store_n(&p->ring->waiting, RING_AWAKE, __ATOMIC_SEQ_CST);
+	int error = thread_start(&p->thread, &p->cpus, poller_main, p);
+	p->started = error == 0;
+	if (error < 0)
+		__atomic_store_n(&p->ring->waiting, RING_NOBODY, __ATOMIC_SEQ_CST);
+	return error;
+}
+
 void poller_wake(struct poller *p)
 {
+	if (!p->started)
+		return;
 	if (__atomic_exchange_n(&p->ring->waiting, RING_AWAKE, __ATOMIC_SEQ_CST) != RING_AWAKE)
 		syscall(SYS_futex, &p->ring->waiting, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+void poller_stop(struct poller *p)
+{
+	p->stop = true;
+	poller_wake(p);
 }
 
 void poller_destroy(struct poller *p)
 {
 	if (p == NULL)
 		return;
-	p->stop = true;
-	poller_wake(p);
-	pthread_join(p->thread, NULL);
+	poller_stop(p);
+	if (p->started)
+		pthread_join(p->thread, NULL);
 	free(p);
 }

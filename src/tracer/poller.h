@@ -11,14 +11,19 @@
 struct poller;
 struct ring;
 
-/* Starts a thread, on `cpus`, that calls take(arg); it returns whether there was anything. -ENOMEM,
- * -EAGAIN.
- */
+/* take(arg) returns whether there was anything; a thread for it will run on `cpus`.  Until that is
+ * started the ring's producer tells the tracer (RING_NOBODY).  -ENOMEM. */
 int poller_create(struct ring *ring, bool (*take)(void *arg), void *arg, const cpu_set_t *cpus,
 		  struct poller **ret_poller);
 
+/* Starts the thread.  -EAGAIN: it can be tried again. */
+int poller_start(struct poller *p);
+
 /* It looks now if it was waiting. */
 void poller_wake(struct poller *p);
+
+/* The thread ends soon. */
+void poller_stop(struct poller *p);
 
 /* Ends the thread; what comes after its last look stays in the ring.  NULL is allowed. */
 void poller_destroy(struct poller *p);

@@ -196,8 +196,11 @@ void recorder_epoch_begin(struct recorder *r)
 {
 	if (r->error != 0)
 		return;
-	recorder_capture_sync(r, CAPTURE_SYNC_RING);
-	keep(r, image_capture_flush(r->capture));
+	/* The first has none before it. */
+	if (HEAD->epoch_number > 1) {
+		recorder_capture_sync(r, CAPTURE_SYNC_RING);
+		keep(r, image_capture_flush(r->capture));
+	}
 	if (r->error == 0)
 		keep(r, epoch_append(r));
 }
@@ -236,12 +239,13 @@ static void threads_end(struct recorder *r)
 	if (r->finished)
 		return;
 	r->finished = true;
-	if (r->feed != NULL) {
-		capture_feed_destroy(r->feed);
-		r->feed = NULL;
-	}
+	if (r->feed != NULL)
+		capture_feed_end(r->feed);
 	if (r->capture != NULL)
 		keep(r, image_capture_finish(r->capture));
+	if (r->feed != NULL)
+		capture_feed_destroy(r->feed);
+	r->feed = NULL;
 }
 
 static void recheck(struct recorder *r)
@@ -258,9 +262,8 @@ static void outputs_find(struct recorder *r)
 	const struct evlog_output *out;
 	size_t bytes = 0;
 
-	if (r->feed != NULL)
-		capture_feed_destroy(r->feed);
-	r->feed = NULL;
+	image_capture_spread(r->capture);
+	capture_feed_end(r->feed);
 	keep(r, written_start(r->written));
 	threads_end(r);
 	recheck(r);

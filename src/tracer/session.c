@@ -274,6 +274,7 @@ static void configure_rest(struct session *s)
 static int prepare(struct session *s)
 {
 	s->container.cpus = s->one;
+	s->container.others = s->others;
 	int error = container_prepare(&s->container);
 	if (error < 0)
 		say(s, "%s", s->container.message);

@@ -69,6 +69,7 @@ struct written {
 
 	pthread_t lookout;
 	bool looks_out;
+	cpu_set_t cpus; /* for it */
 	pthread_mutex_t lock;
 	pthread_cond_t news;
 	bool stop;
@@ -152,19 +153,12 @@ static void *look_out(void *arg)
 	return NULL;
 }
 
-static int lookout_start(struct written *w, const cpu_set_t *cpus)
+/* With the first news. */
+static void lookout_start(struct written *w)
 {
-	pthread_condattr_t attr;
-
-	w->budget = (struct early_budget){WRITTEN_HASH_FILES_MAX, WRITTEN_HASH_BYTES_MAX};
-	pthread_mutex_init(&w->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&w->news, &attr);
-	pthread_condattr_destroy(&attr);
-	int error = thread_start(&w->lookout, cpus, look_out, w);
-	w->looks_out = error == 0;
-	return error;
+	/* Without it the end looks at everything. */
+	if (!w->looks_out)
+		w->looks_out = thread_start(&w->lookout, &w->cpus, look_out, w) == 0;
 }
 
 static void lookout_stop(struct written *w)
@@ -184,15 +178,21 @@ static void lookout_stop(struct written *w)
 int written_create(const cpu_set_t *cpus, struct written **ret_written)
 {
 	struct written *w = calloc(1, sizeof(*w));
+	pthread_condattr_t attr;
 
 	if (w == NULL)
 		return -ENOMEM;
-	int error = keymap_create(&w->noted) < 0 ? -ENOMEM : lookout_start(w, cpus);
-	if (error < 0) {
-		keymap_destroy(w->noted);
+	if (keymap_create(&w->noted) < 0) {
 		free(w);
-		return error;
+		return -ENOMEM;
 	}
+	w->cpus = *cpus;
+	w->budget = (struct early_budget){WRITTEN_HASH_FILES_MAX, WRITTEN_HASH_BYTES_MAX};
+	pthread_mutex_init(&w->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&w->news, &attr);
+	pthread_condattr_destroy(&attr);
 	*ret_written = w;
 	return 0;
 }
@@ -243,6 +243,8 @@ int written_note(struct written *w, uint32_t kind, const char *path)
 		pthread_cond_signal(&w->news);
 	}
 	pthread_mutex_unlock(&w->lock);
+	if (room && w->note_count > 1)
+		lookout_start(w);
 	if (!room) {
 		if (note != NULL)
 			free(note->path);
@@ -262,6 +264,7 @@ int written_grows(struct written *w, const char *path, uint64_t dev, uint64_t in
 	w->grown[w->grown_count++] = (struct grown){copy, dev, ino};
 	pthread_cond_signal(&w->news);
 	pthread_mutex_unlock(&w->lock);
+	lookout_start(w);
 	return 0;
 }
 

@@ -22,7 +22,7 @@
 
 struct written;
 
-/* Starts a thread, on `cpus`, that looks ahead.  -ENOMEM, -EAGAIN (no thread). */
+/* `cpus`: for a thread that looks ahead.  -ENOMEM. */
 int written_create(const cpu_set_t *cpus, struct written **ret_written);
 
 /* Notes a place; `kind` is one of CAPTURE_OUT_FILE, _FOLDER and _TREE.  One thread at a time.

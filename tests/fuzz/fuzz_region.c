@@ -202,13 +202,16 @@ static void use_rings(void)
 {
 	struct output_sink sink = {NULL, on_bytes, true};
 	struct capture_feed *feed;
+	cpu_set_t cpus;
 
-	if (output_start(NULL, &sink) < 0)
+	sched_getaffinity(0, sizeof(cpus), &cpus);
+	if (output_start(&sink, &cpus) < 0)
 		abort();
+	output_first(NULL);
 	output_drain(NULL);
 	output_stop(NULL);
 	events_drain(on_record, NULL);
-	if (capture_feed_create(NULL, NULL, &feed) < 0)
+	if (capture_feed_create(NULL, NULL, &cpus, &feed) < 0)
 		abort();
 	capture_feed_sync(feed, CAPTURE_SYNC_CONTENTS);
 	capture_feed_destroy(feed);

@@ -280,8 +280,11 @@ static int extract(struct command *c, struct evlog_reader *reader)
 	struct log_extract done;
 	int error = log_files_extract(reader, c->extract, c->to != NULL ? c->to : ".", &done);
 
-	if (error < 0 && error != -EBADMSG)
+	if (error < 0 && error != -EBADMSG) {
+		/* What is missing may be what is damaged. */
+		tell_state(c, reader);
 		return extract_failed(c, done.path, error);
+	}
 	if (done.without > 0 && !c->session.quiet)
 		fprintf(stderr, TOOL ": %" PRIu64 " files left out: the log has only their names\n",
 			done.without);
