@@ -20,6 +20,8 @@
 
 /* A temporary file older than this was left by a process that was killed. */
 #define STALE_SECONDS 3600
+/* Its time of change says when an entry was used last, as exactly as this. */
+#define USED_SECONDS 3600
 
 struct cache_folder {
 	int fd;
@@ -100,12 +102,9 @@ int cache_folder_find(struct cache_folder *cache, const char *name)
 		close(fd);
 		return -EINVAL;
 	}
+	if (time(NULL) - st.st_mtime >= USED_SECONDS)
+		futimens(fd, NULL);
 	return fd;
-}
-
-void cache_folder_touch(int fd)
-{
-	futimens(fd, NULL);
 }
 
 static bool write_all(int fd, const uint8_t *bytes, size_t size)

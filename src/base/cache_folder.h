@@ -28,11 +28,8 @@ int cache_folder_open(const char *folder, const char *name, uint64_t limit_bytes
 void cache_folder_close(struct cache_folder *cache);
 
 /* A descriptor of the entry, to be closed by the caller, or a negative errno.  It is a regular
- * file, but nothing vouches for its contents. */
+ * file, but nothing vouches for its contents.  Counts as a use of it. */
 int cache_folder_find(struct cache_folder *cache, const char *name);
-
-/* Marks the entry as used now. */
-void cache_folder_touch(int fd);
 
 /* Stores an entry of these parts, in place of one of that name.  Failure is no error of anyone's
  * run. */

@@ -162,8 +162,6 @@ bool blob_cache_lookup(struct blob_cache *cache, const struct stat *st,
 	entry_start(&start, st);
 	if (!start.error)
 		found = entry_open(fd, &start, (uint64_t)st->st_size, ret_entry);
-	if (found)
-		cache_folder_touch(fd);
 	evlog_buf_finish(&start);
 	close(fd);
 	return found;

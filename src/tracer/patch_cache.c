@@ -167,7 +167,6 @@ bool patch_cache_alias(struct patch_cache *cache, const struct patch_key *key, c
 	if (found) {
 		memcpy(ret_name, name, sizeof(name));
 		ret_name[sizeof(name)] = '\0';
-		cache_folder_touch(fd);
 	}
 	close(fd);
 	return found;
@@ -261,8 +260,6 @@ bool patch_cache_load(struct patch_cache *cache, const char *name, struct patch_
 	uint8_t *body = entry_read(fd, &head);
 	if (body != NULL)
 		found = take(&head, body, file, ret_dead_sites, ret_dead_count);
-	if (found)
-		cache_folder_touch(fd);
 	free(body);
 	close(fd);
 	return found;
