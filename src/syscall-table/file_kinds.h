@@ -10,4 +10,7 @@ extern const struct file_ops null_ops, zero_ops, full_ops, random_ops; /* device
 extern const struct file_ops stream_out_ops, stream_null_ops;	       /* stream.c */
 extern const struct file_ops channel_in_ops;			       /* channel.c */
 
+/* A description of a regular file is new, and the file has so many bytes. */
+void host_file_opened(struct ofd *o, u64 size);
+
 #endif

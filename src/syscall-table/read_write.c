@@ -141,11 +141,33 @@ static long host_write(struct task *t, struct ofd *o, const struct file_io *io)
 	return r;
 }
 
+void host_file_opened(struct ofd *o, u64 size)
+{
+	o->private[0] = size + 1;
+	o->private[1] = vnode_at(o->vnode)->changes;
+}
+
+/* What open has seen of the size holds for one fstat, which most programs do at once, unless a
+ * call has changed it since: no need to ask the host again. */
+static bool size_is_known(struct ofd *o, struct stat *ret_st)
+{
+	const struct vnode *v = vnode_at(o->vnode);
+	u64 known = o->private[0];
+
+	o->private[0] = 0;
+	ret_st->st_size = (long)(known - 1);
+	return known && v->changes == (u32)o->private[1] && !(v->flags & VNODE_MAPPED);
+}
+
 static long host_stat(struct task *t, struct ofd *o, u32 fd, struct vstat *ret)
 {
 	struct stat st;
 
 	(void)t;
+	if (o->kind == OFD_HOST_FILE && o->vnode && size_is_known(o, &st)) {
+		vnode_stat(o->vnode, &st, ret);
+		return 0;
+	}
 	long r = SYS2(NR_fstat, fd, &st);
 	if (r < 0)
 		return r;

@@ -236,6 +236,7 @@ void vnode_wrote(struct vnode *v)
 {
 	v->mtime_ns = v->ctime_ns = (s64)now_ns();
 	v->flags |= VNODE_WRITTEN;
+	v->changes++;
 }
 
 void vnode_touch(struct vnode *v)

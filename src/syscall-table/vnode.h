@@ -56,6 +56,7 @@ struct vnode {
 	u32 singles;	/* of a directory: names in it that were captured for a change each */
 	u32 rewrites;	/* changes of contents other than by writing behind `end` */
 	u64 end;	/* written up to here; without VNODE_GROWS: so many bytes, anywhere */
+	u32 changes;	/* of its contents by calls */
 	u32 looks;	/* how often the host was asked about it or opened it; see vnode_quiet */
 	struct file_lock *locks; /* of lock.c, heap */
 };

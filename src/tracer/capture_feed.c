@@ -79,9 +79,9 @@ static void drop_parents(char *path)
 }
 
 /* Not made or moved by the container. */
-static bool is_of_image(const struct stat *st)
+static bool is_of_image(uint64_t dev, uint64_t ino)
 {
-	uint32_t vnode = vnode_find(st->st_dev, st->st_ino);
+	uint32_t vnode = vnode_find(dev, ino);
 
 	return vnode == 0 || !(VNODES->slots[vnode].flags & VNODE_NOT_IMAGE);
 }
@@ -137,7 +137,7 @@ static enum leads lead(struct capture_feed *f, char path[LINK_PATH_MAX], bool fo
 		*end = kept;
 		if (found < 0)
 			return inside ? LEADS_INSIDE : LEADS_OUTSIDE;
-		bool of_image = is_of_image(&st);
+		bool of_image = is_of_image(st.st_dev, st.st_ino);
 		/* What is in a folder that was made or moved inside is not of the image either. */
 		inside = inside || !of_image;
 		if (inside && S_ISLNK(st.st_mode) && (follow || kept != '\0'))
@@ -163,6 +163,18 @@ static bool leads_inside(struct capture_feed *f, char path[LINK_PATH_MAX], bool 
 	for (int links = 0; links < LINKS_MAX && leads == LEADS_ON; links++)
 		leads = lead(f, path, follow);
 	return leads != LEADS_OUTSIDE;
+}
+
+/* The same for most files, by what the record says, without a look: as long as the container has
+ * made no links, the name of a file of the image in a known folder can lead nowhere else. */
+static bool is_outside(struct capture_feed *f, const struct capture_record *r)
+{
+	uint64_t known;
+
+	outside_refresh(f);
+	return r->ino != 0 && f->outside_generation == 0 &&
+	       keymap_get(f->outside, r->path, (size_t)(strrchr(r->path, '/') - r->path), &known) &&
+	       is_of_image(r->dev, r->ino);
 }
 
 static void keep_error(struct capture_feed *f, int error)
@@ -204,7 +216,7 @@ static void take_name(struct capture_feed *f, char *path, size_t len, const char
 		return;
 	path[len] = '/';
 	memcpy(path + len + 1, name, n + 1);
-	if (lstat(path, &st) == 0 && is_of_image(&st)) {
+	if (lstat(path, &st) == 0 && is_of_image(st.st_dev, st.st_ino)) {
 		if (tree && S_ISREG(st.st_mode)) {
 			request.want = IMAGE_WANT_CONTENT;
 			keep_error(f, written_note(f->written, CAPTURE_OUT_FILE, path));
@@ -292,7 +304,7 @@ static void submit(struct capture_feed *f, uint32_t kind, struct capture_record 
 				      : written_note(f->written, kind, r->path));
 		return;
 	}
-	if (kind != CAPTURE_ABSENT && leads_inside(f, r->path, follow))
+	if (kind != CAPTURE_ABSENT && !is_outside(f, r) && leads_inside(f, r->path, follow))
 		return;
 	if (is_special(r->path))
 		return;

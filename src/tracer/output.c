@@ -23,7 +23,7 @@ static struct {
 	struct poller *poller;
 	atomic_int closed[3], told[3]; /* closed: the errno of the failed write */
 	struct output_sink sink;
-	bool any; /* output_first was called */
+	bool any;	      /* output_first was called */
 	pthread_mutex_t lock; /* one consumer at a time */
 } output = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
