@@ -123,7 +123,7 @@ static inline u32 vnode_find(u64 dev, u64 host_ino)
 	u64 heads = (u64)table->heads, mask = table->head_mask;
 
 	if (heads < REGION_BASE + REGION_HEAP_OFF || heads % 4 != 0 || mask >= VNODES_MAX ||
-	    heads + 4 * VNODES_MAX > REGION_BASE + REGION_HEAP_OFF + REGION_HEAP_SIZE)
+	    heads > REGION_BASE + REGION_HEAP_OFF + REGION_HEAP_SIZE - 4 * VNODES_MAX)
 		return 0;
 	u32 i = ((const u32 *)heads)[vnode_hash(dev, host_ino) & mask];
 	for (u32 steps = 0; i && i < VNODES_MAX && steps < VNODES_MAX; steps++) {

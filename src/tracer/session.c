@@ -61,7 +61,8 @@ struct session {
 	events_fn event_fn; /* or NULL */
 	void *event_arg;
 	bool progress;
-	bool log_lost;		    /* the log could not be written on; said */
+	bool log_lost; /* the log could not be written on; said */
+	uint64_t phase_begun;
 	cpu_set_t one, others, all; /* processors: see caller_processors */
 };
 
@@ -197,11 +198,20 @@ static void on_deadlock(void *data, struct container *c)
 
 /* ---- begin and end ---- */
 
+static uint64_t monotonic_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
 static int session_begin(struct session *s, const struct session_options *options,
 			 struct session_result *result)
 {
 	memset(s, 0, sizeof(*s));
 	memset(result, 0, sizeof(*result));
+	s->phase_begun = monotonic_ns();
 	result->status = OUR_FAILURE;
 	s->options = options;
 	s->result = result;
@@ -232,16 +242,18 @@ static int session_begin(struct session *s, const struct session_options *option
 	return error;
 }
 
-static uint64_t monotonic_ns(void)
+/* The phase ends now. */
+static void phase_end(struct session *s, enum session_phase phase)
 {
-	struct timespec now;
+	uint64_t now = monotonic_ns();
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	s->result->phase_ns[phase] += now - s->phase_begun;
+	s->phase_begun = now;
 }
 
 static void session_end(struct session *s)
 {
+	phase_end(s, PHASE_FINISH);
 	progress_clear();
 	recorder_destroy(s->recorder);
 	source_local_finish();
@@ -250,6 +262,7 @@ static void session_end(struct session *s)
 	uint64_t begun = monotonic_ns();
 	replay_root_remove(&s->root);
 	s->result->image_ns += monotonic_ns() - begun;
+	phase_end(s, PHASE_END);
 }
 
 /* What does not belong to the recorded configuration, or follows from it. */
@@ -294,11 +307,14 @@ static int execute(struct session *s)
 	}
 	/* With the container, which stops for us. */
 	sched_setaffinity(0, sizeof(s->one), &s->one);
+	phase_end(s, PHASE_PREPARE);
 	error = container_launch(&s->container);
+	phase_end(s, PHASE_LAUNCH);
 	if (error < 0)
 		say(s, "%s", s->container.message);
 	else
 		container_run(&s->container);
+	phase_end(s, PHASE_RUN);
 	/* The kernel takes it down while we finish, on any processor. */
 	container_kill(&s->container);
 	sched_setaffinity(0, sizeof(s->all), &s->all);

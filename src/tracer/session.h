@@ -38,12 +38,24 @@ struct session_options {
 	const struct session_probe *probe; /* replay: what to show of its events; or NULL */
 };
 
+/* What a session does in turn. */
+enum session_phase {
+	PHASE_PREPARE, /* the region, the log and its threads; a replay: the image */
+	PHASE_LAUNCH,  /* the namespaces, the first task */
+	PHASE_RUN,
+	PHASE_FINISH, /* the rest of the image, the outputs, the end of the log; a replay: comparing
+		       */
+	PHASE_END,    /* taking everything down */
+	PHASE_COUNT
+};
+
 struct session_result {
 	int status; /* exit status for the caller of the tool */
 	uint64_t digest, events, trapped;
 	bool diverged;	   /* replay: the run is not the recorded one */
 	bool stopped;	   /* replay: it ended where its probe said */
 	uint64_t image_ns; /* replay: spent on unpacking the image and removing it again */
+	uint64_t phase_ns[PHASE_COUNT]; /* wall-clock time */
 	uint8_t output_hash[2][32];
 	uint32_t call_count[SESSION_CALLS], call_trapped[SESSION_CALLS], refused[SESSION_CALLS];
 };

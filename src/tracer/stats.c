@@ -31,6 +31,8 @@ static const char *name_of(int nr, char buf[16])
 	return buf;
 }
 
+static const char *const phase_names[PHASE_COUNT] = {"prepare", "launch", "run", "finish", "end"};
+
 static void print_json(const struct session_result *r, FILE *out)
 {
 	const char *comma = "";
@@ -38,8 +40,11 @@ static void print_json(const struct session_result *r, FILE *out)
 
 	fprintf(out,
 		"{\"digest\": \"%016" PRIx64 "\", \"events\": %" PRIu64 ", \"trapped\": %" PRIu64
-		", \"image_ns\": %" PRIu64 ", \"by_call\": {",
+		", \"image_ns\": %" PRIu64 ", \"phase_ns\": {",
 		r->digest, r->events, r->trapped, r->image_ns);
+	for (int i = 0; i < PHASE_COUNT; i++)
+		fprintf(out, "%s\"%s\": %" PRIu64, i ? ", " : "", phase_names[i], r->phase_ns[i]);
+	fprintf(out, "}, \"by_call\": {");
 	for (int i = 0; i < SESSION_CALLS; i++) {
 		if (r->call_count[i] == 0)
 			continue;
@@ -63,7 +68,12 @@ static void print_table(const struct session_result *r, FILE *out)
 	}
 	fprintf(out, "%-24s %12" PRIu64 " %12" PRIu64 "\n", "all, with instructions",
 		r->events - r->trapped, r->trapped);
-	fprintf(out, "events %" PRIu64 ", digest %016" PRIx64 "\n", r->events, r->digest);
+	fprintf(out, "events %" PRIu64 ", digest %016" PRIx64 "\nmilliseconds:", r->events,
+		r->digest);
+	for (int i = 0; i < PHASE_COUNT; i++)
+		fprintf(out, "%s %s %.1f", i ? "," : "", phase_names[i],
+			(double)r->phase_ns[i] / 1e6);
+	fprintf(out, "\n");
 }
 
 void stats_print(const struct session_result *result, bool json, FILE *out)

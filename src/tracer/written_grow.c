@@ -71,12 +71,14 @@ bool growing_advance(struct growing_files *all)
 
 	for (unsigned i = 0; i < all->count; i++) {
 		struct growing *g = all->files[i];
+		uint64_t end = __atomic_load_n(&VNODES->slots[g->vnode].end, __ATOMIC_ACQUIRE);
 
-		if (!is_valid(g)) {
+		if (!is_valid(g) || end > GROWING_BYTES_MAX) {
 			give_up(g);
 			continue;
 		}
-		uint64_t end = __atomic_load_n(&VNODES->slots[g->vnode].end, __ATOMIC_ACQUIRE);
+		if (end > g->hashed + GROWING_STEP)
+			end = g->hashed + GROWING_STEP;
 		if (output_hash_range(g->fd, g->hashed, end, &g->sha, &g->hashed) < 0)
 			give_up(g);
 		any = true;

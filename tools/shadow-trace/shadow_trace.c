@@ -76,7 +76,7 @@ static const struct argp_option options[] = {
 	{"chdir", KEY_CHDIR, "DIR", 0, "run the program in DIR", 0},
 	{"cpus", KEY_CPUS, "N", 0, "processors the program is told of (2)", 0},
 	{"memory", KEY_MEMORY, "SIZE", 0, "memory the program is told of (4G)", 0},
-	{"stats", KEY_STATS, NULL, 0, "at the end, events by call on stderr", 0},
+	{"stats", KEY_STATS, NULL, 0, "at the end, events by call and where the time went on stderr", 0},
 	{"json", KEY_JSON, NULL, 0, "the same as a JSON object", 0},
 	{"trace-events", KEY_TRACE_EVENTS, NULL, 0, "keep every event in the log", 0},
 	{"perturb", KEY_PERTURB, "SEED", 0, "random delays, for tests; the program must not notice",
