@@ -221,7 +221,7 @@ struct region_head {
 			     */
 	u64 early_epoch_at; /* replay: the event after which an epoch was taken early, or 0 */
 	u32 early_epoch;    /* run, record: set by the tracer: take one soon */
-	u32 pad0;
+	u32 answers;	    /* run, record: signals from outside that were acted on */
 	struct epoch_request request;
 	u64 ended;	 /* the last task is gone */
 	s32 exit_status; /* of the first task, as wait() gives it */

@@ -123,6 +123,8 @@ int signal_take(struct task *t, u64 set, struct k_siginfo *ret_info)
 			signal_recalc_proc(t->proc);
 	}
 	signal_recalc(t);
+	if (sig != 0 && ret_info->code == SIG_SI_KERNEL)
+		HEAD->answers++;
 	return sig;
 }
 

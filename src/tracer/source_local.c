@@ -18,8 +18,19 @@
 
 /* The only state outside the object: what signal handlers may touch. */
 #define SIGNALS_MAX 32
+/* A second signal, or so long without an answer, ends the container. */
+#define ANSWER_SECONDS 5
 static volatile sig_atomic_t pending[SIGNALS_MAX], any_pending, signals_seen;
+static volatile uint32_t answers_before;
 static volatile uint32_t *volatile early_epoch; /* of the region while there is one, or NULL */
+
+/* The container has acted on a signal since the first that still counts came: run a handler, or
+ * what the kernel does by default.  Ignoring and blocking are no answers; in a replay nobody is
+ * asked. */
+static bool answered(void)
+{
+	return early_epoch != NULL && !HEAD->config.replay && HEAD->answers != answers_before;
+}
 
 static void on_signal(int sig)
 {
@@ -27,9 +38,13 @@ static void on_signal(int sig)
 
 	pending[sig] = 1;
 	any_pending = 1;
+	if (answered())
+		signals_seen = 0;
+	if (signals_seen == 0) {
+		answers_before = early != NULL ? HEAD->answers : 0;
+		alarm(ANSWER_SECONDS);
+	}
 	signals_seen++;
-	if (signals_seen == 1)
-		alarm(5);
 	if (early != NULL)
 		*early = 1;
 }
@@ -37,7 +52,7 @@ static void on_signal(int sig)
 static void on_alarm(int sig)
 {
 	(void)sig;
-	signals_seen = 2;
+	signals_seen = answered() ? 0 : 2;
 }
 
 static bool interrupted(struct epoch_source *base)
@@ -76,8 +91,6 @@ static void take_signals(void)
 			input_add(INPUT_SIGNAL, (uint32_t)sig, 0);
 		pending[sig] = 0;
 	}
-	signals_seen = 0;
-	alarm(0);
 }
 
 static void take_closed(void)
@@ -99,6 +112,11 @@ static int64_t monotonic_ns(void)
 	return ts.tv_sec * 1000000000ll + ts.tv_nsec;
 }
 
+static bool is_disturbed(void)
+{
+	return any_pending || interrupted(NULL);
+}
+
 #define STDIN_CHUNK 0x40000u
 
 /*
@@ -117,7 +135,7 @@ static int read_stdin(struct source_local *s, uint64_t want, uint64_t timeout_ns
 		want = sizeof(bytes);
 	if (want == 0)
 		want = 1;
-	while (have < want && !any_pending) {
+	while (have < want && !is_disturbed()) {
 		struct pollfd p = {0, POLLIN, 0};
 		int64_t left = until - monotonic_ns();
 
@@ -146,7 +164,7 @@ static int read_stdin(struct source_local *s, uint64_t want, uint64_t timeout_ns
 
 static void wait_for_signal(void)
 {
-	while (!any_pending) {
+	while (!is_disturbed()) {
 		struct pollfd none = {-1, 0, 0};
 		poll(&none, 1, 50);
 	}
@@ -170,6 +188,8 @@ static int next(struct epoch_source *base, struct container *c, uint32_t reason)
 			read_stdin(s, request.stdin_want_bytes, timeout);
 		else if (timeout == UINT64_MAX)
 			wait_for_signal();
+		if (interrupted(base))
+			return -EINTR;
 	}
 	take_signals();
 	/* Who writes without end hears of it at the next epoch. */

@@ -102,7 +102,9 @@ static const char top_help[] =
 	"  doctor  says whether this machine has what a container needs\n\n"
 	"shadow-trace run --help lists the options.\n\n"
 	"The exit status is the program's, 128+n for signal n; 125 a failure "
-	"of ours, 126 not executable, 127 not found.";
+	"of ours, 126 not executable, 127 not found.\n\n"
+	"SIGINT, SIGTERM, SIGHUP and SIGQUIT go to the program. If it does not act on one, "
+	"the second ends it, or 5 seconds do.";
 
 /* A number with nothing behind it; the tool ends with a usage line if it is none. */
 static uint64_t number(struct argp_state *state, const char *what, const char *text, uint64_t least,
