@@ -14,12 +14,13 @@
 #include "../shim/shim_abi.h"
 #include "../shim/task.h"
 
-#define VNODES_OFF	(REGION_FILES_OFF + 0x4000000)
-#define VNODES_MAX	(1u << 20)
-#define VNODE_HEADS_MIN 4096u
-#define VNODE_FIRST_INO 1000
-#define VNODE_PRELOADS	(1u << 20) /* power of two */
-#define VNODE_DEV	0x801	   /* st_dev of every host file */
+#define VNODES_OFF	   (REGION_FILES_OFF + 0x4000000)
+#define VNODES_MAX	   (1u << 20)
+#define VNODE_HEADS_MIN	   4096u
+#define VNODE_FIRST_INO	   1000
+#define VNODE_PRELOADS	   (1u << 20) /* power of two */
+#define VNODE_PRELOADS_MIN 1024u
+#define VNODE_DEV	   0x801 /* st_dev of every host file */
 
 enum vnode_flag {
 	VNODE_BORN_INSIDE = 1,	 /* made by the container: never part of the image */
@@ -79,6 +80,7 @@ struct vnode_table {
 	u32 hashed;
 	u32 *heads;	   /* heap array of head_mask + 1 chain heads */
 	u64 preload_count; /* written by the tracer before the first instruction */
+	u64 preload_mask;  /* likewise; of so many entries plus 1, so that few pages are touched */
 	struct vnode slots[VNODES_MAX];
 	struct vnode_preload preload[VNODE_PRELOADS];
 };
@@ -99,13 +101,14 @@ static inline u64 vnode_hash(u64 dev, u64 ino)
 /* Both sides: where the entry of a file in the preload table is, or would be put. */
 static inline struct vnode_preload *vnode_preload_slot(struct vnode_table *table, u64 dev, u64 ino)
 {
-	u32 i = vnode_hash(dev, ino) & (VNODE_PRELOADS - 1);
+	u32 mask = (u32)table->preload_mask & (VNODE_PRELOADS - 1);
+	u32 i = vnode_hash(dev, ino) & mask;
 
-	for (u32 probes = 0; probes < VNODE_PRELOADS; probes++) {
+	for (u32 probes = 0; probes <= mask; probes++) {
 		struct vnode_preload *p = &table->preload[i];
 		if (!p->host_ino || (p->host_ino == ino && p->dev == dev))
 			return p;
-		i = (i + 1) & (VNODE_PRELOADS - 1);
+		i = (i + 1) & mask;
 	}
 	return NULL;
 }

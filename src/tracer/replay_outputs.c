@@ -11,7 +11,10 @@
 #include <unistd.h>
 
 #include "../base/path_below.h"
+#include "../base/thread_start.h"
 #include "output_hash.h"
+
+#define HELP_FROM 64 /* outputs that are worth a second thread */
 
 /* The folder looked into last; fd -1: none. */
 struct place {
@@ -106,22 +109,50 @@ static int compare_one(struct place *place, const struct evlog_output *out, cons
 	return output_is_hashed(out->hash) ? compare_contents(place, out, ret_what) : 0;
 }
 
+/* A row of outputs for one thread, and the first of them that is not as recorded. */
+struct part {
+	const struct replay_root *root;
+	const struct evlog_output *outputs, *end;
+	const char *path, *what;
+	int error;
+};
+
+static void *compare_part(void *arg)
+{
+	struct part *p = arg;
+	struct place place = {.root = p->root, .fd = -1};
+
+	for (const struct evlog_output *out = p->outputs; p->error == 0 && out < p->end; out++) {
+		if (out->kind == EVLOG_OUTPUT_STREAM)
+			continue;
+		p->path = out->name;
+		p->error = compare_one(&place, out, &p->what);
+	}
+	place_leave(&place);
+	return NULL;
+}
+
 int replay_outputs_compare(const struct evlog_reader *reader, const struct replay_root *root,
 			   const char **ret_path, const char **ret_what)
 {
-	struct place place = {.root = root, .fd = -1};
 	size_t count;
 	const struct evlog_output *outputs = evlog_reader_outputs(reader, &count);
-	int error = 0;
+	size_t half = count / 2;
+	struct part parts[2] = {{.root = root, .outputs = outputs, .end = outputs + half},
+				{.root = root, .outputs = outputs + half, .end = outputs + count}};
+	pthread_t helper;
+	bool helped =
+		count >= HELP_FROM && thread_start(&helper, NULL, compare_part, &parts[1]) == 0;
 
-	for (size_t i = 0; error == 0 && i < count; i++) {
-		if (outputs[i].kind == EVLOG_OUTPUT_STREAM)
-			continue;
-		*ret_path = outputs[i].name;
-		error = compare_one(&place, &outputs[i], ret_what);
-	}
-	place_leave(&place);
-	return error;
+	compare_part(&parts[0]);
+	if (helped)
+		pthread_join(helper, NULL);
+	else if (parts[0].error == 0)
+		compare_part(&parts[1]);
+	const struct part *first = &parts[parts[0].error == 0];
+	*ret_path = first->path;
+	*ret_what = first->what;
+	return first->error;
 }
 
 /* copy_file_range would do on one file system only. */

@@ -60,12 +60,24 @@ static void note_entries(const struct image_tree *tree, struct replay_root *root
 	}
 }
 
+/* Twice as many entries as files. */
+static void preload_size(size_t files)
+{
+	uint64_t entries = VNODE_PRELOADS_MIN;
+
+	while (entries < 2 * files && entries < VNODE_PRELOADS)
+		entries *= 2;
+	VNODES->preload_mask = entries - 1;
+}
+
 static int unpack(struct evlog_reader *reader, struct replay_root *root)
 {
 	struct image_tree *tree = NULL;
 	int error = image_tree_load(reader, &tree), fd = root->fd;
 
 	note_entries(tree, root);
+	if (error == 0)
+		preload_size(image_tree_count(tree));
 	if (error == 0)
 		error = image_unpack(reader, tree, fd, 0, preload, NULL);
 	image_tree_destroy(tree);
