@@ -33,7 +33,8 @@ struct recorder {
 	struct image_capture *capture;
 	struct capture_feed *feed;
 	struct written *written;
-	bool finished; /* the feed and the capture have ended */
+	bool finished;	     /* the feed and the capture have ended */
+	bool early_contents; /* some are captured before the first epoch */
 	int error;
 	uint64_t last_event; /* where the last epoch of the log begins, and a replay of it ends */
 };
@@ -118,6 +119,7 @@ static int start(struct recorder *r, const struct recorder_options *options)
 
 		if (s->kind == STDIO_FILE && s->path[0] != '\0')
 			error = submit(r, s->path, IMAGE_WANT_CONTENT);
+		r->early_contents |= s->kind == STDIO_FILE;
 	}
 	return error;
 }
@@ -196,8 +198,8 @@ void recorder_epoch_begin(struct recorder *r)
 {
 	if (r->error != 0)
 		return;
-	/* The first has none before it. */
-	if (HEAD->epoch_number > 1) {
+	/* The first needs none, but must not come between the pieces of one. */
+	if (HEAD->epoch_number > 1 || r->early_contents) {
 		recorder_capture_sync(r, CAPTURE_SYNC_RING);
 		keep(r, image_capture_flush(r->capture));
 	}
