@@ -108,7 +108,7 @@ void image_capture_destroy(struct image_capture *capture);
 
 /*
  * After image_capture_finish: are the files whose contents were taken still what they were?  All
- * that the container used after that are looked at, and the first 1,000 others.  Those that are not
+ * that the container used after that are looked at, and the first 200 others.  Those that are not
  * were changed by an outside writer; the log says so by further entries.  -ENOMEM, or the writer's
  * error.
  */

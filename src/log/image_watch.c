@@ -13,7 +13,7 @@
 
 /* Files that the container did not use after they were taken are in the image as it saw them,
  * whatever happened since.  So many are looked at all the same, as news for the user. */
-#define UNUSED_MAX 1000
+#define UNUSED_MAX 200
 
 struct watched {
 	uint64_t dev, ino, size_bytes, stamp;
