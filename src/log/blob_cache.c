@@ -8,8 +8,8 @@
  *	8	7 u64	dev, ino, size, mtime s, mtime ns, ctime s, ctime ns
  *	64	32	SHA-256 of the contents
  *	96	u64	XXH64 of the bytes 0 to 95
- *	104		chunks: u32 raw size, u32 packed size, u64 image_sink_chunk_checksum, zstd
- *frame
+ *	104		chunks: u32 raw size, u32 packed size, u64 checksum of the section that it
+ *			becomes, zstd frame
  *
  * Invariants: an entry that is not whole, or of another state of the file, is as good as none. Its
  * bytes go into a log unseen, but not out of one: the reader checks them against their SHA-256.

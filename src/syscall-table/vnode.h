@@ -35,13 +35,17 @@ enum vnode_flag {
 	VNODE_STREAM = 16384,	 /* the caller's stdout or stderr: an output of its own */
 	VNODE_NAMES_SAFE = 128,	 /* a directory: what each name in it was is captured */
 	VNODE_GROWS = 32768,	 /* `end` and `rewrites` are kept */
-	VNODE_METADATA =
-		256, /* its mode, owner or times were changed inside; what they were is safe */
+	VNODE_METADATA = 256,	 /* its mode, owner or times were changed; what they were is safe */
 };
 /* Names that lead to it now say nothing about the image. */
 #define VNODE_NOT_IMAGE (VNODE_BORN_INSIDE | VNODE_MOVED)
 /* A regular file that came out of the run. */
 #define VNODE_OUTPUT (VNODE_BORN_INSIDE | VNODE_MOVED | VNODE_WRITTEN)
+
+static inline bool vnode_is_output(u32 flags)
+{
+	return flags & VNODE_OUTPUT && !(flags & VNODE_STREAM);
+}
 
 struct vnode {
 	u64 dev, host_ino; /* the host's: key only */

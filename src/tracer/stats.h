@@ -9,9 +9,8 @@
 
 /*
  * --stats: events by call, how many of them stopped at the tracer, the final digest, and where the
- * time went.  As JSON one
- * object on one line: digest (16 hexadecimal digits), events, trapped, image_ns, phase_ns (see enum
- * session_phase), by_call.
+ * time went.  As JSON one object on one line: digest (16 hexadecimal digits), events, trapped,
+ * image_ns, phase_ns (see enum session_phase), by_call.
  */
 void stats_print(const struct session_result *result, bool json, FILE *out);
 

@@ -10,8 +10,8 @@
  * Whether a file found in a noted place came out of the run is asked of the shim's table of vnodes,
  * by (device, inode): names alone say nothing, others may write into the same directory.
  * Invariants: `lock` guards the lists of notes and of growing files, and `stop`, while the lookout
- * runs; what is in a note is the lookout's then, and one walker's when it has ended.  After
- *settle() each path is in `found` once, sorted.
+ * runs; what is in a note is the lookout's then, and one walker's when it has ended.  Each path is
+ * in `found` once, sorted, after settle().
  */
 #include "written.h"
 
@@ -197,6 +197,30 @@ int written_create(const cpu_set_t *cpus, struct written **ret_written)
 	return 0;
 }
 
+static void drop(const struct written_file *file)
+{
+	if (!file->borrowed)
+		free((char *)(uintptr_t)file->out.name);
+}
+
+static void batch_finish(struct batch *b)
+{
+	for (size_t i = 0; i < b->count; i++)
+		drop(&b->files[i]);
+	free(b->files);
+}
+
+/* NULL is allowed. */
+static void note_destroy(struct note *note)
+{
+	if (note == NULL)
+		return;
+	batch_finish(&note->found);
+	early_destroy(note->early);
+	free(note->path);
+	free(note);
+}
+
 static struct note *note_make(uint32_t kind, const char *path)
 {
 	struct note *note = calloc(1, sizeof(*note));
@@ -243,14 +267,12 @@ int written_note(struct written *w, uint32_t kind, const char *path)
 		pthread_cond_signal(&w->news);
 	}
 	pthread_mutex_unlock(&w->lock);
-	if (room && w->note_count > 1)
-		lookout_start(w);
 	if (!room) {
-		if (note != NULL)
-			free(note->path);
-		free(note);
+		note_destroy(note);
 		return w->error = -ENOMEM;
 	}
+	if (w->note_count > 1)
+		lookout_start(w);
 	return 0;
 }
 
@@ -286,12 +308,6 @@ static bool room_for_files(struct batch *b, size_t count)
 	return true;
 }
 
-static void drop(const struct written_file *file)
-{
-	if (!file->borrowed)
-		free((char *)(uintptr_t)file->out.name);
-}
-
 /* Takes the name over, unless it is borrowed. */
 static void add_file(struct batch *b, struct written_file *file, char *name)
 {
@@ -316,7 +332,7 @@ static bool is_output(const struct stat *st, bool moved, struct written_file *re
 		.ino = st->st_ino,
 		.mapped = flags & VNODE_MAPPED,
 	};
-	return S_ISREG(st->st_mode) && (moved || (flags & VNODE_OUTPUT && !(flags & VNODE_STREAM)));
+	return S_ISREG(st->st_mode) && (moved || vnode_is_output(flags));
 }
 
 static char *join(const char *folder, const char *name)
@@ -387,7 +403,7 @@ static void add_early(struct batch *b, const struct early_found *f)
 		.borrowed = true,
 	};
 
-	if (!(flags & VNODE_OUTPUT) || flags & VNODE_STREAM)
+	if (!vnode_is_output(flags))
 		return;
 	memcpy(file.out.hash, f->hash, sizeof(file.out.hash));
 	add_file(b, &file, f->path);
@@ -627,13 +643,6 @@ const struct evlog_output *written_at(const struct written *w, size_t i)
 	return i < w->found.count ? &w->found.files[i].out : NULL;
 }
 
-static void batch_finish(struct batch *b)
-{
-	for (size_t i = 0; i < b->count; i++)
-		drop(&b->files[i]);
-	free(b->files);
-}
-
 void written_destroy(struct written *w)
 {
 	if (w == NULL)
@@ -642,14 +651,8 @@ void written_destroy(struct written *w)
 		pthread_join(w->thread, NULL);
 	lookout_stop(w);
 	batch_finish(&w->found);
-	for (size_t i = 0; i < w->note_count; i++) {
-		struct note *note = w->notes[i];
-
-		batch_finish(&note->found);
-		early_destroy(note->early);
-		free(note->path);
-		free(note);
-	}
+	for (size_t i = 0; i < w->note_count; i++)
+		note_destroy(w->notes[i]);
 	free(w->notes);
 	for (unsigned i = 0; i < w->grown_count; i++)
 		free(w->grown[i].path);

@@ -133,7 +133,7 @@ static void look_at(const struct early *e, struct early_file *f, int folder_fd,
 	uint32_t flags = VNODES->slots[f->vnode].flags;
 	int64_t ctime = settled_ctime(f->vnode, e->dev, f->ino);
 
-	if (ctime == 0 || !(flags & VNODE_OUTPUT) || flags & (VNODE_STREAM | VNODE_MAPPED) ||
+	if (ctime == 0 || !vnode_is_output(flags) || flags & VNODE_MAPPED ||
 	    !take_size(e, f, folder_fd))
 		return;
 	if (budget->files > 0 && f->size_bytes <= budget->bytes) {

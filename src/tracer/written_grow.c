@@ -14,6 +14,7 @@
 
 #include "../syscall-table/vnode.h"
 #include "output_hash.h"
+#include "written.h"
 
 struct growing {
 	int fd; /* -1: it has to be read whole */
@@ -73,7 +74,7 @@ bool growing_advance(struct growing_files *all)
 		struct growing *g = all->files[i];
 		uint64_t end = __atomic_load_n(&VNODES->slots[g->vnode].end, __ATOMIC_ACQUIRE);
 
-		if (!is_valid(g) || end > GROWING_BYTES_MAX) {
+		if (!is_valid(g) || end > WRITTEN_HASH_BYTES_MAX) {
 			give_up(g);
 			continue;
 		}

@@ -10,9 +10,8 @@
 
 #include "../log/evlog_types.h"
 
-#define GROWING_MAX	  16
-#define GROWING_STEP	  (16u << 20) /* bytes of a file in one go, so that the end need not wait */
-#define GROWING_BYTES_MAX (256ull << 20) /* beyond that a file is given up */
+#define GROWING_MAX  16
+#define GROWING_STEP (16u << 20) /* bytes of a file in one go, so that the end need not wait */
 
 struct growing;
 
