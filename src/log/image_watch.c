@@ -2,11 +2,8 @@
 #include "image_watch.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "image_entry.h"
 #include "image_walk.h"
@@ -57,54 +54,19 @@ static int note(const struct watched *w, const char *path, struct image_sink *si
 	return image_sink_entry(sink, &entry);
 }
 
-/* The folder of the path looked at last; open from the second one in a row on. */
-struct folder {
-	const char *path;
-	size_t len;
-	int fd;
-};
-
-static void folder_forget(struct folder *folder)
-{
-	if (folder->fd >= 0)
-		close(folder->fd);
-	*folder = (struct folder){.fd = -1};
-}
-
-/* lstat(2), without the way to the folder for each of many. */
-static int stat_in(struct folder *folder, const char *path, struct stat *ret_st)
-{
-	const char *name = strrchr(path, '/');
-	size_t len = (size_t)(name - path);
-
-	if (folder->path == NULL || folder->len != len || memcmp(folder->path, path, len) != 0) {
-		folder_forget(folder);
-		folder->path = path;
-		folder->len = len;
-	} else if (folder->fd < 0 && len > 0 && len < PATH_MAX) {
-		char dir[PATH_MAX];
-
-		memcpy(dir, path, len);
-		dir[len] = '\0';
-		folder->fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	}
-	return folder->fd >= 0 ? fstatat(folder->fd, name + 1, ret_st, AT_SYMLINK_NOFOLLOW)
-			       : lstat(path, ret_st);
-}
-
 /* The container used it after it was taken, so that it may have seen another state. */
 static bool is_used(const struct watched *w, const struct image_recheck *recheck)
 {
 	return w->stamp == 0 || recheck->unused_since == NULL || !recheck->unused_since(w->stamp);
 }
 
-static bool has_changed(const struct watched *w, const char *path, struct folder *folder,
+static bool has_changed(const struct watched *w, const char *path,
 			const struct image_recheck *recheck)
 {
 	struct stat st;
 	bool changed;
 
-	if (stat_in(folder, path, &st) < 0)
+	if (lstat(path, &st) < 0)
 		changed = !recheck->names_moved;
 	else if (recheck->names_moved && (st.st_dev != w->dev || st.st_ino != w->ino))
 		changed = false;
@@ -116,7 +78,6 @@ static bool has_changed(const struct watched *w, const char *path, struct folder
 int image_watch_check(const struct image_watch *watch, const struct image_recheck *recheck,
 		      struct image_sink *sink, struct image_changed *changed)
 {
-	struct folder folder = {.fd = -1};
 	int error = watch->files.error;
 	unsigned int unused = 0;
 
@@ -128,10 +89,9 @@ int image_watch_check(const struct image_watch *watch, const struct image_rechec
 		at += sizeof(w) + strlen(path) + 1;
 		if (!is_used(&w, recheck) && ++unused > UNUSED_MAX)
 			continue;
-		if (has_changed(&w, path, &folder, recheck))
+		if (has_changed(&w, path, recheck))
 			error = note(&w, path, sink, changed);
 	}
-	folder_forget(&folder);
 	return error;
 }
 
