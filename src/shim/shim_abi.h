@@ -115,6 +115,7 @@ enum upcall {
 	UPCALL_DEADLOCK,  /* (waits for a signal): all parked, no deadline, no channel waited on */
 	UPCALL_DRAIN,	  /* (ring, first): a ring is full, returns when there is room; first: it
 			   * has something, and RING_NOBODY looks */
+	UPCALL_MOUNTS,	     /* (): fill HEAD->file_mounts */
 	UPCALL_CAPTURE_SYNC, /* (enum capture_sync): returns when what is announced is captured */
 	UPCALL_END,	     /* (): the last task has exited; end record state is in the head */
 	UPCALL_BUG,	     /* (code, detail): broken invariant; never returns */
@@ -204,6 +205,9 @@ struct region_probe {
 	u64 contents;	/* a record's digest is the hash of the event's own bytes */
 };
 
+/* Whether something is mounted over a file, whose name in a listing then has another's number. */
+enum file_mounts { FILE_MOUNTS_UNKNOWN, FILE_MOUNTS_NONE, FILE_MOUNTS_SOME };
+
 /* The head of the region: counters and digests. */
 struct region_head {
 	u64 now_ns;	/* virtual time; grows by time_step_ns an event */
@@ -231,7 +235,7 @@ struct region_head {
 	u64 perturb_state;
 	u64 next_timer_ns; /* earliest virtual deadline of a park or a timer */
 	u32 first_error;   /* the first program could not be started: errno */
-	u32 pad;
+	u32 file_mounts;   /* enum file_mounts; mounts do not change while a container runs */
 	struct region_config config;
 	u32 refused_count[512]; /* by call number: how often a call was refused */
 	u32 call_count[512];	/* by call number */

@@ -4,6 +4,7 @@
  */
 #include <asm/stat.h>
 #include "capture.h"
+#include "file_kinds.h"
 
 #define COPY_CHUNK 0x10000u
 
@@ -36,20 +37,26 @@ static long copy_out(struct copying *c, u8 *buf, u64 n)
 /* The output took less than was read: the input goes back to where it took. */
 static void copy_unread(struct copying *c, u64 n)
 {
-	if (c->in_at < 0 && n)
+	if (c->in_at < 0 && n) {
 		SYS3(NR_lseek, c->in_fd, -(s64)n, 1);
+		host_file_moved(c->in);
+	}
 }
 
 static long copy_chunk(struct copying *c, u8 *buf, u64 want)
 {
 	long got;
 
+	if (c->in_at < 0 && host_file_at_end(c->in))
+		return 0;
 	if (c->in_at >= 0)
 		got = SYS4(NR_pread64, c->in_fd, buf, want, c->in_at);
 	else
 		got = SYS3(NR_read, c->in_fd, buf, want);
 	if (got <= 0)
 		return got;
+	if (c->in_at < 0)
+		host_file_read(c->in, (u64)got);
 	long put = copy_out(c, buf, (u64)got);
 	copy_unread(c, (u64)got - (put > 0 ? (u64)put : 0));
 	if (put > 0 && c->in_at >= 0)

@@ -2,17 +2,21 @@
  * Reading directories: a snapshot, sorted by name, taken at the first read after open or rewind.
  *
  * The snapshot lies in the heap at ofd.state; the position (ofd.private[0]) is an index into it,
- * and d_off is the index of the next entry.  Inode numbers are given in sorted order.  Each host
- * entry is looked at with lstat, because d_ino and d_type are the file system's word only: at a
- * mount point or on an overlay they are not what stat says.
+ * and d_off is the index of the next entry.  Inode numbers are given in sorted order.  d_ino and
+ * d_type are the file system's word only: at a mount point or on an overlay they are not what stat
+ * says, so that there each entry is looked at with lstat.
  */
 #include <asm/stat.h>
+#include <asm/statfs.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include "capture.h"
 #include "file_kinds.h"
 
 #define DT_OF_UNKNOWN 0
 #define DT_OF_DIR     4
+#define DT_OF_REG     8
+#define DT_OF_LNK     10
 #define READ_CHUNK    0x8000u
 
 struct dir_entry {
@@ -135,7 +139,7 @@ static long read_names(u32 fd, struct dir_list *l)
 	while ((n = SYS3(NR_getdents64, fd, buf, READ_CHUNK)) > 0) {
 		for (long at = 0; at < n;) {
 			const struct dirent64 *d = (const struct dirent64 *)(buf + at);
-			dir_add(l, d->d_name, 0, d->d_type);
+			dir_add(l, d->d_name, d->d_ino, d->d_type);
 			at += d->d_reclen;
 		}
 	}
@@ -152,9 +156,32 @@ static u64 ino_of_dots(const char *name, const struct stat *st, u64 own_ino)
 	return known ? vnode_at(known)->ino : own_ino;
 }
 
+static bool is_trusted(u32 fd)
+{
+	struct statfs fs;
+
+	if (!HEAD->file_mounts)
+		upcall(UPCALL_MOUNTS, 0, 0, 0);
+	if (HEAD->file_mounts != FILE_MOUNTS_NONE || SYS2(NR_fstatfs, fd, &fs) < 0)
+		return false;
+	return fs.f_type == TMPFS_MAGIC || fs.f_type == EXT4_SUPER_MAGIC ||
+	       fs.f_type == XFS_SUPER_MAGIC || fs.f_type == BTRFS_SUPER_MAGIC;
+}
+
+/* Whether the numbers in the directory are those of stat, but for what is mounted over folders. */
+static bool numbers_are_trusted(u32 fd, const struct vnode *dir)
+{
+	struct listed_device *last = &FILES->listed;
+
+	if (last->dev != dir->dev)
+		*last = (struct listed_device){dir->dev, is_trusted(fd)};
+	return last->is_trusted;
+}
+
 static void identify(struct task *t, u32 fd, struct dir_list *l, const struct vnode *dir)
 {
 	bool searchable = vnode_permission(t, dir, 1, false) == 0;
+	bool trusted = searchable && numbers_are_trusted(fd, dir);
 	struct stat st;
 	u32 kept = 0;
 
@@ -163,6 +190,11 @@ static void identify(struct task *t, u32 fd, struct dir_list *l, const struct vn
 
 		*e = l->entries[i];
 		const char *name = l->names + e->name;
+		if (trusted && (e->type == DT_OF_REG || e->type == DT_OF_LNK) &&
+		    !is_log(dir->dev, e->ino)) {
+			e->ino = vnode_at(vnode_listed(dir->dev, e->ino, &e->type))->ino;
+			continue;
+		}
 		/* Names of a directory that may be read but not searched are all there is. */
 		e->ino = 1;
 		if (!searchable || SYS4(NR_newfstatat, fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)

@@ -12,5 +12,11 @@ extern const struct file_ops channel_in_ops;			       /* channel.c */
 
 /* A description of a regular file is new, and the file has so many bytes. */
 void host_file_opened(struct ofd *o, u64 size);
+/* So many bytes were read at its position; its position was moved otherwise. */
+void host_file_read(struct ofd *o, u64 size);
+void host_file_moved(struct ofd *o);
+/* All that open saw of the file was read and nobody has changed it: a read gives nothing more, and
+ * the host need not be asked. */
+bool host_file_at_end(const struct ofd *o);
 
 #endif

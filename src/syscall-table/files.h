@@ -119,6 +119,12 @@ struct known_parent {
 	u32 vnode;
 };
 
+/* Of the device that was listed last: whether d_ino is what stat says. */
+struct listed_device {
+	u64 dev;
+	u32 is_trusted;
+};
+
 struct files_state {
 	u32 ofd_used, ofd_free;
 	u32 stream_error[4]; /* errno of writes, once the reader has gone */
@@ -133,6 +139,7 @@ struct files_state {
 	u64 not_special[NOT_SPECIAL_SLOTS];
 	struct known_parent parents[PARENT_SLOTS];
 	u64 path_generation;
+	struct listed_device listed;
 	struct fdtable_head heads[FDTABLES_MAX];
 	struct fs_info fs[FDTABLES_MAX];
 	struct ofd ofds[OFDS_MAX];

@@ -234,11 +234,16 @@ u64 path_key(const struct path *p)
 	return hash_bytes(p->base_hash, p->name, p->len);
 }
 
-bool stat_is_log(const struct stat *st)
+bool is_log(u64 dev, u64 ino)
 {
 	const struct region_config *c = &HEAD->config;
 
-	return c->log_ino && st->st_ino == c->log_ino && st->st_dev == c->log_dev;
+	return c->log_ino && ino == c->log_ino && dev == c->log_dev;
+}
+
+bool stat_is_log(const struct stat *st)
+{
+	return is_log(st->st_dev, st->st_ino);
 }
 
 long path_host_stat(const struct path *p, u32 at_flags, struct stat *ret)

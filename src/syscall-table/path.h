@@ -63,6 +63,7 @@ struct stat;
 
 /* Whether it is the log of this recording, which the container does not see. */
 bool stat_is_log(const struct stat *st);
+bool is_log(u64 dev, u64 ino);
 
 /* stat of the path by the host, following links unless at_flags say not; the log is -ENOENT. */
 long path_host_stat(const struct path *p, u32 at_flags, struct stat *ret);

@@ -86,23 +86,66 @@ long io_give(struct task *t, const struct file_io *io, u64 at, const void *from,
 	return r;
 }
 
-/* ---- regular files ---- */
+/* ---- regular files ----
+ * private[0]: the size that open saw plus 1, or 0; private[1]: the vnode's `changes` then, and in
+ * its upper half how much of that size lies behind the position, plus 1, or 0 if that is not known.
+ */
+
+/* Neither the kernel's nor ours: what the kernel need not be asked about. */
+static bool iov_is_low(const struct file_io *io)
+{
+	for (u32 i = 0; i < io->count; i++) {
+		if (io->iov[i].base + io->iov[i].len > SHIM_BASE)
+			return false;
+	}
+	return true;
+}
+
+void host_file_opened(struct ofd *o, u64 size)
+{
+	/* Files that say they are empty are often made up as they are read. */
+	u64 left = size && size < ~0u && !(o->flags & O_DIRECT) ? size + 1 : 0;
+
+	o->private[0] = size + 1;
+	o->private[1] = left << 32 | vnode_at(o->vnode)->changes;
+}
+
+void host_file_read(struct ofd *o, u64 size)
+{
+	u64 left = o->private[1] >> 32;
+
+	o->private[1] = (left > size ? left - size : 0) << 32 | (u32)o->private[1];
+}
+
+void host_file_moved(struct ofd *o)
+{
+	o->private[1] = (u32)o->private[1];
+}
+
+bool host_file_at_end(const struct ofd *o)
+{
+	return o->private[1] >> 32 == 1 && vnode_at(o->vnode)->changes == (u32)o->private[1];
+}
 
 static long host_read(struct task *t, struct ofd *o, const struct file_io *io)
 {
 	long r;
 
-	(void)o;
 	if (!iov_is_app(io))
 		return -EFAULT;
+	if (io->offset < 0 && host_file_at_end(o) && iov_is_low(io))
+		return 0;
 	if (io->count == 1 && io->offset < 0)
 		r = SYS3(NR_read, io->fd, io->iov->base, io->iov->len);
 	else if (io->offset < 0)
 		r = SYS3(NR_readv, io->fd, io->iov, io->count);
 	else
 		r = SYS5(NR_preadv, io->fd, io->iov, io->count, io->offset, 0);
-	if (r > 0)
-		fold_moved(t, io, (u64)r);
+	if (r <= 0)
+		return r;
+	fold_moved(t, io, (u64)r);
+	if (io->offset < 0)
+		host_file_read(o, (u64)r);
 	return r;
 }
 
@@ -139,12 +182,6 @@ static long host_write(struct task *t, struct ofd *o, const struct file_io *io)
 	if (o->object)
 		stream_copy(o->object, io, (u64)r);
 	return r;
-}
-
-void host_file_opened(struct ofd *o, u64 size)
-{
-	o->private[0] = size + 1;
-	o->private[1] = vnode_at(o->vnode)->changes;
 }
 
 /* What open has seen of the size holds for one fstat, which most programs do at once, unless a
@@ -199,7 +236,7 @@ static long seek_data(u32 fd, s64 offset, u32 whence)
 static long host_seek(struct task *t, struct ofd *o, u32 fd, s64 offset, u32 whence)
 {
 	(void)t;
-	(void)o;
+	host_file_moved(o);
 	if (whence == SEEK_DATA || whence == SEEK_HOLE)
 		return seek_data(fd, offset, whence);
 	return whence > SEEK_END ? -EINVAL : SYS3(NR_lseek, fd, offset, whence);

@@ -128,17 +128,30 @@ static u32 id_seen(u32 id, u32 own)
 	return id == OVERFLOW_ID ? 0 : id;
 }
 
-/* Metadata at first sight: what the tracer said of it (replay), else the host's. */
-static void set_first_sight(struct vnode *v, const struct stat *st)
+/* What the tracer said of a file (replay), or NULL. */
+static const struct vnode_preload *preload_of(u64 dev, u64 ino)
 {
 	const struct vnode_preload *p = NULL;
 
 	if (VNODES->preload_count)
-		p = vnode_preload_slot(VNODES, st->st_dev, st->st_ino);
-	if (p && p->host_ino) {
-		/* A replay cannot make devices, so that there they are empty files. */
-		bool device = (p->mode & S_IFMT) == S_IFCHR || (p->mode & S_IFMT) == S_IFBLK;
-		v->mode = ((device ? p->mode : st->st_mode) & S_IFMT) | (p->mode & 07777);
+		p = vnode_preload_slot(VNODES, dev, ino);
+	return p && p->host_ino ? p : NULL;
+}
+
+/* A replay cannot make devices, so that there they are empty files. */
+static bool is_device(const struct vnode_preload *p)
+{
+	return (p->mode & S_IFMT) == S_IFCHR || (p->mode & S_IFMT) == S_IFBLK;
+}
+
+/* Metadata at first sight: what the tracer said of it, else the host's. */
+static void set_first_sight(struct vnode *v, const struct stat *st)
+{
+	const struct vnode_preload *p = preload_of(st->st_dev, st->st_ino);
+
+	v->flags &= ~(u32)VNODE_UNSEEN;
+	if (p) {
+		v->mode = ((is_device(p) ? p->mode : st->st_mode) & S_IFMT) | (p->mode & 07777);
 		v->rdev = p->rdev;
 		v->uid = p->uid;
 		v->gid = p->gid;
@@ -162,8 +175,24 @@ u32 vnode_of(const struct stat *st)
 	if (!i) {
 		i = slot_take(st->st_dev, st->st_ino);
 		set_first_sight(vnode_at(i), st);
+	} else if (vnode_at(i)->flags & VNODE_UNSEEN) {
+		set_first_sight(vnode_at(i), st);
 	}
 	vnode_at(i)->looks++;
+	return i;
+}
+
+u32 vnode_listed(u64 dev, u64 ino, u32 *type)
+{
+	const struct vnode_preload *p = preload_of(dev, ino);
+	u32 i = vnode_find(dev, ino);
+
+	if (p && is_device(p))
+		*type = p->mode >> 12;
+	if (!i) {
+		i = slot_take(dev, ino);
+		vnode_at(i)->flags = VNODE_UNSEEN;
+	}
 	return i;
 }
 
@@ -171,7 +200,7 @@ void vnode_peek(const struct stat *st, struct vnode *ret)
 {
 	u32 i = vnode_find(st->st_dev, st->st_ino);
 
-	if (i) {
+	if (i && !(vnode_at(i)->flags & VNODE_UNSEEN)) {
 		*ret = *vnode_at(i);
 		return;
 	}

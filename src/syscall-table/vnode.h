@@ -36,6 +36,7 @@ enum vnode_flag {
 	VNODE_NAMES_SAFE = 128,	 /* a directory: what each name in it was is captured */
 	VNODE_GROWS = 32768,	 /* `end` and `rewrites` are kept */
 	VNODE_METADATA = 256,	 /* its mode, owner or times were changed; what they were is safe */
+	VNODE_UNSEEN = 512,	 /* stood in a listing: only its number is known so far */
 };
 /* Names that lead to it now say nothing about the image. */
 #define VNODE_NOT_IMAGE (VNODE_BORN_INSIDE | VNODE_MOVED)
@@ -170,6 +171,9 @@ void vnode_init(void);
 struct vnode *vnode_at(u32 index);
 /* The vnode of a host file, made at its first sight from `st`. */
 u32 vnode_of(const struct stat *st);
+/* The same for a name of a listing that was not looked at: `type` is the listing's DT_*, replaced by
+ * the one to show. */
+u32 vnode_listed(u64 dev, u64 ino, u32 *type);
 /* What it would be, without making it: no inode number is used up. */
 void vnode_peek(const struct stat *st, struct vnode *ret);
 /* A file the container has just created: a fresh vnode even if the host reuses the number. */
