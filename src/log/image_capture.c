@@ -131,8 +131,10 @@ static int take_metadata(struct image_capture *capture, const struct image_reque
 		       : image_walk_record_stat(capture->walk, place, &st);
 }
 
+/* `*ret_other`, if given: it is not what `st` says, and nothing was recorded. */
 static int record_file(struct image_capture *capture, const struct image_request *request,
-		       const struct image_place *place, int fd, const struct stat *st)
+		       const struct image_place *place, int fd, const struct stat *st,
+		       bool *ret_other)
 {
 	struct image_entry entry = {.kind = IMAGE_FILE};
 	bool changed = !as_expected(&request->expected, st);
@@ -143,6 +145,10 @@ static int record_file(struct image_capture *capture, const struct image_request
 
 	image_entry_from_stat(&entry, st);
 	ret = image_content_take(capture->content, fd, st, &entry.size_bytes, entry.hash, &moved);
+	if (ret_other && (moved || image_walk_error_is_of_path(ret) || ret == -EIO)) {
+		*ret_other = true;
+		return 0;
+	}
 	if (ret)
 		return image_walk_error_is_of_path(ret) || ret == -EIO
 			       ? record_denied(capture, place, ret)
@@ -194,12 +200,38 @@ static int hand_over_large(struct image_capture *capture, const struct image_req
 				  !as_expected(&request->expected, st));
 }
 
+/* What the container saw is enough to read a small file by: afterwards it has to be that still. */
+static bool seen_small_file(const struct image_request *request, struct stat *ret_st)
+{
+	const struct image_expected *e = &request->expected;
+
+	*ret_st = (struct stat){
+		.st_dev = e->dev,
+		.st_ino = e->ino,
+		.st_mode = e->mode,
+		.st_nlink = e->nlink,
+		.st_uid = e->uid,
+		.st_gid = e->gid,
+		.st_size = (off_t)e->size_bytes,
+		.st_mtim = {.tv_sec = e->mtime_sec, .tv_nsec = e->mtime_nsec},
+		.st_ctim = {.tv_sec = e->ctime_sec, .tv_nsec = e->ctime_nsec},
+	};
+	return request->want == IMAGE_WANT_CONTENT && e->ino && S_ISREG(e->mode) &&
+	       e->size_bytes < IMAGE_SMALL_MAX;
+}
+
 /* Contents or names of the open object, or its metadata if it is of another type. */
 static int take_open(struct image_capture *capture, const struct image_request *request,
 		     const struct image_place *place, int fd)
 {
+	bool other = false;
 	struct stat st;
 
+	if (seen_small_file(request, &st)) {
+		int ret = record_file(capture, request, place, fd, &st, &other);
+		if (ret || !other)
+			return ret;
+	}
 	if (fstat(fd, &st))
 		return -errno;
 	if (request->want == IMAGE_WANT_LISTING && S_ISDIR(st.st_mode))
@@ -208,7 +240,7 @@ static int take_open(struct image_capture *capture, const struct image_request *
 		return image_walk_record_stat(capture->walk, place, &st);
 	if (st.st_size >= (off_t)IMAGE_SMALL_MAX)
 		return hand_over_large(capture, request, place, fd, &st);
-	return record_file(capture, request, place, fd, &st);
+	return record_file(capture, request, place, fd, &st, NULL);
 }
 
 static bool is_wanted(const struct image_capture *capture, const struct image_request *request,

@@ -48,6 +48,8 @@ struct image_expected {
 	int64_t ctime_sec;
 	uint32_t mtime_nsec;
 	uint32_t ctime_nsec;
+	uint32_t mode; /* 0: this and what follows is not known */
+	uint32_t uid, gid, nlink;
 };
 
 struct image_request {

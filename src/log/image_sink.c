@@ -17,7 +17,7 @@
 /* 1 packs libc in 6 ms where 3 needs 10, for 4 % more bytes. */
 #define LEVEL_CONTENTS 1
 #define PACK_BYTES     (256u * 1024u)
-#define ENTRIES_BYTES  (256u * 1024u)
+#define ENTRIES_BYTES  (64u * 1024u)
 
 static const struct evlog_buf nothing;
 
@@ -53,7 +53,8 @@ int image_sink_create(struct evlog_writer *writer, struct image_sink **ret_sink)
 	sink->writer = writer;
 	sink->cctx = ZSTD_createCCtx();
 	/* Growing, it would be copied again and again. */
-	if (!sink->cctx || !evlog_buf_room(&sink->pack, PACK_BYTES + IMAGE_SMALL_MAX)) {
+	if (!sink->cctx || !evlog_buf_room(&sink->pack, PACK_BYTES + IMAGE_SMALL_MAX) ||
+	    !evlog_buf_room(&sink->entries, ENTRIES_BYTES + EVLOG_PATH_MAX)) {
 		image_sink_destroy(sink);
 		return -ENOMEM;
 	}

@@ -1,7 +1,8 @@
 /*
  * Purpose: the sets the image needs (paths seen, files read, contents known).
  * Owns: copies of the keys, in one growing byte area, so that 5,000 keys are a few allocations.
- * Invariants: open addressing with linear probing, at most half full; a slot with hash 0 is free.
+ * Invariants: open addressing with linear probing, at most three quarters full; a slot with hash 0
+ * is free.  Slots are small and what a key has is with the key: most slots looked at are others'.
  */
 #include "keymap.h"
 
@@ -18,9 +19,13 @@
 
 struct slot {
 	uint64_t hash;
+	size_t at; /* of a struct head in `keys` */
+};
+
+/* Before each key. */
+struct head {
 	uint64_t value;
-	size_t key_offset;
-	size_t key_size;
+	size_t size;
 };
 
 struct keymap {
@@ -65,6 +70,14 @@ static uint64_t key_hash(const struct keymap *map, const void *key, size_t size)
 	return hash ? hash : 1;
 }
 
+static struct head head_of(const struct keymap *map, const struct slot *slot)
+{
+	struct head head;
+
+	memcpy(&head, map->keys.data + slot->at, sizeof(head));
+	return head;
+}
+
 /* The slot that holds the key, or the free one where it would go. */
 static struct slot *slot_find(const struct keymap *map, uint64_t hash, const void *key, size_t size)
 {
@@ -76,8 +89,8 @@ static struct slot *slot_find(const struct keymap *map, uint64_t hash, const voi
 
 		if (!slot->hash)
 			return slot;
-		if (slot->hash == hash && slot->key_size == size &&
-		    !memcmp(map->keys.data + slot->key_offset, key, size))
+		if (slot->hash == hash && head_of(map, slot).size == size &&
+		    !memcmp(map->keys.data + slot->at + sizeof(struct head), key, size))
 			return slot;
 	}
 }
@@ -106,22 +119,24 @@ static int map_grow(struct keymap *map)
 
 int keymap_put(struct keymap *map, const void *key, size_t size, uint64_t value)
 {
+	const struct head head = {value, size};
 	uint64_t hash = key_hash(map, key, size);
+	size_t at = map->keys.len;
 	struct slot *slot;
 
-	if (map->used * 2 >= map->slot_count && map_grow(map))
+	if (map->used >= map->slot_count / 4 * 3 && map_grow(map))
 		return -ENOMEM;
 	slot = slot_find(map, hash, key, size);
-	if (!slot->hash) {
-		size_t offset = map->keys.len;
-
-		evlog_put(&map->keys, key, size);
-		if (map->keys.error)
-			return -ENOMEM;
-		*slot = (struct slot){.hash = hash, .key_offset = offset, .key_size = size};
-		map->used++;
+	if (slot->hash) {
+		memcpy(map->keys.data + slot->at, &head, sizeof(head));
+		return 0;
 	}
-	slot->value = value;
+	evlog_put(&map->keys, &head, sizeof(head));
+	evlog_put(&map->keys, key, size);
+	if (map->keys.error)
+		return -ENOMEM;
+	*slot = (struct slot){hash, at};
+	map->used++;
 	return 0;
 }
 
@@ -131,7 +146,7 @@ bool keymap_get(const struct keymap *map, const void *key, size_t size, uint64_t
 
 	if (!slot->hash)
 		return false;
-	*ret_value = slot->value;
+	*ret_value = head_of(map, slot).value;
 	return true;
 }
 

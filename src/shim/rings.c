@@ -7,9 +7,6 @@
 
 void ring_wake(struct ring *r)
 {
-	/* The record is published before the word is looked at; the consumer does it the other way
-	 * round. */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	u32 how = __atomic_load_n(&r->waiting, __ATOMIC_RELAXED);
 	if (how == RING_NOBODY)
 		upcall(UPCALL_DRAIN, r == OUTPUT_RING ? RING_OUTPUT : RING_CAPTURE, 1, 0);

@@ -17,7 +17,7 @@
 #define RING_CAPTURE_OFF  (REGION_RING_OFF + 0x1000000)
 #define RING_EVENTS_OFF	  (REGION_RING_OFF + 0x4000000) /* of the event part */
 #define RING_OUTPUT_SIZE  0x100000u
-#define RING_CAPTURE_SIZE 0x400000u
+#define RING_CAPTURE_SIZE 0x80000u
 #define RING_EVENTS_SIZE  0x1000000u
 #define RING_SKIP	  0xffffffffu
 #define RING_RECORD_MAX	  0x10000u /* bytes of one record with its head */
@@ -32,13 +32,17 @@ enum ring_id { RING_OUTPUT = 1, RING_CAPTURE = 2, RING_EVENTS = 3 };
  */
 enum ring_waiting { RING_AWAKE, RING_PAUSES, RING_SLEEPS, RING_NOBODY };
 
+/* A cache line for what each side writes: the other one waits 100 ns for a line that was written.
+ */
 struct ring {
-	u64 tail; /* written by the producer: bytes ever put */
-	u64 pad0[7];
-	u64 head;    /* written by the consumer: bytes ever taken */
+	u64 tail;      /* written by the producer: bytes ever put */
+	u64 head_seen; /* of the producer: the head when it looked last */
+	u64 held; /* 0, or the tail when the record behind it, which is put, is published too */
+	u64 pad0[5];
+	u64 head; /* written by the consumer: bytes ever taken */
+	u64 pad1[7];
 	u32 waiting; /* futex word: enum ring_waiting of the consumer */
-	u32 pad1;
-	u64 pad2[6];
+	u32 pad2[15];
 	u8 bytes[];
 };
 
@@ -71,11 +75,14 @@ static inline u64 ring_need(u64 size)
 /* Producer: room for a record of `size` bytes, or NULL when the ring is too full. */
 static inline struct ring_record *ring_reserve(struct ring *r, u64 ring_size, u32 size)
 {
-	u64 head = __atomic_load_n(&r->head, __ATOMIC_ACQUIRE), at = r->tail % ring_size;
-	u64 need = ring_need(size), skip = ring_size - at < need ? ring_size - at : 0;
+	u64 at = r->tail % ring_size, need = ring_need(size);
+	u64 skip = ring_size - at < need ? ring_size - at : 0;
 
-	if (r->tail - head + skip + need > ring_size)
-		return NULL;
+	if (r->tail - r->head_seen + skip + need > ring_size) {
+		r->head_seen = __atomic_load_n(&r->head, __ATOMIC_ACQUIRE);
+		if (r->tail - r->head_seen + skip + need > ring_size)
+			return NULL;
+	}
 	if (skip) {
 		((struct ring_record *)(r->bytes + at))->size = RING_SKIP;
 		__atomic_store_n(&r->tail, r->tail + skip, __ATOMIC_RELEASE);
@@ -92,16 +99,29 @@ static inline void ring_publish(struct ring *r, const struct ring_record *rec)
 	__atomic_store_n(&r->tail, r->tail + ring_need(rec->size), __ATOMIC_RELEASE);
 }
 
+/* Producer: the record that was reserved and filled is not published before the next one, or before
+ * the consumer looks while the producer stands still. */
+static inline void ring_hold(struct ring *r, const struct ring_record *rec)
+{
+	r->held = r->tail + ring_need(rec->size);
+}
+
+/* Either side, with the producer standing still. */
+static inline void ring_publish_held(struct ring *r)
+{
+	if (r->held)
+		__atomic_store_n(&r->tail, r->held, __ATOMIC_RELEASE);
+	r->held = 0;
+}
+
 /*
- * Consumer: the next record, or NULL when there is none (or it is malformed: then *ret_bad).  Its
- * bytes may be changed by the program at any time: copy what is checked.  ret_next is the new
+ * Consumer: the record at `head`, or NULL when there is none (or it is malformed: then *ret_bad).
+ * Its bytes may be changed by the program at any time: copy what is checked.  ret_next is the new
  * head, to be stored when the record is done with.
  */
-static inline const struct ring_record *ring_peek(const struct ring *r, u64 ring_size,
+static inline const struct ring_record *ring_peek(const struct ring *r, u64 ring_size, u64 head,
 						  u32 *ret_size, u64 *ret_next, bool *ret_bad)
 {
-	u64 head = __atomic_load_n(&r->head, __ATOMIC_RELAXED);
-
 	/* At most one skip: what is behind it begins at the start of the buffer. */
 	for (int skips = 0; skips < 2; skips++) {
 		u64 tail = __atomic_load_n(&r->tail, __ATOMIC_ACQUIRE), at = head % ring_size;

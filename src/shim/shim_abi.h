@@ -115,7 +115,7 @@ enum upcall {
 	UPCALL_DEADLOCK,  /* (waits for a signal): all parked, no deadline, no channel waited on */
 	UPCALL_DRAIN,	  /* (ring, first): a ring is full, returns when there is room; first: it
 			   * has something, and RING_NOBODY looks */
-	UPCALL_MOUNTS,	     /* (): fill HEAD->file_mounts */
+	UPCALL_MOUNTS,	  /* (): fill HEAD->file_mounts */
 	UPCALL_CAPTURE_SYNC, /* (enum capture_sync): returns when what is announced is captured */
 	UPCALL_END,	     /* (): the last task has exited; end record state is in the head */
 	UPCALL_BUG,	     /* (code, detail): broken invariant; never returns */

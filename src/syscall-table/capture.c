@@ -73,11 +73,13 @@ static void fill(struct capture_record *r, const struct stat *st)
 	r->nlink = (u32)st->st_nlink;
 }
 
-static void announce(u32 kind, const char *abs, u32 len, const struct stat *st, u32 error)
+static struct ring_record *put_record(u32 kind, const char *abs, u32 len, const struct stat *st,
+				      u32 error)
 {
 	u32 size = (u32)sizeof(struct capture_record) + len + 1;
 	struct ring_record *rec;
 
+	ring_publish_held(CAPTURE_RING);
 	while (!(rec = ring_reserve(CAPTURE_RING, RING_CAPTURE_SIZE, size)))
 		upcall(UPCALL_DRAIN, RING_CAPTURE, 0, 0);
 	struct capture_record *r = (struct capture_record *)rec->bytes;
@@ -86,7 +88,12 @@ static void announce(u32 kind, const char *abs, u32 len, const struct stat *st, 
 	r->error = error;
 	r->path_bytes = len + 1;
 	memcpy(r->path, abs, len + 1);
-	ring_publish(CAPTURE_RING, rec);
+	return rec;
+}
+
+static void announce(u32 kind, const char *abs, u32 len, const struct stat *st, u32 error)
+{
+	ring_publish(CAPTURE_RING, put_record(kind, abs, len, st, error));
 	ring_wake(CAPTURE_RING);
 }
 
@@ -95,6 +102,41 @@ static void announce_path(u32 kind, const struct path *p, const struct stat *st,
 	char abs[FILE_ABS_MAX];
 
 	announce(kind, abs, path_absolute(p, abs), st, error);
+}
+
+/*
+ * Most files are looked at and then opened, and the record that says so says all of the one before
+ * it: so a look is held back until something else is announced or the tracer asks.
+ */
+static void announce_look(u32 kind, const struct path *p, const struct stat *st, u64 key)
+{
+	char abs[FILE_ABS_MAX];
+	struct ring_record *rec = put_record(kind, abs, path_absolute(p, abs), st, 0);
+
+	ring_hold(CAPTURE_RING, rec);
+	FILES->held_look = (struct held_look){key, rec};
+}
+
+static bool is_same(const struct capture_record *r, const struct stat *st)
+{
+	struct capture_record now;
+
+	fill(&now, st);
+	return !memcmp(&now, r, offsetof(struct capture_record, error));
+}
+
+/* Makes an opening of a look that is held back, if it is the same file's. */
+static bool look_became_opening(const struct stat *st, u64 key)
+{
+	struct ring_record *rec = FILES->held_look.record;
+
+	if (!CAPTURE_RING->held || FILES->held_look.key != key || rec->what != CAPTURE_METADATA ||
+	    !is_same((const struct capture_record *)rec->bytes, st))
+		return false;
+	rec->what = CAPTURE_CONTENT;
+	ring_publish_held(CAPTURE_RING);
+	ring_wake(CAPTURE_RING);
+	return true;
 }
 
 static bool not_image(u32 vnode)
@@ -113,8 +155,14 @@ void capture_path(const struct path *p, u32 kind, const struct stat *st, u32 vno
 		return;
 	}
 	bool bytes = kind == CAPTURE_CONTENT;
-	if (set_add(path_key(p), bytes ? DONE_BYTES : DONE_BASIC))
-		announce_path(kind, p, st, 0);
+	u64 key = path_key(p);
+	if (set_add(key, bytes ? DONE_BYTES : DONE_BASIC) &&
+	    !(bytes && look_became_opening(st, key))) {
+		if (kind == CAPTURE_METADATA)
+			announce_look(kind, p, st, key);
+		else
+			announce_path(kind, p, st, 0);
+	}
 	if (bytes && vnode)
 		vnode_at(vnode)->flags |= VNODE_ANNOUNCED;
 }
@@ -365,36 +413,29 @@ void capture_before_write(struct ofd *o)
 
 #define GROWS_FROM (1u << 20)
 
-/* From here on the tracer reads what lies before `end`; nothing before that counts as a rewrite. */
+/* From here on the tracer reads what lies before the vnode's size; what is written there counts as
+ * a rewrite. */
 static void grows(struct vnode *v, const struct ofd *o, u32 fd)
 {
 	struct stat st;
 
 	if (!o->path || SYS2(NR_fstat, fd, &st) < 0)
 		return;
-	v->end = (u64)st.st_size;
 	v->flags |= VNODE_GROWS;
 	announce(CAPTURE_OUT_GROWS, o->path, (u32)strlen(o->path), &st, 0);
 }
 
-void capture_wrote(struct ofd *o, u32 fd, s64 offset, u64 size)
+void capture_wrote(struct ofd *o, u32 fd, s64 begin, u64 size)
 {
 	struct vnode *v = vnode_at(o->vnode);
+	bool appends = v->flags & VNODE_SIZED && begin >= 0 && (u64)begin >= v->size;
 
 	if (!HEAD->config.capture || v->flags & VNODE_STREAM)
 		return;
-	if (!(v->flags & VNODE_GROWS)) {
-		v->end += size;
-		if (v->end >= GROWS_FROM)
-			grows(v, o, fd);
-		return;
-	}
-	/* With O_APPEND the offset says nothing. */
-	u64 end = offset < 0 ? (u64)SYS3(NR_lseek, fd, 0, SEEK_CUR) : (u64)offset + size;
-	if (end - size < v->end || (offset >= 0 && o->flags & O_APPEND))
-		v->rewrites++;
-	else
-		__atomic_store_n(&v->end, end, __ATOMIC_RELEASE);
+	if (v->flags & VNODE_GROWS)
+		v->rewrites += !appends;
+	else if (appends && (u64)begin + size >= GROWS_FROM)
+		grows(v, o, fd);
 }
 
 long file_before_write(struct task *t, u32 ofd)

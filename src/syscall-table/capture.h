@@ -34,8 +34,9 @@ void capture_list(struct ofd *o);
 void capture_before_change(const struct path *p, const struct stat *st, u32 vnode, bool content);
 void capture_before_write(struct ofd *o);
 
-/* So many bytes were written, at the offset or (-1) up to the position of `fd`. */
-void capture_wrote(struct ofd *o, u32 fd, s64 offset, u64 size);
+/* So many bytes were written, beginning at `begin` or (-1) who knows where; before position_wrote.
+ */
+void capture_wrote(struct ofd *o, u32 fd, s64 begin, u64 size);
 
 /* The container is about to change mode, owner or times of a file.  A read of its contents under
  * way is waited for too: to the reader the change would look like an outside writer's. */

@@ -4,7 +4,7 @@
  */
 #include <asm/stat.h>
 #include "capture.h"
-#include "file_kinds.h"
+#include "position.h"
 
 #define COPY_CHUNK 0x10000u
 
@@ -37,17 +37,15 @@ static long copy_out(struct copying *c, u8 *buf, u64 n)
 /* The output took less than was read: the input goes back to where it took. */
 static void copy_unread(struct copying *c, u64 n)
 {
-	if (c->in_at < 0 && n) {
-		SYS3(NR_lseek, c->in_fd, -(s64)n, 1);
-		host_file_moved(c->in);
-	}
+	if (c->in_at < 0 && n)
+		position_moved(c->in, SYS3(NR_lseek, c->in_fd, -(s64)n, 1));
 }
 
 static long copy_chunk(struct copying *c, u8 *buf, u64 want)
 {
 	long got;
 
-	if (c->in_at < 0 && host_file_at_end(c->in))
+	if (position_is_end(c->in, c->in_at))
 		return 0;
 	if (c->in_at >= 0)
 		got = SYS4(NR_pread64, c->in_fd, buf, want, c->in_at);
@@ -56,7 +54,7 @@ static long copy_chunk(struct copying *c, u8 *buf, u64 want)
 	if (got <= 0)
 		return got;
 	if (c->in_at < 0)
-		host_file_read(c->in, (u64)got);
+		position_read(c->in, (u64)got);
 	long put = copy_out(c, buf, (u64)got);
 	copy_unread(c, (u64)got - (put > 0 ? (u64)put : 0));
 	if (put > 0 && c->in_at >= 0)
@@ -76,9 +74,6 @@ static long copy_run(struct copying *c)
 		if (r <= 0)
 			break;
 		done += (u64)r;
-		/* A file gives less only at its end. */
-		if ((u64)r < want)
-			break;
 	}
 	heap_free(buf);
 	return done ? (long)done : r;
@@ -141,6 +136,19 @@ static s64 position(s64 at, u32 fd)
 	return at >= 0 ? at : SYS3(NR_lseek, fd, 0, 1);
 }
 
+/* Of one file, no more is copied than is there now; true: that lies partly where it would go. */
+static bool overlaps(struct copying *c)
+{
+	s64 in = position(c->in_at, c->in_fd), out = position(c->out_at, c->out_fd);
+	struct stat st;
+
+	SHIM_ASSERT(SYS2(NR_fstat, c->in_fd, &st) == 0);
+	u64 there = (s64)st.st_size > in ? (u64)st.st_size - (u64)in : 0;
+	if (c->size > there)
+		c->size = there;
+	return in < out + (s64)c->size && out < in + (s64)c->size;
+}
+
 long sys_copy_file_range(struct task *t, struct frame *f)
 {
 	struct copying c = {.t = t,
@@ -161,11 +169,8 @@ long sys_copy_file_range(struct task *t, struct frame *f)
 		r = offset_in(t, f->arg[3], &c.out_at);
 	if (r < 0)
 		return r;
-	if (c.in->vnode == c.out->vnode) {
-		s64 in = position(c.in_at, c.in_fd), out = position(c.out_at, c.out_fd);
-		if (in < out + (s64)c.size && out < in + (s64)c.size)
-			return -EINVAL;
-	}
+	if (c.in->vnode == c.out->vnode && overlaps(&c))
+		return -EINVAL;
 	r = copy_run(&c);
 	if (r >= 0 && (offset_out(f->arg[1], c.in_at) || offset_out(f->arg[3], c.out_at)))
 		return -EFAULT;

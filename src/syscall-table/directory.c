@@ -9,9 +9,9 @@
 #include <asm/stat.h>
 #include <asm/statfs.h>
 #include <linux/fs.h>
-#include <linux/magic.h>
 #include "capture.h"
 #include "file_kinds.h"
+#include "listing.h"
 
 #define DT_OF_UNKNOWN 0
 #define DT_OF_DIR     4
@@ -164,8 +164,7 @@ static bool is_trusted(u32 fd)
 		upcall(UPCALL_MOUNTS, 0, 0, 0);
 	if (HEAD->file_mounts != FILE_MOUNTS_NONE || SYS2(NR_fstatfs, fd, &fs) < 0)
 		return false;
-	return fs.f_type == TMPFS_MAGIC || fs.f_type == EXT4_SUPER_MAGIC ||
-	       fs.f_type == XFS_SUPER_MAGIC || fs.f_type == BTRFS_SUPER_MAGIC;
+	return listing_has_numbers((unsigned long)fs.f_type);
 }
 
 /* Whether the numbers in the directory are those of stat, but for what is mounted over folders. */

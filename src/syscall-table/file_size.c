@@ -5,6 +5,7 @@
  */
 #include <linux/falloc.h>
 #include "lookup.h"
+#include "position.h"
 
 #define FALLOC_KNOWN (FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)
 #define ZERO_CHUNK   0x10000u
@@ -31,8 +32,10 @@ long sys_truncate(struct task *t, struct frame *f)
 		return r;
 	capture_before_change(&p, &st, vnode, size > 0);
 	r = SYS2(NR_truncate, p.name, size);
-	if (!r)
+	if (!r) {
 		vnode_touch(v);
+		size_set(v, (u64)size);
+	}
 	return r;
 }
 
@@ -59,8 +62,10 @@ long sys_ftruncate(struct task *t, struct frame *f)
 		return r;
 	capture_before_write(o);
 	r = SYS2(NR_ftruncate, fd, f->arg[1]);
-	if (!r)
+	if (!r) {
 		vnode_touch(vnode_at(o->vnode));
+		size_set(vnode_at(o->vnode), f->arg[1]);
+	}
 	return r;
 }
 
@@ -79,7 +84,7 @@ static long zero_range(u32 fd, u64 at, u64 end)
 	return r < 0 ? r : 0;
 }
 
-static long allocate(u32 fd, u32 mode, u64 at, u64 len)
+static long allocate(struct vnode *v, u32 fd, u32 mode, u64 at, u64 len)
 {
 	struct stat st;
 
@@ -94,7 +99,10 @@ static long allocate(u32 fd, u32 mode, u64 at, u64 len)
 	}
 	if (mode & FALLOC_FL_KEEP_SIZE || end <= size)
 		return 0;
-	return SYS2(NR_ftruncate, fd, end);
+	r = SYS2(NR_ftruncate, fd, end);
+	if (!r)
+		size_set(v, end);
+	return r;
 }
 
 long sys_fallocate(struct task *t, struct frame *f)
@@ -115,7 +123,7 @@ long sys_fallocate(struct task *t, struct frame *f)
 	if (o->kind != OFD_HOST_FILE)
 		return o->kind == OFD_PIPE_WRITE || o->kind == OFD_PIPE_READ ? -ESPIPE : -ENODEV;
 	capture_before_write(o);
-	long r = allocate(fd, mode, (u64)at, (u64)len);
+	long r = allocate(vnode_at(o->vnode), fd, mode, (u64)at, (u64)len);
 	if (!r)
 		vnode_touch(vnode_at(o->vnode));
 	return r;

@@ -119,6 +119,12 @@ struct known_parent {
 	u32 vnode;
 };
 
+/* The record that is held back in the capture ring (ring_hold), and the key of its path. */
+struct held_look {
+	u64 key;
+	struct ring_record *record;
+};
+
 /* Of the device that was listed last: whether d_ino is what stat says. */
 struct listed_device {
 	u64 dev;
@@ -132,6 +138,7 @@ struct files_state {
 	struct channel stdin_channel;
 	struct tty tty;
 	struct capture_set captured;
+	struct held_look held_look;
 	/*
 	 * What paths are known to lead to: those that are no links to special names, and
 	 * directories.  Void when the container makes links or moves or removes directories.

@@ -8,6 +8,7 @@
 #include <linux/memfd.h>
 #include <linux/openat2.h>
 #include "file_kinds.h"
+#include "position.h"
 #include "lookup.h"
 
 #define HOST_OPEN_FLAGS \
@@ -243,7 +244,7 @@ static long install(struct task *t, struct opening *o, long fd)
 	ofd_set_path(ofd_at((u32)r), abs);
 	ofd_set_vnode(ofd_at((u32)r), vnode);
 	if (ofd_at((u32)r)->kind == OFD_HOST_FILE)
-		host_file_opened(ofd_at((u32)r), o->flags & O_TRUNC ? 0 : (u64)st.st_size);
+		position_opened(ofd_at((u32)r), o->flags & O_TRUNC ? 0 : (u64)st.st_size);
 	return fd_install_host(t, fd, (u32)r, o->flags);
 }
 

@@ -10,6 +10,7 @@
 #include "code_pages.h"
 #include "lookup.h"
 #include "file_kinds.h"
+#include "position.h"
 #include "synth.h"
 
 #define SYNTH_WRITE_MAX 4096 /* a page, as the kernel takes of its own texts */
@@ -86,10 +87,7 @@ long io_give(struct task *t, const struct file_io *io, u64 at, const void *from,
 	return r;
 }
 
-/* ---- regular files ----
- * private[0]: the size that open saw plus 1, or 0; private[1]: the vnode's `changes` then, and in
- * its upper half how much of that size lies behind the position, plus 1, or 0 if that is not known.
- */
+/* ---- regular files ---- */
 
 /* Neither the kernel's nor ours: what the kernel need not be asked about. */
 static bool iov_is_low(const struct file_io *io)
@@ -101,39 +99,13 @@ static bool iov_is_low(const struct file_io *io)
 	return true;
 }
 
-void host_file_opened(struct ofd *o, u64 size)
-{
-	/* Files that say they are empty are often made up as they are read. */
-	u64 left = size && size < ~0u && !(o->flags & O_DIRECT) ? size + 1 : 0;
-
-	o->private[0] = size + 1;
-	o->private[1] = left << 32 | vnode_at(o->vnode)->changes;
-}
-
-void host_file_read(struct ofd *o, u64 size)
-{
-	u64 left = o->private[1] >> 32;
-
-	o->private[1] = (left > size ? left - size : 0) << 32 | (u32)o->private[1];
-}
-
-void host_file_moved(struct ofd *o)
-{
-	o->private[1] = (u32)o->private[1];
-}
-
-bool host_file_at_end(const struct ofd *o)
-{
-	return o->private[1] >> 32 == 1 && vnode_at(o->vnode)->changes == (u32)o->private[1];
-}
-
 static long host_read(struct task *t, struct ofd *o, const struct file_io *io)
 {
 	long r;
 
 	if (!iov_is_app(io))
 		return -EFAULT;
-	if (io->offset < 0 && host_file_at_end(o) && iov_is_low(io))
+	if (position_is_end(o, io->offset) && iov_is_low(io))
 		return 0;
 	if (io->count == 1 && io->offset < 0)
 		r = SYS3(NR_read, io->fd, io->iov->base, io->iov->len);
@@ -145,16 +117,18 @@ static long host_read(struct task *t, struct ofd *o, const struct file_io *io)
 		return r;
 	fold_moved(t, io, (u64)r);
 	if (io->offset < 0)
-		host_file_read(o, (u64)r);
+		position_read(o, (u64)r);
 	return r;
 }
 
 static void wrote(struct task *t, struct ofd *o, const struct file_io *io, u64 size)
 {
 	struct vnode *v = vnode_at(o->vnode);
+	s64 begin = position_of_write(o, io->offset);
 
 	vnode_wrote(v);
-	capture_wrote(o, io->fd, io->offset, size);
+	capture_wrote(o, io->fd, begin, size);
+	position_wrote(o, io->offset, begin, size);
 	/* As the kernel: a write by anyone but root takes the set-id bits away. */
 	if (v->mode & (S_ISUID | S_ISGID) && proc_of(t)->fsuid)
 		v->mode &= v->mode & S_IXGRP ? ~(u32)(S_ISUID | S_ISGID) : ~(u32)S_ISUID;
@@ -184,24 +158,14 @@ static long host_write(struct task *t, struct ofd *o, const struct file_io *io)
 	return r;
 }
 
-/* What open has seen of the size holds for one fstat, which most programs do at once, unless a
- * call has changed it since: no need to ask the host again. */
-static bool size_is_known(struct ofd *o, struct stat *ret_st)
-{
-	const struct vnode *v = vnode_at(o->vnode);
-	u64 known = o->private[0];
-
-	o->private[0] = 0;
-	ret_st->st_size = (long)(known - 1);
-	return known && v->changes == (u32)o->private[1] && !(v->flags & VNODE_MAPPED);
-}
-
 static long host_stat(struct task *t, struct ofd *o, u32 fd, struct vstat *ret)
 {
 	struct stat st;
+	u64 size;
 
 	(void)t;
-	if (o->kind == OFD_HOST_FILE && o->vnode && size_is_known(o, &st)) {
+	if (o->kind == OFD_HOST_FILE && o->vnode && size_shown(o, &size)) {
+		st.st_size = (long)size;
 		vnode_stat(o->vnode, &st, ret);
 		return 0;
 	}
@@ -235,11 +199,16 @@ static long seek_data(u32 fd, s64 offset, u32 whence)
 
 static long host_seek(struct task *t, struct ofd *o, u32 fd, s64 offset, u32 whence)
 {
+	long r = -EINVAL;
+
 	(void)t;
-	host_file_moved(o);
 	if (whence == SEEK_DATA || whence == SEEK_HOLE)
-		return seek_data(fd, offset, whence);
-	return whence > SEEK_END ? -EINVAL : SYS3(NR_lseek, fd, offset, whence);
+		r = seek_data(fd, offset, whence);
+	else if (whence <= SEEK_END)
+		r = SYS3(NR_lseek, fd, offset, whence);
+	if (o->kind == OFD_HOST_FILE)
+		position_moved(o, r);
+	return r;
 }
 
 static long host_fcntl(struct task *t, struct ofd *o, u32 fd, u32 request, u64 arg)

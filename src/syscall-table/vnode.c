@@ -1,21 +1,29 @@
 /*
  * The table of vnodes: what the container believes of each file it has seen.
  *
- * Owns VNODES.  Invariants: a slot is in the hash exactly if it has host_ino != 0; a vnode without
- * a name (VNODE_GONE) leaves the hash when its last user does, because the host may use the inode
+ * Owns VNODES.  Invariants: a slot is in the index exactly if it has host_ino != 0; a vnode without
+ * a name (VNODE_GONE) leaves the index when its last user does, because the host may use the inode
  * number again from then on.  Virtual inode numbers are never used twice.
  */
 #include <asm/stat.h>
 #include "files.h"
 
 #define NS_PER_SEC 1000000000ll
+#define ENTRY_GONE (1ull << 32)
+
+static struct vnode_index *index_make(u64 size)
+{
+	struct vnode_index *index = heap_alloc(sizeof(*index) + size * sizeof(u64));
+
+	index->mask = size - 1;
+	return index;
+}
 
 void vnode_init(void)
 {
 	struct vnode_table *v = VNODES;
 
-	v->heads = heap_alloc(VNODE_HEADS_MIN * sizeof(u32));
-	v->head_mask = VNODE_HEADS_MIN - 1;
+	v->index = index_make(VNODE_TABLE_MIN);
 	v->next_ino = VNODE_FIRST_INO;
 	v->count = 1;
 }
@@ -25,44 +33,68 @@ struct vnode *vnode_at(u32 index)
 	return &VNODES->slots[index];
 }
 
-static u32 *head_of(u64 dev, u64 ino)
+static void index_put(struct vnode_index *index, u64 entry)
 {
-	return &VNODES->heads[vnode_hash(dev, ino) & VNODES->head_mask];
+	u64 i = entry >> 32 & index->mask;
+
+	while (index->entries[i])
+		i = (i + 1) & index->mask;
+	__atomic_store_n(&index->entries[i], entry, __ATOMIC_RELEASE);
 }
 
-static void hash_grow(void)
+static void retired_free(struct vnode_index *index)
 {
-	struct vnode_table *v = VNODES;
-	u32 old_mask = v->head_mask, *old = v->heads;
-
-	v->heads = heap_alloc((old_mask + 1ull) * 2 * sizeof(u32));
-	v->head_mask = old_mask * 2 + 1;
-	for (u32 h = 0; h <= old_mask; h++) {
-		for (u32 i = old[h], next; i; i = next) {
-			u32 *head = head_of(v->slots[i].dev, v->slots[i].host_ino);
-			next = v->slots[i].next;
-			v->slots[i].next = *head;
-			*head = i;
-		}
+	while (index->retired) {
+		struct vnode_index *gone = index->retired;
+		index->retired = gone->retired;
+		heap_free(gone);
 	}
-	heap_free(old);
 }
 
-static void hash_remove(u32 index)
+/* Three quarters are used: one that is at most half full takes its place. */
+static void index_renew(void)
 {
-	struct vnode *v = vnode_at(index);
+	struct vnode_table *table = VNODES;
+	struct vnode_index *old = table->index;
+	u64 size = old->mask + 1;
+
+	struct vnode_index *index = index_make(table->hashed > size / 2 ? size * 2 : size);
+	for (u64 i = 0; i < size; i++) {
+		if ((u32)old->entries[i])
+			index_put(index, old->entries[i]);
+	}
+	table->used = table->hashed;
+	index->retired = old;
+	__atomic_store_n(&table->index, index, __ATOMIC_SEQ_CST);
+	if (!__atomic_load_n(&table->readers, __ATOMIC_SEQ_CST))
+		retired_free(index);
+}
+
+static void hash_add(u32 slot)
+{
+	struct vnode_table *table = VNODES;
+	const struct vnode *v = vnode_at(slot);
+
+	if (table->used > table->index->mask / 4 * 3)
+		index_renew();
+	index_put(table->index, (u64)(u32)vnode_hash(v->dev, v->host_ino) << 32 | slot);
+	table->hashed++;
+	table->used++;
+}
+
+static void hash_remove(u32 slot)
+{
+	struct vnode *v = vnode_at(slot);
+	struct vnode_index *index = VNODES->index;
 
 	if (!v->host_ino)
 		return;
-	for (u32 *link = head_of(v->dev, v->host_ino); *link; link = &vnode_at(*link)->next) {
-		if (*link == index) {
-			*link = v->next;
-			break;
-		}
-	}
+	u64 i = vnode_hash(v->dev, v->host_ino) & index->mask;
+	while ((u32)index->entries[i] != slot)
+		i = (i + 1) & index->mask;
+	index->entries[i] = ENTRY_GONE;
 	VNODES->hashed--;
 	v->host_ino = 0;
-	v->next = 0;
 }
 
 static u32 slot_take(u64 dev, u64 ino)
@@ -71,13 +103,11 @@ static u32 slot_take(u64 dev, u64 ino)
 	u32 i = table->free_list;
 
 	if (i) {
-		table->free_list = table->slots[i].next;
+		table->free_list = table->slots[i].next_free;
 	} else {
 		SHIM_ASSERT(table->count < VNODES_MAX);
 		i = table->count++;
 	}
-	if (table->hashed > table->head_mask && table->head_mask < VNODES_MAX / 2)
-		hash_grow();
 	struct vnode *v = &table->slots[i];
 	u32 looks = v->looks; /* a stamp of the slot's former file stays void */
 	memset(v, 0, sizeof(*v));
@@ -85,17 +115,14 @@ static u32 slot_take(u64 dev, u64 ino)
 	v->dev = dev;
 	v->host_ino = ino;
 	v->ino = table->next_ino++;
-	u32 *head = head_of(dev, ino);
-	v->next = *head;
-	*head = i;
-	table->hashed++;
+	hash_add(i);
 	return i;
 }
 
 static void slot_release(u32 index)
 {
 	hash_remove(index);
-	vnode_at(index)->next = VNODES->free_list;
+	vnode_at(index)->next_free = VNODES->free_list;
 	VNODES->free_list = index;
 }
 
@@ -152,7 +179,7 @@ static void set_first_sight(struct vnode *v, const struct stat *st)
 	v->flags &= ~(u32)VNODE_UNSEEN;
 	if (p) {
 		v->mode = ((is_device(p) ? p->mode : st->st_mode) & S_IFMT) | (p->mode & 07777);
-		v->rdev = p->rdev;
+		v->rdev = (u32)p->rdev;
 		v->uid = p->uid;
 		v->gid = p->gid;
 		v->nlink = p->nlink;
@@ -161,7 +188,7 @@ static void set_first_sight(struct vnode *v, const struct stat *st)
 		return;
 	}
 	v->mode = st->st_mode;
-	v->rdev = st->st_rdev;
+	v->rdev = (u32)st->st_rdev;
 	v->uid = id_seen(st->st_uid, HEAD->config.uid);
 	v->gid = id_seen(st->st_gid, HEAD->config.gid);
 	v->nlink = (u32)st->st_nlink;

@@ -16,7 +16,7 @@
 
 #define VNODES_OFF	   (REGION_FILES_OFF + 0x4000000)
 #define VNODES_MAX	   (1u << 20)
-#define VNODE_HEADS_MIN	   4096u
+#define VNODE_TABLE_MIN	   1024u /* power of two */
 #define VNODE_FIRST_INO	   1000
 #define VNODE_PRELOADS	   (1u << 20) /* power of two */
 #define VNODE_PRELOADS_MIN 1024u
@@ -34,8 +34,9 @@ enum vnode_flag {
 	VNODE_MAPPED = 8192,	 /* its contents could change without a system call */
 	VNODE_STREAM = 16384,	 /* the caller's stdout or stderr: an output of its own */
 	VNODE_NAMES_SAFE = 128,	 /* a directory: what each name in it was is captured */
-	VNODE_GROWS = 32768,	 /* `end` and `rewrites` are kept */
+	VNODE_GROWS = 32768,	 /* `rewrites` are counted */
 	VNODE_METADATA = 256,	 /* its mode, owner or times were changed; what they were is safe */
+	VNODE_SIZED = 1024,	 /* `size` is that of the file */
 	VNODE_UNSEEN = 512,	 /* stood in a listing: only its number is known so far */
 };
 /* Names that lead to it now say nothing about the image. */
@@ -48,24 +49,27 @@ static inline bool vnode_is_output(u32 flags)
 	return flags & VNODE_OUTPUT && !(flags & VNODE_STREAM);
 }
 
+/* What most calls need lies in the first of its two cache lines. */
 struct vnode {
-	u64 dev, host_ino; /* the host's: key only */
-	u64 ino;	   /* virtual */
-	u64 rdev;	   /* of a device */
+	_Alignas(64) u64 dev;
+	u64 host_ino; /* with dev: the host's, key only */
+	u64 ino;      /* virtual */
 	u32 mode, uid, gid, nlink;
-	s64 mtime_ns, ctime_ns, atime_ns, btime_ns;
 	u32 flags;
-	u32 opens;	/* descriptions and working directories that name it */
-	u32 next;	/* in its hash chain, or in the free list; 0 ends */
+	u32 opens;   /* descriptions and working directories that name it */
+	u32 looks;   /* how often the host was asked about it or opened it; see vnode_quiet */
+	u32 changes; /* of its contents by calls */
+	u64 size;    /* with VNODE_SIZED: see position.h */
+	s64 mtime_ns, ctime_ns, atime_ns, btime_ns;
+	u32 rdev;	/* of a device */
 	u32 fifo;	/* of the pipe family: index of its pipe plus 1 */
 	u32 open_error; /* opening it fails with this (a replay of a file the host denied) */
 	u32 singles;	/* of a directory: names in it that were captured for a change each */
-	u32 rewrites;	/* changes of contents other than by writing behind `end` */
-	u64 end;	/* written up to here; without VNODE_GROWS: so many bytes, anywhere */
-	u32 changes;	/* of its contents by calls */
-	u32 looks;	/* how often the host was asked about it or opened it; see vnode_quiet */
+	u32 rewrites;	/* changes of contents other than by writing behind `size` */
+	u32 next_free;	/* in the free list; 0 ends */
 	struct file_lock *locks; /* of lock.c, heap */
 };
+_Static_assert(sizeof(struct vnode) == 128, "two cache lines");
 
 /* What the tracer knows of a file it unpacked for a replay. ino 0: empty entry. */
 struct vnode_preload {
@@ -77,15 +81,27 @@ struct vnode_preload {
 	u64 rdev;
 };
 
+/*
+ * Open addressing, so that a slot is touched only when it is the one.  An entry is the low half of
+ * the key's hash above the slot's index; index 0: was one, goes on.  The tracer looks while the
+ * shim writes: so entries never move, and an index whose place another has taken is not given back
+ * while the tracer may be looking.
+ */
+struct vnode_index {
+	u64 mask;
+	struct vnode_index *retired; /* another one to be given back */
+	u64 entries[];		     /* mask + 1; 0: ends a search */
+};
+
 struct vnode_table {
 	u64 next_ino;
 	u32 count; /* slots ever used; slot 0 is never used */
 	u32 free_list;
-	u32 head_mask;
-	u32 hashed;
-	u32 *heads;	   /* heap array of head_mask + 1 chain heads */
-	u64 preload_count; /* written by the tracer before the first instruction */
-	u64 preload_mask;  /* likewise; of so many entries plus 1, so that few pages are touched */
+	u32 hashed, used;	   /* entries that lead to a slot; that are not 0 */
+	struct vnode_index *index; /* heap */
+	u32 readers;		   /* threads of the tracer that are looking */
+	u64 preload_count;	   /* written by the tracer before the first instruction */
+	u64 preload_mask; /* likewise; of so many entries plus 1, so that few pages are touched */
 	struct vnode slots[VNODES_MAX];
 	struct vnode_preload preload[VNODE_PRELOADS];
 };
@@ -121,26 +137,51 @@ static inline struct vnode_preload *vnode_preload_slot(struct vnode_table *table
 #define VNODES REGION_AT(struct vnode_table, VNODES_OFF)
 _Static_assert(VNODES_OFF + sizeof(struct vnode_table) <= REGION_PROC_OFF, "fits");
 
+/* Whether the index lies where one can, whatever the program has written there. */
+static inline bool vnode_index_fits(u64 at)
+{
+	const u64 low = REGION_BASE + REGION_HEAP_OFF, high = low + REGION_HEAP_SIZE;
+
+	return at >= low && at <= high - sizeof(struct vnode_index) && at % sizeof(u64) == 0;
+}
+
 /*
  * Both sides: the index of the vnode of a host file, or 0.  Follows nothing out of the region and
- * no chain without end, whatever the table holds: the tracer calls it while the container runs.
+ * searches no further than the table, whatever it holds: the tracer calls it while the container
+ * runs.
  */
-static inline u32 vnode_find(u64 dev, u64 host_ino)
+static inline u32 vnode_search(const struct vnode_index *index, u64 dev, u64 host_ino)
 {
 	const struct vnode_table *table = VNODES;
-	u64 heads = (u64)table->heads, mask = table->head_mask;
 
-	if (heads < REGION_BASE + REGION_HEAP_OFF || heads % 4 != 0 || mask >= VNODES_MAX ||
-	    heads > REGION_BASE + REGION_HEAP_OFF + REGION_HEAP_SIZE - 4 * VNODES_MAX)
+	if (!vnode_index_fits((u64)index))
 		return 0;
-	u32 i = ((const u32 *)heads)[vnode_hash(dev, host_ino) & mask];
-	for (u32 steps = 0; i && i < VNODES_MAX && steps < VNODES_MAX; steps++) {
-		const struct vnode *v = &table->slots[i];
-		if (v->host_ino == host_ino && v->dev == dev)
-			return i;
-		i = v->next;
+	u64 mask = index->mask, tag = (u32)vnode_hash(dev, host_ino);
+	u64 room = REGION_BASE + REGION_HEAP_OFF + REGION_HEAP_SIZE - (u64)index->entries;
+	if (mask >= VNODES_MAX * 2 || mask >= room / sizeof(u64))
+		return 0;
+	for (u64 i = tag & mask, steps = 0; steps <= mask; i = (i + 1) & mask, steps++) {
+		u64 e = __atomic_load_n(&index->entries[i], __ATOMIC_ACQUIRE);
+		u32 slot = (u32)e;
+		if (!e)
+			return 0;
+		if (e >> 32 == tag && slot && slot < VNODES_MAX &&
+		    table->slots[slot].host_ino == host_ino && table->slots[slot].dev == dev)
+			return slot;
 	}
 	return 0;
+}
+
+static inline u32 vnode_find(u64 dev, u64 host_ino)
+{
+#ifdef SHADOW_SHIM
+	return vnode_search(VNODES->index, dev, host_ino);
+#else
+	__atomic_fetch_add(&VNODES->readers, 1, __ATOMIC_SEQ_CST);
+	u32 i = vnode_search(__atomic_load_n(&VNODES->index, __ATOMIC_SEQ_CST), dev, host_ino);
+	__atomic_fetch_sub(&VNODES->readers, 1, __ATOMIC_SEQ_CST);
+	return i;
+#endif
 }
 
 /*
@@ -171,8 +212,8 @@ void vnode_init(void);
 struct vnode *vnode_at(u32 index);
 /* The vnode of a host file, made at its first sight from `st`. */
 u32 vnode_of(const struct stat *st);
-/* The same for a name of a listing that was not looked at: `type` is the listing's DT_*, replaced by
- * the one to show. */
+/* The same for a name of a listing that was not looked at: `type` is the listing's DT_*, replaced
+ * by the one to show. */
 u32 vnode_listed(u64 dev, u64 ino, u32 *type);
 /* What it would be, without making it: no inode number is used up. */
 void vnode_peek(const struct stat *st, struct vnode *ret);

@@ -22,6 +22,7 @@
 #define TREE_PATH_MAX 4096
 #define LINK_PATH_MAX 0x3000 /* a record's path has room for it */
 #define LINKS_MAX     40
+#define STRIDE_BYTES  4096u
 
 struct capture_feed {
 	struct image_capture *capture;
@@ -33,9 +34,6 @@ struct capture_feed {
 	 * no folders. */
 	struct keymap *outside;
 	uint64_t outside_generation;
-	/* A record of CAPTURE_METADATA, or size 0. */
-	uint32_t held_size;
-	_Alignas(8) uint8_t held[2 * RING_RECORD_MAX];
 	_Alignas(8) uint8_t copy[2 * RING_RECORD_MAX];
 };
 
@@ -273,7 +271,13 @@ static struct image_expected expected_of(uint32_t kind, const struct capture_rec
 	if (r->ino == 0 || kind == CAPTURE_ABSENT || kind == CAPTURE_WALK || kind == CAPTURE_LATE ||
 	    S_ISDIR(r->mode))
 		return (struct image_expected){0};
+	/* In a user namespace of its own the container sees other ids than we do. */
+	bool same_ids = !HEAD->config.own_ids_only;
 	return (struct image_expected){
+		.mode = same_ids ? r->mode : 0,
+		.uid = r->uid,
+		.gid = r->gid,
+		.nlink = r->nlink,
 		.dev = r->dev,
 		.ino = r->ino,
 		.size_bytes = r->size_bytes,
@@ -327,67 +331,50 @@ static void submit(struct capture_feed *f, uint32_t kind, struct capture_record 
 	hand_over(f, &request);
 }
 
-/* What was held back is submitted after all. */
-static void submit_held(struct capture_feed *f)
-{
-	if (f->held_size != 0)
-		submit(f, CAPTURE_METADATA, (struct capture_record *)f->held);
-	f->held_size = 0;
-}
-
-/*
- * Most files are looked at and then opened: the record that says so says all of the one before it,
- * which is held back until then.
- */
 static void take(struct capture_feed *f, uint32_t kind, const void *record, uint32_t size)
 {
-	if (kind == CAPTURE_CONTENT && f->held_size == size && memcmp(f->held, record, size) == 0)
-		f->held_size = 0;
-	submit_held(f);
-	uint8_t *copy = kind == CAPTURE_METADATA ? f->held : f->copy;
-	memcpy(copy, record, size);
-	copy[size] = '\0';
-	if (kind == CAPTURE_METADATA)
-		f->held_size = size;
-	else
-		submit(f, kind, (struct capture_record *)copy);
+	memcpy(f->copy, record, size);
+	f->copy[size] = '\0';
+	submit(f, kind, (struct capture_record *)f->copy);
 }
 
-/* With the lock; false: there was nothing. */
+/* With the lock; false: there was nothing.  The program goes on beside, so that it is told of the
+ * room in strides. */
 static bool take_all(struct capture_feed *f)
 {
 	uint32_t size;
-	uint64_t next;
+	uint64_t head = CAPTURE_RING->head;
 	bool bad = false, any = false;
 	const struct ring_record *rec;
 
-	while ((rec = ring_peek(CAPTURE_RING, RING_CAPTURE_SIZE, &size, &next, &bad)) != NULL) {
+	while ((rec = ring_peek(CAPTURE_RING, RING_CAPTURE_SIZE, head, &size, &head, &bad)) !=
+	       NULL) {
 		if (size > sizeof(struct capture_record) && size <= RING_RECORD_MAX)
 			take(f, rec->what, rec->bytes, size);
-		__atomic_store_n(&CAPTURE_RING->head, next, __ATOMIC_RELEASE);
+		if (head - CAPTURE_RING->head >= STRIDE_BYTES)
+			__atomic_store_n(&CAPTURE_RING->head, head, __ATOMIC_RELEASE);
 		any = true;
 	}
+	__atomic_store_n(&CAPTURE_RING->head, head, __ATOMIC_RELEASE);
 	return any;
 }
 
-/* Nothing is held back for longer than a look at an empty ring. */
 static bool empty_ring(void *arg)
 {
 	struct capture_feed *f = arg;
 
 	pthread_mutex_lock(&f->lock);
 	bool any = take_all(f);
-	if (!any)
-		submit_held(f);
 	pthread_mutex_unlock(&f->lock);
 	return any;
 }
 
+/* While the container stands still, or when it has gone. */
 static void empty_all(struct capture_feed *f)
 {
 	pthread_mutex_lock(&f->lock);
+	ring_publish_held(CAPTURE_RING);
 	take_all(f);
-	submit_held(f);
 	pthread_mutex_unlock(&f->lock);
 }
 
@@ -398,8 +385,8 @@ int capture_feed_create(struct image_capture *capture, struct written *written,
 
 	if (f == NULL)
 		return -ENOMEM;
-	/* All but the records, whose pages shall cost nothing until they are used. */
-	memset(f, 0, offsetof(struct capture_feed, held));
+	/* All but the record, whose pages shall cost nothing until they are used. */
+	memset(f, 0, offsetof(struct capture_feed, copy));
 	f->capture = capture;
 	f->written = written;
 	pthread_mutex_init(&f->lock, NULL);

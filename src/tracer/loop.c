@@ -183,8 +183,7 @@ static void on_upcall(struct container *c, pid_t tid, const struct user_regs_str
 		on_drain(c, regs->rdi, regs->rsi != 0);
 		break;
 	case UPCALL_MOUNTS:
-		HEAD->file_mounts =
-			mounts_cover_files(tid) ? FILE_MOUNTS_SOME : FILE_MOUNTS_NONE;
+		HEAD->file_mounts = mounts_cover_files(tid) ? FILE_MOUNTS_SOME : FILE_MOUNTS_NONE;
 		break;
 	case UPCALL_CAPTURE_SYNC:
 		if (c->observer.capture_sync != NULL)

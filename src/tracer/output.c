@@ -53,13 +53,13 @@ static bool empty_ring(void *arg)
 {
 	static uint8_t copy[RING_RECORD_MAX];
 	uint32_t size;
-	uint64_t next;
 	bool bad = false, any = false;
 	const struct ring_record *rec;
 
 	(void)arg;
 	pthread_mutex_lock(&output.lock);
-	while ((rec = ring_peek(OUTPUT_RING, RING_OUTPUT_SIZE, &size, &next, &bad)) != NULL) {
+	uint64_t head = OUTPUT_RING->head;
+	while ((rec = ring_peek(OUTPUT_RING, RING_OUTPUT_SIZE, head, &size, &head, &bad)) != NULL) {
 		uint32_t stream = rec->what & ~STREAM_COPY;
 		bool written = rec->what & STREAM_COPY && !HEAD->config.replay;
 
@@ -70,7 +70,7 @@ static bool empty_ring(void *arg)
 			if (!written)
 				write_out(stream, copy, size);
 		}
-		__atomic_store_n(&OUTPUT_RING->head, next, __ATOMIC_RELEASE);
+		__atomic_store_n(&OUTPUT_RING->head, head, __ATOMIC_RELEASE);
 		any = true;
 	}
 	pthread_mutex_unlock(&output.lock);

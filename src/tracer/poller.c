@@ -31,13 +31,31 @@ struct poller {
 	void *arg;
 };
 
-static void wait_as(struct poller *p, enum ring_waiting how, long ns)
+static void wait_until_put(struct poller *p, enum ring_waiting how, long ns)
 {
 	struct timespec timeout = {0, ns};
 
-	__atomic_store_n(&p->ring->waiting, how, __ATOMIC_SEQ_CST);
 	if (!p->stop && ring_is_empty(p->ring))
 		syscall(SYS_futex, &p->ring->waiting, FUTEX_WAIT, how, &timeout, NULL, 0);
+}
+
+static void pause_for(struct poller *p, long ns)
+{
+	__atomic_store_n(&p->ring->waiting, RING_PAUSES, __ATOMIC_SEQ_CST);
+	wait_until_put(p, RING_PAUSES, ns);
+	__atomic_store_n(&p->ring->waiting, RING_AWAKE, __ATOMIC_RELAXED);
+}
+
+/*
+ * The producer looks at the word right behind the record, without a fence, which cost cp a
+ * hundredth: so it may have put one and not seen that we sleep.  After a moment its record is
+ * visible to us or the word to it.
+ */
+static void sleep_until_put(struct poller *p)
+{
+	__atomic_store_n(&p->ring->waiting, RING_SLEEPS, __ATOMIC_SEQ_CST);
+	wait_until_put(p, RING_SLEEPS, PAUSE_LAST_NS);
+	wait_until_put(p, RING_SLEEPS, SLEEP_NS);
 	__atomic_store_n(&p->ring->waiting, RING_AWAKE, __ATOMIC_RELAXED);
 }
 
@@ -50,10 +68,10 @@ static void *poller_main(void *arg)
 		if (p->take(p->arg)) {
 			pause_ns = PAUSE_FIRST_NS;
 		} else if (pause_ns <= PAUSE_LAST_NS) {
-			wait_as(p, RING_PAUSES, pause_ns);
+			pause_for(p, pause_ns);
 			pause_ns *= 2;
 		} else {
-			wait_as(p, RING_SLEEPS, SLEEP_NS);
+			sleep_until_put(p);
 		}
 	}
 	return NULL;

@@ -32,6 +32,7 @@
 #include "../log/keymap.h"
 #include "../shim/rings.h"
 #include "../syscall-table/vnode.h"
+#include "mounts.h"
 #include "output_hash.h"
 #include "written_early.h"
 #include "written_grow.h"
@@ -137,6 +138,7 @@ static void *look_out(void *arg)
 	struct written *w = arg;
 	bool growing = true;
 
+	w->budget.plain_mounts = !mounts_cover_files(getpid());
 	pthread_mutex_lock(&w->lock);
 	while (!w->stop) {
 		if (look_once(w)) {
@@ -187,7 +189,7 @@ int written_create(const cpu_set_t *cpus, struct written **ret_written)
 		return -ENOMEM;
 	}
 	w->cpus = *cpus;
-	w->budget = (struct early_budget){WRITTEN_HASH_FILES_MAX, WRITTEN_HASH_BYTES_MAX};
+	w->budget = (struct early_budget){WRITTEN_HASH_FILES_MAX, WRITTEN_HASH_BYTES_MAX, false};
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -521,7 +523,7 @@ static void mark_first(struct batch *b, struct early_budget *budget)
 /* Brings together what was found in the places, in the order in which they were told. */
 static void gather(struct written *w)
 {
-	struct early_budget budget = {WRITTEN_HASH_FILES_MAX, WRITTEN_HASH_BYTES_MAX};
+	struct early_budget budget = {WRITTEN_HASH_FILES_MAX, WRITTEN_HASH_BYTES_MAX, false};
 	struct batch *all = &w->found;
 
 	for (size_t i = 0; i < w->note_count; i++) {

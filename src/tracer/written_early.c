@@ -11,9 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "../shim/rings.h"
+#include "../syscall-table/listing.h"
 #include "../syscall-table/vnode.h"
 #include "output_hash.h"
 
@@ -29,6 +31,7 @@ struct early {
 	uint64_t dev, ino;
 	int64_t ctime_ns;
 	uint32_t vnode;
+	bool numbered;	/* its names have the numbers of stat */
 	size_t name_at; /* in each path */
 	struct early_file *files;
 	size_t count, room;
@@ -114,10 +117,16 @@ static bool hash(const struct early *e, struct early_file *f, int folder_fd)
 	return done;
 }
 
+/* From the shim's books, if they tell. */
 static bool take_size(const struct early *e, struct early_file *f, int folder_fd)
 {
+	const struct vnode *v = &VNODES->slots[f->vnode];
 	struct stat st;
 
+	if (e->numbered && v->flags & VNODE_SIZED) {
+		f->size_bytes = __atomic_load_n(&v->size, __ATOMIC_ACQUIRE);
+		return true;
+	}
 	if (fstatat(folder_fd, f->path + e->name_at, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
 	    !is_same(e, f, &st))
 		return false;
@@ -147,10 +156,13 @@ static void look_at(const struct early *e, struct early_file *f, int folder_fd,
 
 static bool fill(struct early *e, const char *path, int fd, DIR *dir, struct early_budget *budget)
 {
+	struct statfs fs;
 	struct stat st;
 
 	if (fstat(fd, &st) < 0)
 		return false;
+	e->numbered = budget->plain_mounts && fstatfs(fd, &fs) == 0 &&
+		      listing_has_numbers((unsigned long)fs.f_type);
 	e->dev = st.st_dev;
 	e->ino = st.st_ino;
 	e->vnode = vnode_find(e->dev, e->ino);

@@ -17,6 +17,7 @@ struct early;
 /* What may still be hashed early. */
 struct early_budget {
 	uint64_t files, bytes;
+	bool plain_mounts; /* nothing is mounted over a file */
 };
 
 /* A regular file in the folder. */

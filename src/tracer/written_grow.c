@@ -72,7 +72,7 @@ bool growing_advance(struct growing_files *all)
 
 	for (unsigned i = 0; i < all->count; i++) {
 		struct growing *g = all->files[i];
-		uint64_t end = __atomic_load_n(&VNODES->slots[g->vnode].end, __ATOMIC_ACQUIRE);
+		uint64_t end = __atomic_load_n(&VNODES->slots[g->vnode].size, __ATOMIC_ACQUIRE);
 
 		if (!is_valid(g) || end > WRITTEN_HASH_BYTES_MAX) {
 			give_up(g);
