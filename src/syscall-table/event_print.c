@@ -66,8 +66,11 @@ const char *event_name(int32_t nr)
 	return find_row(nr)->name;
 }
 
-static bool is_taken(uint8_t kind, enum event_takes what)
+bool event_arg_takes(int32_t nr, unsigned int arg, enum event_takes what)
 {
+	const struct print_row *row = find_row(nr);
+	uint8_t kind = arg < row->nargs ? row->kinds[arg] : (uint8_t)ARG_INT;
+
 	if (what == EVENT_TAKES_PATH)
 		return kind == ARG_PATH;
 	return kind == ARG_FD || kind == ARG_DIRFD;
@@ -75,11 +78,10 @@ static bool is_taken(uint8_t kind, enum event_takes what)
 
 bool event_takes(int32_t nr, enum event_takes what)
 {
-	const struct print_row *row = find_row(nr);
 	unsigned int i;
 
-	for (i = 0; i < row->nargs; i++) {
-		if (is_taken(row->kinds[i], what))
+	for (i = 0; i < 6; i++) {
+		if (event_arg_takes(nr, i, what))
 			return true;
 	}
 	return false;

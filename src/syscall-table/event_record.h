@@ -11,8 +11,8 @@
  *	4	4	full_bytes: bytes the call read or wrote there; more than stored when cut
  *short 8	..	the bytes, padded with zeros to a multiple of 8
  *
- * Structures (timespec, stat, ...) are kept as the kernel's bytes; syscalls.tbl says what an
- * argument is. Records hold container state only: the same event has the same bytes in every run.
+ * Structures, where they are kept, are the kernel's bytes; syscalls.tbl says what an argument
+ * is, and which are kept. Records hold container state only: the same event has the same bytes in every run.
  */
 #ifndef SHADOW_EVENT_RECORD_H
 #define SHADOW_EVENT_RECORD_H
