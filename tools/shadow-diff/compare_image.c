@@ -114,8 +114,13 @@ static json_t *contents(const struct image_entry *e)
 static void compare_contents(struct images *im, const struct image_entry *a,
 			     const struct image_entry *b)
 {
-	if (memcmp(a->hash, b->hash, sizeof(a->hash)) != 0)
-		add_offset(im, add(im, a->path, "contents", contents(a), contents(b)), a, b);
+	if (memcmp(a->hash, b->hash, sizeof(a->hash)) == 0)
+		return;
+	json_t *item = add(im, a->path, "contents", contents(a), contents(b));
+	/* Where they differ is known of contents that are in the logs. */
+	if (!evlog_reader_by_name(im->logs->reader[0]) &&
+	    !evlog_reader_by_name(im->logs->reader[1]))
+		add_offset(im, item, a, b);
 }
 
 /* ---- the rest ---- */
