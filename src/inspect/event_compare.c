@@ -93,6 +93,9 @@ static void compare_items(const struct event_view *a, const struct event_view *b
 	struct event_item_view x, y;
 
 	for (size_t i = 0; event_item_at(a, i, &x); i++) {
+		/* Of the clone that made the task, not of this event. */
+		if (x.head.kind == EVENT_ITEM_ORIGIN)
+			continue;
 		if (event_item_find(b, x.head.arg, (enum event_item_kind)x.head.kind, &y))
 			compare_item(&x, &y, c);
 	}

@@ -135,13 +135,11 @@ static void take_problem(const struct feed *f, struct event_difference *d)
 		memcpy(d->problem, f->result.said, sizeof(d->problem));
 }
 
-static int feed_start(const char *tool, struct evlog_reader *reader, uint64_t from,
-		      const struct rerun *other, bool contents, struct feed *f)
+static int feed_start(const char *tool, struct evlog_reader *reader, struct region_probe what,
+		      const struct rerun *other, struct feed *f)
 {
-	struct rerun_options options = {.tool = tool,
-					.reader = reader,
-					.other = other,
-					.what = {.trace_from = from, .contents = contents}};
+	struct rerun_options options = {
+		.tool = tool, .reader = reader, .other = other, .what = what};
 
 	return rerun_start(&options, &f->run);
 }
@@ -163,16 +161,18 @@ static int search_two(struct feed f[2], struct search *s)
 }
 
 int event_search_two(const char *tool, struct evlog_reader *const readers[2], uint64_t equal,
-		     struct event_difference *ret)
+		     uint64_t last, struct event_difference *ret)
 {
 	struct search *s = calloc(1, sizeof(*s));
 	struct feed *f = calloc(2, sizeof(*f));
-	uint64_t from = equal > LOOK_BEFORE ? equal - LOOK_BEFORE + 1 : 1;
+	struct region_probe what = {.trace_from = equal > LOOK_BEFORE ? equal - LOOK_BEFORE + 1 : 1,
+				    .stop_at = last != UINT64_MAX ? last : 0,
+				    .contents = true};
 	int error = s != NULL && f != NULL ? 0 : -ENOMEM;
 
 	*ret = (struct event_difference){0};
 	for (int i = 0; i < 2 && error == 0; i++)
-		error = feed_start(tool, readers[i], from, i > 0 ? &f[0].run : NULL, true, &f[i]);
+		error = feed_start(tool, readers[i], what, i > 0 ? &f[0].run : NULL, &f[i]);
 	if (error == 0) {
 		s->found = ret;
 		error = search_two(f, s);
@@ -221,7 +221,8 @@ int event_search_kept(const char *tool, struct evlog_reader *reader, struct even
 	if (k == NULL)
 		return -ENOMEM;
 	k->search.found = ret;
-	int error = feed_start(tool, reader, 1, NULL, false, &k->feed);
+	int error =
+		feed_start(tool, reader, (struct region_probe){.trace_from = 1}, NULL, &k->feed);
 	if (error == 0)
 		error = evlog_reader_events_each(reader, kept_events, k);
 	/* It goes on where the kept ones end. */

@@ -19,9 +19,10 @@ struct event_difference {
 
 /* Both: 0 or a negative errno; event_difference_finish() is due in any case. */
 
-/* Re-executes both logs side by side; their events up to `equal` are known to be the same. */
+/* Re-executes both logs side by side up to event `last` (from 1 on; UINT64_MAX: to their ends);
+ * their events up to `equal` are known to be the same. */
 int event_search_two(const char *tool, struct evlog_reader *const readers[2], uint64_t equal,
-		     struct event_difference *ret);
+		     uint64_t last, struct event_difference *ret);
 
 /* Re-executes the log against the events it holds. */
 int event_search_kept(const char *tool, struct evlog_reader *reader, struct event_difference *ret);

@@ -6,9 +6,10 @@
  *	backtrace	innermost first: { address, function, offset, file, line, object,
  *			object_offset }, of which those not known are absent
  *	code		as code_list() has it
- *	buffers		what the event's record had no room for, and structures, which records do
- *not hold: { arg, kind, data: hexadecimal } text		the event's line with these
- *structures problem		why the rest is not there
+ *	buffers		what the event's record had no room for, and structures, of which
+ *			records hold few: { arg, kind, data: hexadecimal }
+ *	text		the event's line with these structures
+ *	problem		why the rest is not there
  */
 #ifndef SHADOW_INSPECT_SNAPSHOT_H
 #define SHADOW_INSPECT_SNAPSHOT_H

@@ -122,6 +122,13 @@ uint64_t evlog_reader_epoch_count(const struct evlog_reader *reader)
 	return reader->epoch_count;
 }
 
+uint64_t evlog_reader_epochs_whole(const struct evlog_reader *reader)
+{
+	bool cut = reader->epoch_count > 0 && evlog_reader_state(reader) != EVLOG_WHOLE;
+
+	return reader->epoch_count - cut;
+}
+
 /* One allocation: the inputs, then the payload their bytes are in. */
 static int epoch_own(struct evlog_epoch *epoch, const uint8_t *payload, size_t size)
 {

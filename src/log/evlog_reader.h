@@ -57,8 +57,14 @@ const char *evlog_reader_differs(const struct evlog_reader *reader, const char *
 /* For image_host.c; `why` is a static string. */
 void evlog_reader_note_differs(struct evlog_reader *reader, const char *path, const char *why);
 
-/* How many epochs are whole: 0 to this minus 1 can be replayed. */
+/* How many epochs have a record. */
 uint64_t evlog_reader_epoch_count(const struct evlog_reader *reader);
+
+/*
+ * How many epochs can be replayed to their end, from 0 on: all of a whole log's, of another's all
+ * but the last, of which anything may be missing.
+ */
+uint64_t evlog_reader_epochs_whole(const struct evlog_reader *reader);
 
 /*
  * Reads one epoch. The caller hands the result to evlog_reader_epoch_finish().

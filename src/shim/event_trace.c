@@ -60,6 +60,17 @@ static u32 items_add(u8 *at, const struct syscall_row *row, const struct frame *
 	return used;
 }
 
+static u32 origin_add(u8 *at, const struct task *t)
+{
+	const struct proc *p = proc_of(t);
+	struct event_origin origin = {p->pid, p->maker, p->shares_files, 0};
+
+	*(struct event_item *)at =
+		(struct event_item){0, EVENT_ITEM_ORIGIN, sizeof(origin), sizeof(origin)};
+	memcpy(at + sizeof(struct event_item), &origin, sizeof(origin));
+	return sizeof(struct event_item) + sizeof(origin);
+}
+
 /* What was asked stands in the result (leaf, subleaf), the answer in the registers. */
 static void cpuid_args(struct event_record *r, const struct frame *f, u64 asked)
 {
@@ -74,7 +85,8 @@ static void cpuid_args(struct event_record *r, const struct frame *f, u64 asked)
 void event_trace(struct task *t, struct frame *f, s64 nr, long result)
 {
 	const struct syscall_row *row = nr >= 0 ? syscall_row_of((u64)nr) : NULL;
-	u32 max = sizeof(struct event_record) + 6 * (sizeof(struct event_item) + ITEM_MAX);
+	u32 max = sizeof(struct event_record) + 6 * (sizeof(struct event_item) + ITEM_MAX) +
+		  sizeof(struct event_item) + sizeof(struct event_origin);
 	struct ring_record *rec;
 
 	while ((rec = ring_reserve(EVENTS_RING, RING_EVENTS_SIZE, max)) == NULL)
@@ -100,6 +112,8 @@ void event_trace(struct task *t, struct frame *f, s64 nr, long result)
 			r->flags |= EVENT_NO_RESULT;
 		size += items_add((u8 *)(r + 1), row, f, result);
 	}
+	if (t->events == 1)
+		size += origin_add((u8 *)r + size, t);
 	r->size_bytes = size;
 	rec->size = size;
 	rec->what = 0;

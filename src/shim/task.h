@@ -101,6 +101,8 @@ struct proc {
 	u64 utime_ns, cutime_ns; /* virtual cpu time: own events, waited-for children's */
 	u64 environ_blob;
 	u32 environ_len;
+	u32 maker;	  /* pid of the process that cloned it, 0: ours */
+	u32 shares_files; /* whether it began with that one's descriptor table, not a copy */
 	u32 pad;
 	u64 rlimits[16][2];
 };

@@ -87,6 +87,8 @@ static long new_process(struct task *t, const struct clone_request *r, struct ta
 		patch_exec_catch_up(t);
 		p->mm = mm_clone(parent->mm);
 	}
+	p->maker = parent->pid;
+	p->shares_files = (r->flags & CLONE_FILES) != 0;
 	p->files = r->flags & CLONE_FILES ? files_share(parent->files) : files_clone(parent->files);
 	p->fs = r->flags & CLONE_FS ? fs_share(parent->fs) : fs_clone(parent->fs);
 	signal_fork(t, child);

@@ -66,8 +66,11 @@ const char *event_name(int32_t nr)
 	return find_row(nr)->name;
 }
 
-static bool is_taken(uint8_t kind, enum event_takes what)
+bool event_arg_takes(int32_t nr, unsigned int arg, enum event_takes what)
 {
+	const struct print_row *row = find_row(nr);
+	uint8_t kind = arg < row->nargs ? row->kinds[arg] : (uint8_t)ARG_INT;
+
 	if (what == EVENT_TAKES_PATH)
 		return kind == ARG_PATH;
 	return kind == ARG_FD || kind == ARG_DIRFD;
@@ -75,11 +78,10 @@ static bool is_taken(uint8_t kind, enum event_takes what)
 
 bool event_takes(int32_t nr, enum event_takes what)
 {
-	const struct print_row *row = find_row(nr);
 	unsigned int i;
 
-	for (i = 0; i < row->nargs; i++) {
-		if (is_taken(row->kinds[i], what))
+	for (i = 0; i < 6; i++) {
+		if (event_arg_takes(nr, i, what))
 			return true;
 	}
 	return false;
@@ -343,10 +345,9 @@ static json_t *hex_to_json(const uint8_t *bytes, size_t size_bytes)
 static json_t *item_to_json(const struct event_item_view *item)
 {
 	static const char *const kinds[] = {
-		[EVENT_ITEM_STRING] = "string",
-		[EVENT_ITEM_STRINGS] = "strings",
-		[EVENT_ITEM_IN] = "in",
-		[EVENT_ITEM_OUT] = "out",
+		[EVENT_ITEM_STRING] = "string", [EVENT_ITEM_STRINGS] = "strings",
+		[EVENT_ITEM_IN] = "in",		[EVENT_ITEM_OUT] = "out",
+		[EVENT_ITEM_ORIGIN] = "origin",
 	};
 
 	return json_pack("{s:i, s:s, s:I, s:o}", "arg", item->head.arg, "kind",

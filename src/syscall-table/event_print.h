@@ -28,7 +28,8 @@ const char *event_name(int32_t nr);
 
 enum event_takes { EVENT_TAKES_PATH, EVENT_TAKES_DESCRIPTOR };
 
-/* Whether an argument of the call is a path, or a descriptor. */
+/* Whether that argument of the call, or any, is a path, or a descriptor. */
+bool event_arg_takes(int32_t nr, unsigned int arg, enum event_takes what);
 bool event_takes(int32_t nr, enum event_takes what);
 
 /*
@@ -41,8 +42,8 @@ bool event_result_is_address(const struct event_view *event);
 
 /*
  * Bytes of the structure that argument `arg` points to, which the call read or wrote, and the item
- * it would be; 0 if there is none.  Records hold no structures: who can read the program's memory
- * at the event can add them.
+ * it would be; 0 if there is none.  Records hold few structures (syscalls.tbl): who can read the
+ * program's memory at the event can add them.
  */
 size_t event_arg_struct(const struct event_view *event, unsigned int arg,
 			enum event_item_kind *ret_kind);

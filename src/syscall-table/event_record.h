@@ -11,8 +11,9 @@
  *	4	4	full_bytes: bytes the call read or wrote there; more than stored when cut
  *short 8	..	the bytes, padded with zeros to a multiple of 8
  *
- * Structures (timespec, stat, ...) are kept as the kernel's bytes; syscalls.tbl says what an
- * argument is. Records hold container state only: the same event has the same bytes in every run.
+ * Structures, where they are kept, are the kernel's bytes; syscalls.tbl says what an argument
+ * is, and which are kept. Records hold container state only: the same event has the same bytes
+ * in every run.
  */
 #ifndef SHADOW_EVENT_RECORD_H
 #define SHADOW_EVENT_RECORD_H
@@ -56,6 +57,16 @@ enum event_item_kind {
 	EVENT_ITEM_STRINGS = 2, /* argv, envp: strings, each with its NUL */
 	EVENT_ITEM_IN = 3,	/* bytes the call read */
 	EVENT_ITEM_OUT = 4,	/* bytes the call wrote */
+	EVENT_ITEM_ORIGIN = 5,	/* struct event_origin, of a task's first event; arg: 0 */
+};
+
+/* Where a task comes from.  Its maker's clone may be an event later than its own first one, or
+ * none: the maker was killed, or replaced by exec, before it returned. */
+struct event_origin {
+	uint32_t process;      /* the number of its process */
+	uint32_t maker;	       /* of the process that cloned that one; 0: it is the first */
+	uint32_t shares_files; /* it began with its maker's descriptor table, not a copy */
+	uint32_t zero;
 };
 
 struct event_record {
@@ -79,5 +90,6 @@ struct event_item {
 
 _Static_assert(sizeof(struct event_record) == 96, "part of the log format");
 _Static_assert(sizeof(struct event_item) == 8, "part of the log format");
+_Static_assert(sizeof(struct event_origin) == 16, "part of the log format");
 
 #endif

@@ -72,8 +72,8 @@ class Row:
         self.check_class()
         for arg in range(len(self.args)):
             self.check_length(arg)
-        if sum(flow == "BUF_IN" for flow in self.flows) > 1:
-            self.fail("more than one buf_in")
+        if sum(self.is_read(arg) for arg in range(len(self.args))) > 1:
+            self.fail("more than one argument with a length")
 
     def check_class(self):
         if self.class_ == "refused":
@@ -87,20 +87,29 @@ class Row:
     def check_length(self, arg):
         length = self.args[arg].partition(":")[2]
         flow = self.flows[arg]
-        if flow not in ("BUF_IN", "BUF_OUT"):
+        if flow not in ("IN", "BUF_IN", "BUF_OUT"):
             if length:
                 self.fail(f"argument {arg} takes no length")
-        elif length != "ret":
-            good = flow == "BUF_IN" and length.isdigit() and int(length) < len(self.args)
+        elif flow == "IN" and not length:
+            return
+        elif flow == "IN" or length != "ret":
+            good = flow != "BUF_OUT" and length.isdigit() and int(length) < len(self.args)
             if not good or self.kinds[int(length)] not in LENGTHS:
                 self.fail(f"argument {arg}: {length!r} is no length")
+
+    def is_read(self, arg):
+        """Whether the event keeps bytes that the call read there."""
+        return self.flows[arg] == "BUF_IN" or (self.flows[arg] == "IN" and ":" in self.args[arg])
 
     def mask(self, *flows):
         return sum(1 << arg for arg, flow in enumerate(self.flows) if flow in flows)
 
+    def read_mask(self):
+        return sum(1 << arg for arg in range(len(self.args)) if self.is_read(arg))
+
     def length_arg(self):
-        lengths = [arg.partition(":")[2] for arg, flow in zip(self.args, self.flows)
-                   if flow == "BUF_IN"]
+        lengths = [text.partition(":")[2] for arg, text in enumerate(self.args)
+                   if self.is_read(arg)]
         return int(lengths[0]) if lengths and lengths[0] != "ret" else LEN_RESULT
 
     def c_flags(self):
@@ -154,7 +163,7 @@ def make_dispatch(rows):
         lines.append(
             f"[{row.number}] = {{ .handler = {handler}, .nargs = {len(row.args)}, "
             f".class = SYSCALL_{row.class_.upper()}, .flags = {row.c_flags()}, .error = {error}, "
-            f".path_args = {row.mask('PATH', 'STR'):#x}, .buf_in_args = {row.mask('BUF_IN'):#x}, "
+            f".path_args = {row.mask('PATH', 'STR'):#x}, .buf_in_args = {row.read_mask():#x}, "
             f".buf_out_args = {row.mask('BUF_OUT'):#x}, .len_arg = {row.length_arg()} }}, "
             f"/* {row.name} */")
     return NOTICE + "\n".join(lines) + "\n"

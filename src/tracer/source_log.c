@@ -10,13 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static uint64_t whole_epochs(const struct evlog_reader *reader)
-{
-	uint64_t count = evlog_reader_epoch_count(reader);
-
-	return count > 0 && evlog_reader_state(reader) != EVLOG_WHOLE ? count - 1 : count;
-}
-
 /* What happened in the epoch before must be what was recorded. */
 static int compare(struct source_log *source, const struct evlog_epoch *epoch)
 {
@@ -129,7 +122,7 @@ static int next(struct epoch_source *base, struct container *c, uint32_t reason)
 
 	(void)c;
 	(void)reason;
-	if (number >= whole_epochs(source->reader))
+	if (number >= evlog_reader_epochs_whole(source->reader))
 		return log_ends(source, number);
 	int error = evlog_reader_epoch_read(source->reader, number, &epoch);
 	if (error < 0)

@@ -54,6 +54,11 @@ static void equal_ones(void)
 	CHECK(compare(&a, &b).what == 0);
 	b.head.digest = 1;
 	CHECK(compare(&a, &b).what == EVENT_DIFFERS_UNKEPT);
+	/* Where the task comes from is its maker's event. */
+	b = a;
+	add(&a, 0, EVENT_ITEM_ORIGIN, "one", 3);
+	add(&b, 0, EVENT_ITEM_ORIGIN, "two", 3);
+	CHECK(compare(&a, &b).what == 0);
 }
 
 static void values(void)

@@ -1,6 +1,7 @@
 /*
  * Epochs and digests: see compare.h.  Nothing is executed: digests of epochs, and the chain values
- * between them, tell to 256 events how far the runs are equal.
+ * between them, tell to 256 events how far the runs are equal.  Where an incomplete log ends, the
+ * record that follows still has the digest of its last whole epoch.
  */
 #include "compare.h"
 
@@ -107,7 +108,19 @@ static int compare_epoch(struct epochs *e, const struct evlog_epoch *a, const st
 	return e->differ ? 0 : compare_chains(e, a);
 }
 
-static int next_epoch(struct epochs *e, uint64_t number)
+/* How the epoch before ended alone: this one is not whole in both logs. */
+static int compare_end_before(struct epochs *e, const struct evlog_epoch *a,
+			      const struct evlog_epoch *b)
+{
+	e->differ = a->number > 0 && (a->delivered_at != b->delivered_at || a->digest != b->digest);
+	if (!e->differ)
+		e->equal = a->delivered_at;
+	return 0;
+}
+
+typedef int compare_fn(struct epochs *e, const struct evlog_epoch *a, const struct evlog_epoch *b);
+
+static int next_epoch(struct epochs *e, uint64_t number, compare_fn *compare)
 {
 	struct evlog_epoch a, b;
 	int error = evlog_reader_epoch_read(e->logs->reader[0], number, &a);
@@ -116,23 +129,36 @@ static int next_epoch(struct epochs *e, uint64_t number)
 		return error;
 	error = evlog_reader_epoch_read(e->logs->reader[1], number, &b);
 	if (error == 0) {
-		error = compare_epoch(e, &a, &b);
+		error = compare(e, &a, &b);
 		evlog_reader_epoch_finish(&b);
 	}
 	evlog_reader_epoch_finish(&a);
 	return error;
 }
 
-/* Compares the end records, and the number of epochs where there are none. */
 static bool ends_differ(const struct log_pair *logs)
 {
 	const struct evlog_end *a = evlog_reader_end(logs->reader[0]);
 	const struct evlog_end *b = evlog_reader_end(logs->reader[1]);
 
-	if (a == NULL || b == NULL)
-		return a != b || evlog_reader_epoch_count(logs->reader[0]) !=
-					 evlog_reader_epoch_count(logs->reader[1]);
 	return a->digest != b->digest || a->events != b->events || a->epochs != b->epochs;
+}
+
+/* What follows the `count` epochs that are whole in both logs. */
+static int compare_behind(struct epochs *e, uint64_t count)
+{
+	if (compare_last_event(e->logs) == UINT64_MAX) {
+		e->differ = ends_differ(e->logs);
+		return 0;
+	}
+	for (int i = 0; i < 2; i++) {
+		/* Without whole epochs there is nothing to differ; a run that ended is another. */
+		if (evlog_reader_epoch_count(e->logs->reader[i]) == count) {
+			e->differ = count > 0;
+			return 0;
+		}
+	}
+	return next_epoch(e, count, compare_end_before);
 }
 
 static json_t *digest_of(struct evlog_reader *reader)
@@ -145,14 +171,16 @@ static json_t *digest_of(struct evlog_reader *reader)
 int compare_epochs(const struct log_pair *logs, json_t *report)
 {
 	struct epochs e = {.logs = logs, .report = report};
-	uint64_t count = evlog_reader_epoch_count(logs->reader[0]);
+	uint64_t count = logs->extent[0].epochs;
 	int error = 0;
 
-	if (evlog_reader_epoch_count(logs->reader[1]) < count)
-		count = evlog_reader_epoch_count(logs->reader[1]);
+	if (logs->extent[1].epochs < count)
+		count = logs->extent[1].epochs;
 	for (uint64_t n = 0; n < count && !e.differ && error == 0; n++)
-		error = next_epoch(&e, n);
-	if (error == 0 && (e.differ || ends_differ(logs)))
+		error = next_epoch(&e, n, compare_epoch);
+	if (error == 0 && !e.differ)
+		error = compare_behind(&e, count);
+	if (error == 0 && e.differ)
 		json_object_set_new(report, "digests",
 				    json_pack("{s:I, s:o, s:o}", "equal_events",
 					      (json_int_t)e.equal, "a", digest_of(logs->reader[0]),

@@ -76,12 +76,13 @@ static int look_at_both(const struct log_pair *logs, const char *tool, struct ev
 int compare_events(const struct log_pair *logs, const char *tool, json_t *report)
 {
 	const json_t *digests = json_object_get(report, "digests");
+	uint64_t last = compare_last_event(logs);
 	struct event_difference d;
 
-	if (digests == NULL)
+	if (digests == NULL || last == 0)
 		return 0;
 	uint64_t equal = (uint64_t)json_integer_value(json_object_get(digests, "equal_events"));
-	int error = event_search_two(tool, logs->reader, equal, &d);
+	int error = event_search_two(tool, logs->reader, equal, last, &d);
 	if (d.problem[0] != '\0')
 		json_object_set_new(report, "problem", json_text(d.problem));
 	if (error == 0)

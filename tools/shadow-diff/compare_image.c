@@ -114,8 +114,13 @@ static json_t *contents(const struct image_entry *e)
 static void compare_contents(struct images *im, const struct image_entry *a,
 			     const struct image_entry *b)
 {
-	if (memcmp(a->hash, b->hash, sizeof(a->hash)) != 0)
-		add_offset(im, add(im, a->path, "contents", contents(a), contents(b)), a, b);
+	if (memcmp(a->hash, b->hash, sizeof(a->hash)) == 0)
+		return;
+	json_t *item = add(im, a->path, "contents", contents(a), contents(b));
+	/* Where they differ is known of contents that are in the logs. */
+	if (!evlog_reader_by_name(im->logs->reader[0]) &&
+	    !evlog_reader_by_name(im->logs->reader[1]))
+		add_offset(im, item, a, b);
 }
 
 /* ---- the rest ---- */
@@ -208,12 +213,15 @@ static void compare_entries(struct images *im, const struct image_entry *a,
 	compare_metadata(im, a, b);
 }
 
-/* Paths of image x that y has not. */
-static json_t *only_in(const struct image_tree *x, const struct image_tree *y)
+/* Paths of one image that the other has not; none if the other log is incomplete: what its run
+ * looked at is not known to the end. */
+static json_t *only_in(const struct images *im, int side)
 {
+	const struct image_tree *x = im->tree[side], *y = im->tree[!side];
+	bool known = evlog_reader_state(im->logs->reader[!side]) == EVLOG_WHOLE;
 	json_t *paths = json_array();
 
-	for (size_t i = 0; i < image_tree_count(x); i++) {
+	for (size_t i = 0; known && i < image_tree_count(x); i++) {
 		const char *path = image_tree_at(x, i)->path;
 
 		if (image_tree_find(y, path) == NULL)
@@ -224,7 +232,7 @@ static json_t *only_in(const struct image_tree *x, const struct image_tree *y)
 
 static void compare_trees(struct images *im, json_t *report)
 {
-	json_t *only[2] = {only_in(im->tree[0], im->tree[1]), only_in(im->tree[1], im->tree[0])};
+	json_t *only[2] = {only_in(im, 0), only_in(im, 1)};
 
 	for (size_t i = 0; i < image_tree_count(im->tree[0]) && im->error == 0; i++) {
 		const struct image_entry *a = image_tree_at(im->tree[0], i);

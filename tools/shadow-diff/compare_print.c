@@ -194,6 +194,18 @@ static void print_event(const char *name, const json_t *event, FILE *out)
 	print_event_side("b", json_object_get(event, "b"), out);
 }
 
+static void print_agreement(const char *name, const json_t *item, FILE *out)
+{
+	const json_t *epoch = json_object_get(item, "epoch");
+	const char *ends = string_of(item, "ends");
+
+	fprintf(out, "%s: up to event %lld", name,
+		(long long)json_integer_value(json_object_get(item, "event")));
+	if (json_is_integer(epoch))
+		fprintf(out, ", the end of epoch %lld", (long long)json_integer_value(epoch));
+	fprintf(out, ", where %s end%s\n", ends, strcmp(ends, "both") == 0 ? "" : "s");
+}
+
 static void print_text(const char *name, const json_t *text, FILE *out)
 {
 	fprintf(out, "%s: %s\n", name, json_string_value(text));
@@ -211,7 +223,7 @@ void compare_print(const json_t *report, FILE *out)
 		{"digests", print_digests},   {"event", print_event},
 		{"problem", print_text},      {"looked_at", print_looked_at},
 		{"outputs", print_named},     {"status", print_pair},
-		{"events", print_pair},
+		{"events", print_pair},	      {"agree", print_agreement},
 	};
 
 	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {

@@ -2,7 +2,8 @@
  * shadow-diff A B: what two logs differ in, from what the runs were given to the first event.
  *
  * Exit status as diff(1): 0 equal, 1 different, 2 trouble.  When, where and with which version they
- * were recorded is never compared.
+ * were recorded is never compared.  An incomplete log (its recorder was killed) is compared to the
+ * end of its last whole epoch, as far as a replay goes; a damaged one is trouble.
  */
 #include <argp.h>
 #include <errno.h>
@@ -77,19 +78,68 @@ static int open_log(const char *path, struct evlog_reader **ret_reader)
 		return say_damage(path, "not a log", &damage);
 	if (error < 0)
 		return say(path, strerror(-error));
-	enum evlog_state state = evlog_reader_state(*ret_reader);
-	if (state == EVLOG_WHOLE)
+	if (evlog_reader_state(*ret_reader) != EVLOG_DAMAGED)
 		return EQUAL;
-	return say_damage(path, state == EVLOG_TRUNCATED ? "incomplete log" : "damaged log",
-			  evlog_reader_damage(*ret_reader));
+	return say_damage(path, "damaged log", evlog_reader_damage(*ret_reader));
+}
+
+/* In the words of shadow-replay. */
+static void tell_incomplete(const struct command *c, const json_t *report)
+{
+	static const char *const sides[2] = {"a", "b"};
+	const json_t *incomplete = json_object_get(report, "incomplete");
+	const char *section, *what;
+	json_int_t byte, event;
+
+	for (int i = 0; i < 2 && !c->quiet; i++) {
+		if (json_unpack(json_object_get(incomplete, sides[i]), "{s:s, s:s, s:I, s:I}",
+				"section", &section, "what", &what, "byte", &byte, "event",
+				&event) == 0)
+			fprintf(stderr,
+				TOOL ": %s: the log is incomplete: %s: %s, at byte %lld; compared "
+				     "%lld events, to the end of its last whole epoch\n",
+				c->path[i], section, what, (long long)byte, (long long)event);
+	}
 }
 
 /* ---- the comparison ---- */
 
-static int compare(const struct command *c, const struct log_pair *logs, json_t *report)
+static bool streams_equal(FILE *a, FILE *b)
 {
-	int error = compare_header(logs, report);
+	static char bytes[2][0x10000];
+	size_t size;
 
+	do {
+		size = fread(bytes[0], 1, sizeof(bytes[0]), a);
+		if (fread(bytes[1], 1, sizeof(bytes[1]), b) != size ||
+		    memcmp(bytes[0], bytes[1], size) != 0)
+			return false;
+	} while (size > 0);
+	return !ferror(a) && !ferror(b);
+}
+
+/* What tells that two incomplete logs are the same run: of no other pair is the rest known. */
+static bool same_bytes(const struct command *c)
+{
+	FILE *a = fopen(c->path[0], "re"), *b = fopen(c->path[1], "re");
+	bool same = a != NULL && b != NULL && streams_equal(a, b);
+
+	if (a != NULL)
+		fclose(a);
+	if (b != NULL)
+		fclose(b);
+	return same;
+}
+
+static int compare(const struct command *c, struct log_pair *logs, json_t *report)
+{
+	int error = compare_extents(logs);
+
+	if (error == 0) {
+		compare_incomplete(logs, report);
+		tell_incomplete(c, report);
+		error = compare_header(logs, report);
+	}
 	if (error == 0)
 		error = compare_image(logs, report);
 	if (error == 0)
@@ -98,13 +148,21 @@ static int compare(const struct command *c, const struct log_pair *logs, json_t 
 		error = compare_end(logs, report);
 	if (error == 0 && !c->quiet)
 		error = compare_events(logs, TOOL, report);
+	if (error == 0 && !same_bytes(c))
+		compare_agreement(logs, report);
 	return error;
 }
 
-/* Paths that one run alone looked at make no difference unless something else does. */
+/* Paths that one run alone looked at make no difference unless something else does; nor does it by
+ * itself that a log is incomplete. */
 static bool differs(const json_t *report)
 {
-	return json_object_size(report) > (json_object_get(report, "looked_at") != NULL ? 1 : 0);
+	static const char *const notes[] = {"looked_at", "incomplete"};
+	size_t count = json_object_size(report);
+
+	for (size_t i = 0; i < sizeof(notes) / sizeof(*notes); i++)
+		count -= json_object_get(report, notes[i]) != NULL;
+	return count > 0;
 }
 
 static void show(const struct command *c, json_t *report, bool different)
@@ -121,7 +179,7 @@ static void show(const struct command *c, json_t *report, bool different)
 	}
 }
 
-static int compare_and_show(const struct command *c, const struct log_pair *logs)
+static int compare_and_show(const struct command *c, struct log_pair *logs)
 {
 	json_t *report = json_object();
 	int error = compare(c, logs, report);
@@ -150,12 +208,17 @@ int main(int argc, char **argv)
 					 "in while they ran; if the runs differ, both are "
 					 "re-executed to the first event that "
 					 "does, and shown there with their stacks.\n"
+					 "A log that is incomplete, as its recorder was killed, is "
+					 "compared up to its last "
+					 "whole epoch; if nothing differs up to there, the logs "
+					 "agree that far, and are "
+					 "different.\n"
 					 "Exit status: 0 equal, 1 different, 2 trouble.",
 					 NULL,
 					 NULL,
 					 NULL};
 	struct command c = {.count = 0};
-	struct log_pair logs = {{NULL, NULL}};
+	struct log_pair logs = {.reader = {NULL, NULL}};
 	int status = EQUAL;
 
 	argp_program_version = TOOL " " SHADOW_VERSION;

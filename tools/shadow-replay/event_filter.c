@@ -263,21 +263,39 @@ static bool has_path(const struct event_view *event, const char *wanted)
 	return false;
 }
 
-static bool passes_path(const struct event_filter *filter, const struct event_view *event)
+static bool has_descriptor(const struct event_view *event, const char *wanted,
+			   const struct fd_paths *paths)
 {
-	if (filter->path_count == 0)
-		return true;
-	for (unsigned i = 0; i < filter->path_count; i++) {
-		if (event_takes(event->head.nr, EVENT_TAKES_PATH) &&
-		    has_path(event, filter->paths[i]))
+	for (unsigned i = 0; i < 6; i++) {
+		const char *path =
+			event_arg_takes(event->head.nr, i, EVENT_TAKES_DESCRIPTOR)
+				? fd_paths_find(paths, event->head.task, (int)event->head.args[i])
+				: NULL;
+
+		if (path != NULL && path_is(wanted, path, strlen(path)))
 			return true;
 	}
 	return false;
 }
 
-bool event_filter_passes(const struct event_filter *filter, const struct event_view *event)
+static bool passes_path(const struct event_filter *filter, const struct event_view *event,
+			const struct fd_paths *paths)
+{
+	if (filter->path_count == 0)
+		return true;
+	for (unsigned i = 0; i < filter->path_count; i++) {
+		if ((event_takes(event->head.nr, EVENT_TAKES_PATH) &&
+		     has_path(event, filter->paths[i])) ||
+		    has_descriptor(event, filter->paths[i], paths))
+			return true;
+	}
+	return false;
+}
+
+bool event_filter_passes(const struct event_filter *filter, const struct event_view *event,
+			 const struct fd_paths *paths)
 {
 	return event->head.number >= filter->first && event->head.number <= filter->last &&
 	       passes_task(filter, event->head.task) && passes_call(filter, event->head.nr) &&
-	       passes_path(filter, event);
+	       passes_path(filter, event, paths);
 }

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "inspect/fd_paths.h"
 #include "syscall-table/event_decode.h"
 
 #define EVENT_FILTER_LIST_MAX  64
@@ -33,7 +34,7 @@ void event_filter_init(struct event_filter *filter);
  * calls: [trace=][!]ITEM,...; an item is a call's name, a set (%file %desc %process %signal %memory
  *	%time %network %instr), /REGEX, all or none; "!" takes all others.
  * path: absolute: it and all below it; relative: what ends in it.  Compared with the paths that are
- *	arguments, as the program wrote them.
+ *	arguments, as the program wrote them, and with those that descriptors were opened by.
  * range: N, A..B, A.. or ..B
  */
 const char *event_filter_task(struct event_filter *filter, const char *text);
@@ -41,6 +42,8 @@ const char *event_filter_calls(struct event_filter *filter, const char *text);
 const char *event_filter_path(struct event_filter *filter, const char *text);
 const char *event_filter_range(struct event_filter *filter, const char *text);
 
-bool event_filter_passes(const struct event_filter *filter, const struct event_view *event);
+/* `paths`: those of descriptors, as the event found them; may be NULL if path_count is 0. */
+bool event_filter_passes(const struct event_filter *filter, const struct event_view *event,
+			 const struct fd_paths *paths);
 
 #endif

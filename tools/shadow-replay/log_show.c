@@ -217,6 +217,33 @@ static int show_one(struct event_show *show, const struct event_view *view)
 	return ferror(show->out) ? -EIO : 0;
 }
 
+static int show_if_passes(struct event_show *show, const struct event_view *view)
+{
+	int error = show->paths != NULL ? fd_paths_enter(show->paths, view) : 0;
+
+	if (error == 0 && event_filter_passes(show->filter, view, show->paths)) {
+		errno = EIO;
+		error = show_one(show, view);
+		if (error == -EIO)
+			error = -errno; /* why the stream failed just now */
+	}
+	if (error == 0 && show->paths != NULL)
+		error = fd_paths_leave(show->paths, view);
+	return error;
+}
+
+void event_show_init(struct event_show *show, FILE *out, bool json,
+		     const struct event_filter *filter, const struct evlog_reader *reader)
+{
+	const char *const stdio[3] = {evlog_reader_config(reader, "stdin-path"),
+				      evlog_reader_config(reader, "stdout-path"),
+				      evlog_reader_config(reader, "stderr-path")};
+
+	*show = (struct event_show){.out = out, .json = json, .filter = filter};
+	if (filter->path_count > 0)
+		show->error = fd_paths_create(stdio, &show->paths);
+}
+
 void event_show(struct event_show *show, const void *bytes, size_t size)
 {
 	const uint8_t *at = bytes;
@@ -228,12 +255,14 @@ void event_show(struct event_show *show, const void *bytes, size_t size)
 			show->error = -EBADMSG;
 		if (show->error < 0)
 			return;
-		errno = EIO;
-		if (show->filter == NULL || event_filter_passes(show->filter, &view))
-			show->error = show_one(show, &view);
-		if (show->error == -EIO)
-			show->error = -errno; /* why the stream failed just now */
+		show->error = show_if_passes(show, &view);
 		at += view.head.size_bytes;
 		size -= view.head.size_bytes;
 	}
+}
+
+void event_show_finish(struct event_show *show)
+{
+	fd_paths_destroy(show->paths);
+	show->paths = NULL;
 }

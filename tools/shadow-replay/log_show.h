@@ -23,12 +23,20 @@ struct event_show {
 	FILE *out;
 	bool json;
 	int error;
-	const struct event_filter *filter; /* NULL: all */
+	const struct event_filter *filter;
+	struct fd_paths *paths; /* NULL: the filter asks for none */
 };
 
 json_t *log_show_output(const struct evlog_output *output);
 
+/* For the events of that log, from its first one on. */
+void event_show_init(struct event_show *show, FILE *out, bool json,
+		     const struct event_filter *filter, const struct evlog_reader *reader);
+
 /* Prints the whole event records in `bytes` that pass the filter: a line each. */
 void event_show(struct event_show *show, const void *bytes, size_t size);
+
+/* Due in any case. */
+void event_show_finish(struct event_show *show);
 
 #endif

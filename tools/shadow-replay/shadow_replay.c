@@ -59,9 +59,8 @@ static const struct argp_option options[] = {
 	 "%time, %network, %instr, /REGEX, with commas; ! before them takes all others",
 	 0},
 	{"path", KEY_PATH, "PATH", 0,
-	 "events: that have this path, or one below it, as an argument; a relative PATH: the end "
-	 "of "
-	 "one",
+	 "events: that have this path, or one below it, as an argument, or a descriptor that was "
+	 "opened by it; a relative PATH: the end of one",
 	 0},
 	{"range", KEY_RANGE, "A..B", 0, "events: with these numbers; A.., ..B and A do too", 0},
 	{"extract", KEY_EXTRACT, "PATH|all", 0, "files: copy this, and what is below it, to --to",
@@ -314,16 +313,19 @@ static void executed_event(void *arg, const void *record, size_t size)
 
 static int events(struct command *c, struct evlog_reader *reader)
 {
-	struct event_show show = {stdout, c->json, 0, &c->filter};
+	struct event_show show;
 	struct session_result result;
 
+	event_show_init(&show, stdout, c->json, &c->filter, reader);
 	if (evlog_reader_has_events(reader)) {
 		int error = evlog_reader_events_each(reader, kept_event, &show);
-		int status = end_printing(c, error);
+		event_show_finish(&show);
+		int status = end_printing(c, error != 0 ? error : show.error);
 		return status != 0 ? status : tell_state(c, reader);
 	}
 	c->session.trace_events = c->session.mute = true;
 	session_replay(reader, &c->session, executed_event, &show, &result);
+	event_show_finish(&show);
 	int status = end_printing(c, show.error);
 	if (status != 0)
 		return status;
