@@ -436,7 +436,8 @@ int image_capture_finish(struct image_capture *capture)
 	if (capture->finished)
 		return 0;
 	capture->finished = true;
-	ret = work_queue_finish(capture->queue);
+	/* Its thread has nothing to do then, and need not wake up to end. */
+	ret = work_queue_wait(capture->queue);
 	/* Here, while the large files are read there. */
 	end = image_sink_flush(capture->sink);
 	ret = ret ? ret : end;

@@ -150,7 +150,7 @@ void image_large_spread(struct image_large *large)
 
 int image_large_finish(struct image_large *large)
 {
-	int ret = work_queue_finish(large->queue);
+	int ret = work_queue_wait(large->queue);
 	int end = image_sink_flush(large->sink);
 
 	return ret ? ret : end;

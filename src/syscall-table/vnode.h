@@ -49,18 +49,20 @@ static inline bool vnode_is_output(u32 flags)
 	return flags & VNODE_OUTPUT && !(flags & VNODE_STREAM);
 }
 
-/* What most calls need lies in the first of its two cache lines. */
+/* What the tracer asks for lies in the first of its two cache lines. */
 struct vnode {
 	_Alignas(64) u64 dev;
 	u64 host_ino; /* with dev: the host's, key only */
 	u64 ino;      /* virtual */
-	u32 mode, uid, gid, nlink;
+	s64 ctime_ns;
+	u64 size; /* with VNODE_SIZED: see position.h */
+	u32 mode, uid;
 	u32 flags;
 	u32 opens;   /* descriptions and working directories that name it */
 	u32 looks;   /* how often the host was asked about it or opened it; see vnode_quiet */
 	u32 changes; /* of its contents by calls */
-	u64 size;    /* with VNODE_SIZED: see position.h */
-	s64 mtime_ns, ctime_ns, atime_ns, btime_ns;
+	s64 mtime_ns, atime_ns, btime_ns;
+	u32 gid, nlink;
 	u32 rdev;	/* of a device */
 	u32 fifo;	/* of the pipe family: index of its pipe plus 1 */
 	u32 open_error; /* opening it fails with this (a replay of a file the host denied) */
@@ -99,9 +101,10 @@ struct vnode_table {
 	u32 free_list;
 	u32 hashed, used;	   /* entries that lead to a slot; that are not 0 */
 	struct vnode_index *index; /* heap */
-	u32 readers;		   /* threads of the tracer that are looking */
 	u64 preload_count;	   /* written by the tracer before the first instruction */
 	u64 preload_mask; /* likewise; of so many entries plus 1, so that few pages are touched */
+	/* Threads of the tracer that are looking: in a line that the shim does not need. */
+	_Alignas(64) u32 readers;
 	struct vnode slots[VNODES_MAX];
 	struct vnode_preload preload[VNODE_PRELOADS];
 };

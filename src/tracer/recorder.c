@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../base/thread_start.h"
 #include "../log/evlog_writer.h"
 #include "../log/image_capture.h"
 #include "../syscall-table/vnode.h"
@@ -37,6 +39,12 @@ struct recorder {
 	bool early_contents; /* some are captured before the first epoch */
 	int error;
 	uint64_t last_event; /* where the last epoch of the log begins, and a replay of it ends */
+	struct evlog_end end;
+	/* Who writes the end, and what came of it. */
+	pthread_t helper;
+	bool helped;
+	sem_t rechecked;
+	int end_error;
 };
 
 static void keep(struct recorder *r, int error)
@@ -258,29 +266,38 @@ static void recheck(struct recorder *r)
 		keep(r, image_capture_recheck(r->capture, &how));
 }
 
-/* What the container left behind is looked at while the rest of the image is taken. */
-static void outputs_find(struct recorder *r)
+/* What the container left behind. */
+static int outputs_append(struct recorder *r)
 {
 	const struct evlog_output *out;
 	size_t bytes = 0;
+	int error = written_finish(r->written, r->capture);
 
-	image_capture_spread(r->capture);
-	capture_feed_end(r->feed);
-	keep(r, written_start(r->written));
-	threads_end(r);
-	recheck(r);
-	keep(r, written_finish(r->written, r->capture));
-	for (size_t i = 0; (out = written_at(r->written, i)) != NULL; i++) {
+	for (size_t i = 0; error == 0 && (out = written_at(r->written, i)) != NULL; i++) {
 		bytes += sizeof(*out) + strlen(out->name);
 		if (bytes > WRITTEN_LIST_BYTES_MAX)
 			break;
-		keep(r, evlog_writer_output_append(r->writer, out));
+		error = evlog_writer_output_append(r->writer, out);
 	}
+	return error;
 }
 
-int recorder_finish(struct recorder *r, const struct recorder_output outputs[2])
+/* The end record comes behind what the recheck adds to the image. */
+static void *end_write(void *arg)
 {
-	struct evlog_end end = {
+	struct recorder *r = arg;
+
+	r->end_error = outputs_append(r);
+	while (sem_wait(&r->rechecked) < 0)
+		continue;
+	if (r->error == 0 && r->end_error == 0)
+		r->end_error = evlog_writer_finish(r->writer, &r->end);
+	return NULL;
+}
+
+void recorder_finish(struct recorder *r, const struct recorder_output outputs[2])
+{
+	r->end = (struct evlog_end){
 		.status = HEAD->exit_status,
 		.events = HEAD->events,
 		.digest = HEAD->digest,
@@ -293,10 +310,34 @@ int recorder_finish(struct recorder *r, const struct recorder_output outputs[2])
 		memcpy(out.hash, outputs[i].hash, sizeof(out.hash));
 		keep(r, evlog_writer_output_append(r->writer, &out));
 	}
-	outputs_find(r);
-	if (r->error == 0)
-		keep(r, evlog_writer_finish(r->writer, &end));
+	/* What was written is looked at while the rest of the image is taken. */
+	image_capture_spread(r->capture);
+	capture_feed_end(r->feed);
+	written_look(r->written);
+	threads_end(r);
+	sem_init(&r->rechecked, 0, 0);
+	r->helped = thread_start(&r->helper, NULL, end_write, r) == 0;
+	recheck(r);
+	sem_post(&r->rechecked);
+	if (!r->helped)
+		end_write(r);
+}
+
+int recorder_wait(struct recorder *r)
+{
+	if (r->helped)
+		pthread_join(r->helper, NULL);
+	r->helped = false;
+	keep(r, r->end_error);
 	return r->error;
+}
+
+bool recorder_log_is_at(const struct recorder *r, const char *path)
+{
+	struct stat log, st;
+
+	return fstat(evlog_writer_fd(r->writer), &log) == 0 && stat(path, &st) == 0 &&
+	       st.st_ino == log.st_ino && st.st_dev == log.st_dev;
 }
 
 const char *recorder_changed_path(const struct recorder *r, size_t i)

@@ -3,6 +3,7 @@
 #define SHADOW_TRACER_RECORDER_H
 
 #include <sched.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "container.h"
@@ -47,11 +48,16 @@ uint64_t recorder_last_event(const struct recorder *recorder);
 /* One event record of the epoch under way. */
 void recorder_event(struct recorder *recorder, const void *record, size_t size);
 
-/* After the container has ended: the rest of the image, the outputs, the end record.  0, or the
- * first error of anything before: then the log is incomplete. */
-int recorder_finish(struct recorder *recorder, const struct recorder_output outputs[2]);
+/* After the container has ended: the rest of the image, the outputs, the end record, which may
+ * still be on its way when it returns.  The region is not needed any more. */
+void recorder_finish(struct recorder *recorder, const struct recorder_output outputs[2]);
+/* The end of that.  0, or the first error of anything before: then the log is incomplete. */
+int recorder_wait(struct recorder *recorder);
 
-/* After recorder_finish: path `i` of those that changed under the recorder's eyes, or NULL. */
+/* Whether the path still leads to the log. */
+bool recorder_log_is_at(const struct recorder *recorder, const char *path);
+
+/* After recorder_wait: path `i` of those that changed under the recorder's eyes, or NULL. */
 const char *recorder_changed_path(const struct recorder *recorder, size_t i);
 
 uint64_t recorder_size_bytes(struct recorder *recorder);

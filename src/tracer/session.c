@@ -437,14 +437,7 @@ static int record_start(struct session *s, const char *program)
 }
 
 /* The program can rename another file over the log, which it does not see. */
-static bool log_is_there(const struct session *s)
-{
-	struct stat st;
-
-	return stat(s->options->log_path, &st) == 0 && st.st_ino == HEAD->config.log_ino &&
-	       st.st_dev == HEAD->config.log_dev;
-}
-
+/* The container is taken down while the end of the log is written. */
 static void record_finish(struct session *s)
 {
 	struct session_result *r = s->result;
@@ -456,13 +449,16 @@ static void record_finish(struct session *s)
 
 	for (int i = 0; i < 2; i++)
 		memcpy(outputs[i].hash, r->output_hash[i], sizeof(outputs[i].hash));
-	int error = recorder_finish(s->recorder, outputs);
+	recorder_finish(s->recorder, outputs);
+	container_destroy(&s->container);
+	s->created = false;
+	int error = recorder_wait(s->recorder);
 	if (error < 0 && !s->log_lost)
 		say(s, "cannot finish the log %s: %s; it ends at event %" PRIu64,
 		    s->options->log_path, strerror(-error), recorder_last_event(s->recorder));
 	if (error < 0 && !s->options->log_optional)
 		r->status = OUR_FAILURE;
-	if (error == 0 && !log_is_there(s)) {
+	if (error == 0 && !recorder_log_is_at(s->recorder, s->options->log_path)) {
 		say(s, "the log %s was removed or replaced while it was recorded",
 		    s->options->log_path);
 		r->status = OUR_FAILURE;

@@ -1,7 +1,7 @@
 /*
  * See written.h.  Owns the noted places and the list of files.
  *
- *	note* (capture's thread) -> start -> (two threads) files -> hashes -> finish -> at*
+ *	note* (capture's thread) -> look: files, hashes (two threads) -> finish -> at*
  *	   '--> lookout (a thread): folders, growing files, beside the running container
  *
  * When a folder is noted, the one noted before it is mostly done with: it is looked at then
@@ -83,9 +83,7 @@ struct written {
 	struct early_budget budget;   /* the lookout's */
 	struct growing_files growing; /* likewise */
 
-	pthread_t thread;
-	bool started;
-	atomic_size_t next; /* note or file */
+	atomic_size_t next; /* file to hash */
 	int error;
 };
 
@@ -447,14 +445,11 @@ static void walk_note(struct note *note)
 		add_file(&note->found, &file, strdup(real));
 }
 
-static void *walk_notes(void *arg)
+/* On one thread: on the other processor the capture comes to its end. */
+static void walk_notes(struct written *w)
 {
-	struct written *w = arg;
-	size_t i;
-
-	while ((i = atomic_fetch_add(&w->next, 1)) < w->note_count)
+	for (size_t i = 0; i < w->note_count; i++)
 		walk_note(w->notes[i]);
-	return NULL;
 }
 
 /* Does something on two threads; `count` things are to be done. */
@@ -478,9 +473,18 @@ static int compare_files(const void *left, const void *right)
 	return strcmp(a->name, b->name);
 }
 
+static bool is_sorted(const struct batch *b)
+{
+	for (size_t i = 1; i < b->count; i++) {
+		if (compare_files(&b->files[i - 1], &b->files[i]) > 0)
+			return false;
+	}
+	return true;
+}
+
 static void sort(struct batch *b)
 {
-	if (b->count != 0)
+	if (!is_sorted(b))
 		qsort(b->files, b->count, sizeof(*b->files), compare_files);
 }
 
@@ -520,17 +524,28 @@ static void mark_first(struct batch *b, struct early_budget *budget)
 	}
 }
 
-/* Brings together what was found in the places, in the order in which they were told. */
+static int compare_notes(const void *left, const void *right)
+{
+	const struct note *const *a = left, *const *b = right;
+
+	return strcmp((*a)->path, (*b)->path);
+}
+
+/* Brings together what was found in the places: mostly sorted then. */
 static void gather(struct written *w)
 {
 	struct early_budget budget = {WRITTEN_HASH_FILES_MAX, WRITTEN_HASH_BYTES_MAX, false};
 	struct batch *all = &w->found;
 
+	/* In the order in which they were told. */
+	for (size_t i = 0; i < w->note_count && budget.files > 0; i++)
+		mark_first(&w->notes[i]->found, &budget);
+	if (w->note_count != 0)
+		qsort(w->notes, w->note_count, sizeof(struct note *), compare_notes);
 	for (size_t i = 0; i < w->note_count; i++) {
 		struct batch *b = &w->notes[i]->found;
 
-		if (budget.files > 0)
-			mark_first(b, &budget);
+		sort(b);
 		if (b->error < 0 || !room_for_files(all, b->count)) {
 			all->error = -ENOMEM;
 			continue;
@@ -586,23 +601,12 @@ static size_t count_to_hash(const struct batch *b)
 	return count;
 }
 
-static void *look(void *arg)
+void written_look(struct written *w)
 {
-	struct written *w = arg;
-
 	lookout_stop(w);
-	on_two(w, w->note_count, walk_notes);
+	walk_notes(w);
 	gather(w);
 	on_two(w, count_to_hash(&w->found) / HELP_FROM, hash_files);
-	return NULL;
-}
-
-int written_start(struct written *w)
-{
-	int error = thread_start(&w->thread, NULL, look, w);
-
-	w->started = error == 0;
-	return error;
 }
 
 /* ---- what is gone ---- */
@@ -633,9 +637,6 @@ static void find_removed(struct written *w, const struct image_capture *capture)
 
 int written_finish(struct written *w, const struct image_capture *capture)
 {
-	if (w->started)
-		pthread_join(w->thread, NULL);
-	w->started = false;
 	find_removed(w, capture);
 	return w->error < 0 ? w->error : w->found.error;
 }
@@ -649,8 +650,6 @@ void written_destroy(struct written *w)
 {
 	if (w == NULL)
 		return;
-	if (w->started)
-		pthread_join(w->thread, NULL);
 	lookout_stop(w);
 	batch_finish(&w->found);
 	for (size_t i = 0; i < w->note_count; i++)

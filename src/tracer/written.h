@@ -32,14 +32,11 @@ int written_note(struct written *written, uint32_t kind, const char *path);
 /* Notes a file that grows (CAPTURE_OUT_GROWS).  The same thread.  -ENOMEM. */
 int written_grows(struct written *written, const char *path, uint64_t dev, uint64_t ino);
 
-/* The container has ended and the last place is noted: starts a thread that looks at them.  The
- * region must stay mapped until written_finish.  -EAGAIN (no thread). */
-int written_start(struct written *written);
+/* The container has ended and the last place is noted: looks at them.  The region is not needed
+ * afterwards. */
+void written_look(struct written *written);
 
-/*
- * Waits for the thread, and finds out what was removed.  Precondition: the capture has finished.
- * -ENOMEM.
- */
+/* Finds out what was removed.  Precondition: the capture has finished.  -ENOMEM. */
 int written_finish(struct written *written, const struct image_capture *capture);
 
 /* After written_finish: output `i`, sorted by kind and path; NULL behind the last. */

@@ -14,13 +14,14 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "../log/evlog_wire.h"
 #include "../shim/rings.h"
 #include "../syscall-table/listing.h"
 #include "../syscall-table/vnode.h"
 #include "output_hash.h"
 
 struct early_file {
-	char *path;
+	char *path; /* in `paths` */
 	uint64_t ino, size_bytes;
 	int64_t ctime_ns;
 	uint32_t vnode;
@@ -29,25 +30,28 @@ struct early_file {
 
 struct early {
 	uint64_t dev, ino;
-	int64_t ctime_ns;
+	int64_t ctime_ns, now_ns; /* in virtual time */
 	uint32_t vnode;
 	bool numbered;	/* its names have the numbers of stat */
 	size_t name_at; /* in each path */
 	struct early_file *files;
 	size_t count, room;
+	struct evlog_buf paths; /* one after another with their NULs */
 };
 
 /*
  * The ctime in the shim's books, if what is looked at from now on is that state or a later one with
- * another ctime; else 0.  A call that is going on has the time of now.
+ * another ctime; else 0.  A call that is going on has the time of now, or of when the folder was
+ * opened (asked for each file, the shim would wait for the line its counters are in).
  */
-static int64_t settled_ctime(uint32_t vnode, uint64_t dev, uint64_t ino)
+static int64_t settled_ctime(const struct early *e, uint32_t vnode, uint64_t ino)
 {
 	const struct vnode *v = &VNODES->slots[vnode];
-	int64_t now = (int64_t)__atomic_load_n(&HEAD->now_ns, __ATOMIC_SEQ_CST);
 	int64_t ctime = __atomic_load_n(&v->ctime_ns, __ATOMIC_SEQ_CST);
 
-	return vnode != 0 && v->dev == dev && v->host_ino == ino && ctime < now ? ctime : 0;
+	bool known = vnode != 0 && v->dev == e->dev && v->host_ino == ino;
+
+	return known && ctime < e->now_ns ? ctime : 0;
 }
 
 /* Nothing was touched since. */
@@ -60,8 +64,6 @@ static bool still_holds(uint32_t vnode, uint64_t dev, uint64_t ino, int64_t ctim
 
 static bool add(struct early *e, const char *folder, const struct dirent *entry)
 {
-	size_t size = e->name_at + strlen(entry->d_name) + 1;
-
 	if (e->count == e->room) {
 		size_t room = e->room * 2 + 64;
 		struct early_file *more = realloc(e->files, room * sizeof(*more));
@@ -71,12 +73,20 @@ static bool add(struct early *e, const char *folder, const struct dirent *entry)
 		e->files = more;
 		e->room = room;
 	}
-	char *path = malloc(size);
-	if (path == NULL)
-		return false;
-	stpcpy(stpcpy(stpcpy(path, folder), "/"), entry->d_name);
-	e->files[e->count++] = (struct early_file){.path = path, .ino = entry->d_ino};
-	return true;
+	e->files[e->count++] = (struct early_file){.ino = entry->d_ino};
+	evlog_put(&e->paths, folder, e->name_at - 1);
+	evlog_put(&e->paths, "/", 1);
+	evlog_put(&e->paths, entry->d_name, strlen(entry->d_name) + 1);
+	return e->paths.error == 0;
+}
+
+/* The paths are complete, so that they stay where they are. */
+static void point_to_paths(struct early *e)
+{
+	char *path = (char *)e->paths.data;
+
+	for (size_t i = 0; i < e->count; i++, path += strlen(path) + 1)
+		e->files[i].path = path;
 }
 
 static bool list(struct early *e, const char *folder, DIR *dir)
@@ -140,7 +150,7 @@ static void look_at(const struct early *e, struct early_file *f, int folder_fd,
 {
 	f->vnode = vnode_find(e->dev, f->ino);
 	uint32_t flags = VNODES->slots[f->vnode].flags;
-	int64_t ctime = settled_ctime(f->vnode, e->dev, f->ino);
+	int64_t ctime = settled_ctime(e, f->vnode, f->ino);
 
 	if (ctime == 0 || !vnode_is_output(flags) || flags & VNODE_MAPPED ||
 	    !take_size(e, f, folder_fd))
@@ -166,12 +176,14 @@ static bool fill(struct early *e, const char *path, int fd, DIR *dir, struct ear
 	e->dev = st.st_dev;
 	e->ino = st.st_ino;
 	e->vnode = vnode_find(e->dev, e->ino);
-	e->ctime_ns = settled_ctime(e->vnode, e->dev, e->ino);
+	e->now_ns = (int64_t)__atomic_load_n(&HEAD->now_ns, __ATOMIC_SEQ_CST);
+	e->ctime_ns = settled_ctime(e, e->vnode, e->ino);
 	if (path[1] == '\0')
 		path = "";
 	e->name_at = strlen(path) + 1;
 	if (e->ctime_ns == 0 || !list(e, path, dir))
 		return false;
+	point_to_paths(e);
 	if (e->count != 0)
 		qsort(e->files, e->count, sizeof(*e->files), compare);
 	for (size_t i = 0; i < e->count; i++)
@@ -227,8 +239,7 @@ void early_destroy(struct early *e)
 {
 	if (e == NULL)
 		return;
-	for (size_t i = 0; i < e->count; i++)
-		free(e->files[i].path);
+	evlog_buf_finish(&e->paths);
 	free(e->files);
 	free(e);
 }
