@@ -79,33 +79,65 @@ static bool header_is_ours(const Elf64_Ehdr *header)
 	       (header->e_type == ET_EXEC || header->e_type == ET_DYN);
 }
 
-int elf_image_parse(const void *bytes, size_t size, struct elf_image *ret_image)
+/* The program headers, where they lie in the file. */
+static int find_headers(const struct elf_image *image, const uint8_t **ret_table, size_t *ret_count)
 {
-	struct elf_image image = {.bytes = bytes, .size = size};
 	Elf64_Ehdr header;
-	const uint8_t *table;
 
-	if (size < sizeof(header))
+	if (image->size < sizeof(header))
 		return -ENOEXEC;
-	memcpy(&header, bytes, sizeof(header));
+	memcpy(&header, image->bytes, sizeof(header));
 	if (!header_is_ours(&header))
 		return -ENOEXEC;
 	if (header.e_phnum && header.e_phentsize != sizeof(Elf64_Phdr))
 		return -EBADMSG;
-	table = image_at(&image, header.e_phoff, (uint64_t)header.e_phnum * sizeof(Elf64_Phdr));
-	if (!table)
-		return -EBADMSG;
-	for (size_t i = 0; i < header.e_phnum; i++) {
-		Elf64_Phdr program_header;
-		int r;
+	*ret_table = image_at(image, header.e_phoff, (uint64_t)header.e_phnum * sizeof(Elf64_Phdr));
+	*ret_count = header.e_phnum;
+	return *ret_table ? 0 : -EBADMSG;
+}
 
-		memcpy(&program_header, table + i * sizeof(program_header), sizeof(program_header));
-		r = add_program_header(&image, &program_header);
-		if (r < 0)
-			return r;
+static Elf64_Phdr header_at(const uint8_t *table, size_t i)
+{
+	Elf64_Phdr header;
+
+	memcpy(&header, table + i * sizeof(header), sizeof(header));
+	return header;
+}
+
+int elf_image_parse(const void *bytes, size_t size, struct elf_image *ret_image)
+{
+	struct elf_image image = {.bytes = bytes, .size = size};
+	const uint8_t *table;
+	size_t count;
+	int r = find_headers(&image, &table, &count);
+
+	for (size_t i = 0; r == 0 && i < count; i++) {
+		Elf64_Phdr header = header_at(table, i);
+
+		r = add_program_header(&image, &header);
 	}
-	*ret_image = image;
-	return 0;
+	if (r == 0)
+		*ret_image = image;
+	return r;
+}
+
+int elf_image_interpreter(const void *bytes, size_t size, const char **ret_path)
+{
+	const struct elf_image image = {.bytes = bytes, .size = size};
+	const uint8_t *table;
+	size_t count;
+	int r = find_headers(&image, &table, &count);
+
+	for (size_t i = 0; r == 0 && i < count; i++) {
+		Elf64_Phdr header = header_at(table, i);
+
+		if (header.p_type != PT_INTERP)
+			continue;
+		*ret_path = (const char *)image_at(&image, header.p_offset, header.p_filesz);
+		bool ends = *ret_path && header.p_filesz && !(*ret_path)[header.p_filesz - 1];
+		return ends ? 0 : -EBADMSG;
+	}
+	return r < 0 ? r : -ENOENT;
 }
 
 /* Room for `count` more. The counts come from sizes within the file, so they are bounded by it. */

@@ -38,6 +38,12 @@ struct elf_image {
 int elf_image_parse(const void *bytes, size_t size, struct elf_image *ret_image);
 
 /*
+ * The path of the interpreter that the file, of which the first `size` bytes are given, wants.
+ * Returns 0 with *ret_path among the bytes, -ENOENT if it wants none, -ENOEXEC or -EBADMSG.
+ */
+int elf_image_interpreter(const void *bytes, size_t size, const char **ret_path);
+
+/*
  * Function starts within executable segment `index`, ascending, without duplicates, as offsets
  * from the beginning of the segment: from the table in .eh_frame_hdr, else from function symbols.
  * The table is only believed where it is in bounds; a file without either gives none.

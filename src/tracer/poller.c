@@ -62,7 +62,8 @@ static void sleep_until_put(struct poller *p)
 static void *poller_main(void *arg)
 {
 	struct poller *p = arg;
-	long pause_ns = PAUSE_FIRST_NS;
+	/* The first record comes when the container has been made: for that it is woken. */
+	long pause_ns = PAUSE_LAST_NS + 1;
 
 	while (!p->stop) {
 		if (p->take(p->arg)) {

@@ -27,16 +27,18 @@
 #include "../syscall-table/vnode.h"
 #include "capture_feed.h"
 #include "config_pairs.h"
+#include "elf_image.h"
 #include "output.h"
 #include "written.h"
+
+#define HEAD_BYTES 4096 /* of a program: its headers */
 
 struct recorder {
 	struct evlog_writer *writer;
 	struct image_capture *capture;
 	struct capture_feed *feed;
 	struct written *written;
-	bool finished;	     /* the feed and the capture have ended */
-	bool early_contents; /* some are captured before the first epoch */
+	bool finished; /* the feed and the capture have ended */
 	int error;
 	uint64_t last_event; /* where the last epoch of the log begins, and a replay of it ends */
 	struct evlog_end end;
@@ -108,6 +110,25 @@ static int submit(struct recorder *r, const char *path, enum image_want want)
 	return image_capture_submit(r->capture, &request);
 }
 
+/*
+ * Whatever else the program needs, it needs its interpreter: that is taken while the container is
+ * made.  It is looked at again in the end, as everything that the container used.
+ */
+static int submit_interpreter(struct recorder *r, const char *program)
+{
+	char bytes[HEAD_BYTES];
+	const char *path;
+	int fd = open(program, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	ssize_t size = fd < 0 ? -1 : read(fd, bytes, sizeof(bytes));
+
+	if (fd >= 0)
+		close(fd);
+	if (size < 0 || elf_image_interpreter(bytes, (size_t)size, &path) < 0 || path[0] != '/' ||
+	    strlen(path) > EVLOG_PATH_MAX)
+		return 0;
+	return submit(r, path, IMAGE_WANT_CONTENT);
+}
+
 static int start(struct recorder *r, const struct recorder_options *options)
 {
 	struct image_capture_options capture = {
@@ -121,13 +142,14 @@ static int start(struct recorder *r, const struct recorder_options *options)
 	if (error == 0)
 		error = capture_feed_create(r->capture, r->written, options->cpus, &r->feed);
 	if (error == 0)
+		error = submit_interpreter(r, options->program);
+	if (error == 0)
 		error = submit(r, options->cwd, IMAGE_WANT_METADATA);
 	for (int fd = 0; error == 0 && fd < 3; fd++) {
 		const struct region_stdio *s = &HEAD->config.stdio[fd];
 
 		if (s->kind == STDIO_FILE && s->path[0] != '\0')
 			error = submit(r, s->path, IMAGE_WANT_CONTENT);
-		r->early_contents |= s->kind == STDIO_FILE;
 	}
 	return error;
 }
@@ -206,10 +228,12 @@ void recorder_epoch_begin(struct recorder *r)
 {
 	if (r->error != 0)
 		return;
-	/* The first needs none, but must not come between the pieces of one. */
-	if (HEAD->epoch_number > 1 || r->early_contents) {
+	/* The first needs no files, but must not come between the pieces of one. */
+	if (HEAD->epoch_number > 1) {
 		recorder_capture_sync(r, CAPTURE_SYNC_RING);
 		keep(r, image_capture_flush(r->capture));
+	} else {
+		keep(r, image_capture_drain(r->capture));
 	}
 	if (r->error == 0)
 		keep(r, epoch_append(r));

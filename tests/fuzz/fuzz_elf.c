@@ -4,6 +4,7 @@
  */
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "tracer/elf_image.h"
 #include "tracer/insn_scan.h"
@@ -26,7 +27,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint32_t *starts;
 	size_t count;
 
+	const char *interpreter;
+
 	scan(data, size, NULL, 0);
+	if (elf_image_interpreter(data, size, &interpreter) == 0 && strlen(interpreter) >= size)
+		abort();
 	if (elf_image_parse(data, size, &image) < 0)
 		return 0;
 	for (size_t i = 0; i < image.segment_count; i++) {
