@@ -103,8 +103,9 @@ struct vnode_table {
 	struct vnode_index *index; /* heap */
 	u64 preload_count;	   /* written by the tracer before the first instruction */
 	u64 preload_mask; /* likewise; of so many entries plus 1, so that few pages are touched */
-	/* Threads of the tracer that are looking: in a line that the shim does not need. */
-	_Alignas(64) u32 readers;
+	u64 pad0[2];
+	u32 readers; /* threads of the tracer that are looking; a line of its own */
+	u32 pad1[15];
 	struct vnode slots[VNODES_MAX];
 	struct vnode_preload preload[VNODE_PRELOADS];
 };
