@@ -145,7 +145,8 @@ static int record_file(struct image_capture *capture, const struct image_request
 
 	image_entry_from_stat(&entry, st);
 	ret = image_content_take(capture->content, fd, st, &entry.size_bytes, entry.hash, &moved);
-	if (ret_other && (moved || image_walk_error_is_of_path(ret) || ret == -EIO)) {
+	/* An error of the log's comes again. */
+	if (ret_other && (moved || ret)) {
 		*ret_other = true;
 		return 0;
 	}

@@ -329,6 +329,7 @@ void capture_before_change(const struct path *p, const struct stat *st, u32 vnod
 	}
 	if ((v->mode & S_IFMT) == S_IFDIR) {
 		capture_path(p, CAPTURE_METADATA, st, vnode);
+		sync_name(p);
 		return;
 	}
 	if ((v->mode & S_IFMT) != S_IFREG) {

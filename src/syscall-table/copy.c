@@ -45,7 +45,7 @@ static long copy_chunk(struct copying *c, u8 *buf, u64 want)
 {
 	long got;
 
-	if (position_is_end(c->in, c->in_at))
+	if (position_is_end(c->in, c->in_at, want))
 		return 0;
 	if (c->in_at >= 0)
 		got = SYS4(NR_pread64, c->in_fd, buf, want, c->in_at);

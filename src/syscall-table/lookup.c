@@ -2,6 +2,7 @@
  * Looking paths up.  See lookup.h.
  */
 #include "lookup.h"
+#include "position.h"
 
 long lookup_failed(struct task *t, const struct path *p, long error)
 {
@@ -23,6 +24,7 @@ long lookup(struct task *t, struct path *p, u32 at_flags, struct stat *ret_st, u
 	if (r < 0)
 		return lookup_failed(t, p, r);
 	u32 v = vnode_of(ret_st);
+	size_seen(vnode_at(v), (u64)ret_st->st_size);
 	bool link = (ret_st->st_mode & S_IFMT) == S_IFLNK;
 	if (!p->is_empty)
 		capture_path(p, link ? CAPTURE_LINK : CAPTURE_METADATA, ret_st, v);

@@ -1,6 +1,7 @@
 /*
  * Opening a program for execve, and opening again what a descriptor names.
  */
+#include <asm/stat.h>
 #include "lookup.h"
 
 /* Moves the descriptor out of the app's numbers: it must outlive the kernel's exec. */
@@ -98,6 +99,8 @@ long file_reopen(struct task *t, u32 fd, u32 flags)
 {
 	struct ofd *o = fd_get(t, fd);
 	struct path p;
+	struct stat st;
+	u32 vnode;
 
 	if (!o)
 		return -ENOENT;
@@ -107,6 +110,9 @@ long file_reopen(struct task *t, u32 fd, u32 flags)
 		return fd_duplicate(t, fd, 0, flags);
 	u32 stream = o->kind == OFD_HOST_FILE ? o->object : 0;
 	long r = path_set(t, AT_FDCWD, o->path, 0, &p);
+	/* The name may be another file's by now. */
+	if (r >= 0 && (lookup(t, &p, 0, &st, &vnode) || vnode != o->vnode))
+		return fd_duplicate(t, fd, 0, flags);
 	if (r >= 0)
 		r = open_path(t, &p, flags & ~(u32)O_NOFOLLOW, 0);
 	/* /dev/stdout is stdout, where its bytes go into a file, too. */

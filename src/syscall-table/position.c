@@ -8,6 +8,8 @@
  */
 #include "position.h"
 
+#define OFFSET_MAX 0x7fffffffffffffffull
+
 static bool is_sized(const struct vnode *v)
 {
 	return v->flags & VNODE_SIZED;
@@ -20,6 +22,17 @@ void size_set(struct vnode *v, u64 size)
 		return;
 	__atomic_store_n(&v->size, size, __ATOMIC_RELEASE);
 	v->flags |= VNODE_SIZED;
+}
+
+void size_doubted(struct vnode *v)
+{
+	v->flags &= ~(u32)VNODE_SIZED;
+}
+
+void size_seen(struct vnode *v, u64 size)
+{
+	if (is_sized(v) && v->size != size)
+		size_doubted(v);
 }
 
 void position_opened(struct ofd *o, u64 size)
@@ -41,14 +54,15 @@ void position_read(struct ofd *o, u64 size)
 		o->private[0] += size;
 }
 
-bool position_is_end(const struct ofd *o, s64 offset)
+bool position_is_end(const struct ofd *o, s64 offset, u64 size)
 {
 	const struct vnode *v = vnode_at(o->vnode);
 	u64 from = offset >= 0 ? (u64)offset + 1 : o->private[0];
 
-	/* Files that say they are empty are often made up as they are read; and direct reads have
-	 * rules of their own. */
-	return from > v->size && v->size && is_sized(v) && !(o->flags & O_DIRECT);
+	/* Files that say they are empty are often made up as they are read; direct reads have rules
+	 * of their own, and so has what would end behind the last offset there is. */
+	return from > v->size && v->size && is_sized(v) && !(o->flags & O_DIRECT) &&
+	       from + size <= OFFSET_MAX;
 }
 
 s64 position_of_write(const struct ofd *o, s64 offset)
@@ -66,7 +80,7 @@ void position_wrote(struct ofd *o, s64 offset, s64 begin, u64 size)
 	u64 end = (u64)begin + size;
 
 	if (begin < 0)
-		v->flags &= ~(u32)VNODE_SIZED;
+		size_doubted(v);
 	else if (is_sized(v) && end > v->size)
 		size_set(v, end);
 	if (offset < 0)

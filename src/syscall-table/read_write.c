@@ -93,7 +93,7 @@ long io_give(struct task *t, const struct file_io *io, u64 at, const void *from,
 static bool iov_is_low(const struct file_io *io)
 {
 	for (u32 i = 0; i < io->count; i++) {
-		if (io->iov[i].base + io->iov[i].len > SHIM_BASE)
+		if (io->iov[i].base > SHIM_BASE || io->iov[i].len > SHIM_BASE - io->iov[i].base)
 			return false;
 	}
 	return true;
@@ -105,7 +105,7 @@ static long host_read(struct task *t, struct ofd *o, const struct file_io *io)
 
 	if (!iov_is_app(io))
 		return -EFAULT;
-	if (position_is_end(o, io->offset) && iov_is_low(io))
+	if (position_is_end(o, io->offset, io->total) && iov_is_low(io))
 		return 0;
 	if (io->count == 1 && io->offset < 0)
 		r = SYS3(NR_read, io->fd, io->iov->base, io->iov->len);
@@ -149,6 +149,11 @@ static long host_write(struct task *t, struct ofd *o, const struct file_io *io)
 		r = SYS5(NR_pwritev, io->fd, io->iov, io->count, io->offset, 0);
 	if (r == -ENOSPC || r == -EDQUOT)
 		shim_host_failed("no space left on the disk the program writes to");
+	/* Nothing was copied, but it may be longer now, and has a new mtime. */
+	if (r == -EFAULT) {
+		vnode_touch(vnode_at(o->vnode));
+		size_doubted(vnode_at(o->vnode));
+	}
 	if (r <= 0)
 		return r;
 	fold_moved(t, io, (u64)r);
@@ -172,8 +177,10 @@ static long host_stat(struct task *t, struct ofd *o, u32 fd, struct vstat *ret)
 	long r = SYS2(NR_fstat, fd, &st);
 	if (r < 0)
 		return r;
-	if (o->vnode)
+	if (o->vnode) {
+		size_seen(vnode_at(o->vnode), (u64)st.st_size);
 		vnode_stat(o->vnode, &st, ret);
+	}
 	return 0;
 }
 
@@ -208,6 +215,8 @@ static long host_seek(struct task *t, struct ofd *o, u32 fd, s64 offset, u32 whe
 		r = SYS3(NR_lseek, fd, offset, whence);
 	if (o->kind == OFD_HOST_FILE)
 		position_moved(o, r);
+	if (o->kind == OFD_HOST_FILE && r >= 0 && whence == SEEK_END)
+		size_seen(vnode_at(o->vnode), (u64)(r - offset));
 	return r;
 }
 

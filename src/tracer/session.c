@@ -450,6 +450,8 @@ static void record_finish(struct session *s)
 	for (int i = 0; i < 2; i++)
 		memcpy(outputs[i].hash, r->output_hash[i], sizeof(outputs[i].hash));
 	recorder_finish(s->recorder, outputs);
+	/* The handlers of signals do not look into the region any more. */
+	source_local_finish();
 	container_destroy(&s->container);
 	s->created = false;
 	int error = recorder_wait(s->recorder);

@@ -6,6 +6,7 @@
  *	positions SEED CALLS
  */
 #include <fcntl.h>
+#include <stdint.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
@@ -161,6 +162,10 @@ static void read_nowhere(int fd)
 
 	say("fault", read(fd, gone, 100));
 	say("high", read(fd, (void *)0xffff800000000000, 100));
+	say("round", read(fd, (void *)0xfffffffffffff000, 0x2000));
+	say("far", pread(fd, bytes, 100, INT64_MAX - 10));
+	/* Behind its end a file grows by that. */
+	say("from nowhere", write(fd, gone, 100));
 	munmap(gone, 4096);
 }
 
