@@ -110,6 +110,11 @@ static long copy_check(const struct copying *c)
 	return 0;
 }
 
+static s64 position(s64 at, u32 fd)
+{
+	return at >= 0 ? at : SYS3(NR_lseek, fd, 0, 1);
+}
+
 long sys_sendfile(struct task *t, struct frame *f)
 {
 	struct copying c = {.t = t,
@@ -127,13 +132,11 @@ long sys_sendfile(struct task *t, struct frame *f)
 		return r;
 	if (c.out->flags & O_APPEND)
 		return -EINVAL;
+	/* One description: it is read and written from where it stood. */
+	if (c.in == c.out)
+		c.in_at = position(c.in_at, c.in_fd);
 	r = copy_run(&c);
 	return r < 0 || !offset_out(f->arg[2], c.in_at) ? r : -EFAULT;
-}
-
-static s64 position(s64 at, u32 fd)
-{
-	return at >= 0 ? at : SYS3(NR_lseek, fd, 0, 1);
 }
 
 /* Of one file, no more is copied than is there now; true: that lies partly where it would go. */

@@ -100,6 +100,8 @@ static void check_copies(void)
 	CHECK(sendfile(to, from, &at, 6) == 6 && at == 6 && lseek(from, 0, SEEK_CUR) == 10);
 	CHECK(copy_file_range(from, &in, to, &out, 4, 0) == 4 && in == 4 && out == 4);
 	CHECK(pread(to, text, 20, 0) == 6 && memcmp(text, "012345", 6) == 0);
+	CHECK(lseek(to, 0, SEEK_SET) == 0 && sendfile(to, to, NULL, 3) == 3);
+	CHECK(lseek(to, 0, SEEK_CUR) == 3 && lseek(to, 0, SEEK_END) == 6);
 	close(from);
 	close(to);
 	CHECK(unlink("g") == 0);
