@@ -211,7 +211,7 @@ u32 vnode_of(const struct stat *st)
 
 u32 vnode_listed(u64 dev, u64 ino, u32 *type)
 {
-	const struct vnode_preload *p = preload_of(dev, ino);
+	const struct vnode_preload *p = VNODES->preload_devices ? preload_of(dev, ino) : NULL;
 	u32 i = vnode_find(dev, ino);
 
 	if (p && is_device(p))

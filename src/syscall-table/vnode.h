@@ -103,7 +103,8 @@ struct vnode_table {
 	struct vnode_index *index; /* heap */
 	u64 preload_count;	   /* written by the tracer before the first instruction */
 	u64 preload_mask; /* likewise; of so many entries plus 1, so that few pages are touched */
-	u64 pad0[2];
+	u64 preload_devices; /* likewise: how many of them are devices */
+	u64 pad0;
 	u32 readers; /* threads of the tracer that are looking; a line of its own */
 	u32 pad1[15];
 	struct vnode slots[VNODES_MAX];
