@@ -157,24 +157,23 @@ void work_queue_spread(struct work_queue *q)
 		pthread_setaffinity_np(q->thread, sizeof(cpus), &cpus);
 }
 
-int work_queue_finish(struct work_queue *q)
+static void thread_end(struct work_queue *q)
 {
 	if (!q->running)
-		return q->error;
+		return;
 	pthread_mutex_lock(&q->lock);
 	q->stop = true;
 	pthread_cond_signal(&q->work);
 	pthread_mutex_unlock(&q->lock);
 	pthread_join(q->thread, NULL);
 	q->running = false;
-	return q->error;
 }
 
 void work_queue_destroy(struct work_queue *q)
 {
 	if (!q)
 		return;
-	work_queue_finish(q);
+	thread_end(q);
 	pthread_cond_destroy(&q->work);
 	pthread_cond_destroy(&q->moved);
 	pthread_mutex_destroy(&q->lock);

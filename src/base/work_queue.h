@@ -37,10 +37,7 @@ int work_queue_wait(struct work_queue *queue);
 /* From now on the thread runs wherever its caller may. */
 void work_queue_spread(struct work_queue *queue);
 
-/* Waits for everything and ends the thread; only destroy may follow.  0 or the first error. */
-int work_queue_finish(struct work_queue *queue);
-
-/* Finishes if that was not done.  NULL is allowed. */
+/* Waits for everything and ends the thread.  NULL is allowed. */
 void work_queue_destroy(struct work_queue *queue);
 
 #endif

@@ -108,10 +108,10 @@ static void announce_path(u32 kind, const struct path *p, const struct stat *st,
  * Most files are looked at and then opened, and the record that says so says all of the one before
  * it: so a look is held back until something else is announced or the tracer asks.
  */
-static void announce_look(u32 kind, const struct path *p, const struct stat *st, u64 key)
+static void announce_look(const struct path *p, const struct stat *st, u64 key)
 {
 	char abs[FILE_ABS_MAX];
-	struct ring_record *rec = put_record(kind, abs, path_absolute(p, abs), st, 0);
+	struct ring_record *rec = put_record(CAPTURE_METADATA, abs, path_absolute(p, abs), st, 0);
 
 	ring_hold(CAPTURE_RING, rec);
 	FILES->held_look = (struct held_look){key, rec};
@@ -130,7 +130,7 @@ static bool look_became_opening(const struct stat *st, u64 key)
 {
 	struct ring_record *rec = FILES->held_look.record;
 
-	if (!CAPTURE_RING->held || FILES->held_look.key != key || rec->what != CAPTURE_METADATA ||
+	if (!CAPTURE_RING->held || FILES->held_look.key != key ||
 	    !is_same((const struct capture_record *)rec->bytes, st))
 		return false;
 	rec->what = CAPTURE_CONTENT;
@@ -159,7 +159,7 @@ void capture_path(const struct path *p, u32 kind, const struct stat *st, u32 vno
 	if (set_add(key, bytes ? DONE_BYTES : DONE_BASIC) &&
 	    !(bytes && look_became_opening(st, key))) {
 		if (kind == CAPTURE_METADATA)
-			announce_look(kind, p, st, key);
+			announce_look(p, st, key);
 		else
 			announce_path(kind, p, st, 0);
 	}

@@ -352,6 +352,7 @@ int recorder_wait(struct recorder *r)
 	if (r->helped)
 		pthread_join(r->helper, NULL);
 	r->helped = false;
+	sem_destroy(&r->rechecked);
 	keep(r, r->end_error);
 	return r->error;
 }
