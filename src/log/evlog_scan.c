@@ -138,13 +138,18 @@ static void *array_grow(void *array, size_t count, size_t element_size)
 		grown_ ? &(array)[(count)++] : NULL;                           \
 	})
 
-/* Keeps the payload beyond the next load, for values that point into it. */
+/* Keeps the payload beyond the next load, for values that point into it: with the buffer it is in.
+ */
 static struct evlog_cursor payload_keep(struct evlog_reader *reader, struct evlog_buf *keep)
 {
 	struct evlog_cursor payload = evlog_scan_payload(reader);
+	bool raw = reader->sections[reader->loaded.section].header.raw_size != 0;
+	struct evlog_buf *loaded = raw ? &reader->loaded.raw : &reader->loaded.file;
 
-	evlog_put(keep, payload.at, evlog_cursor_left(&payload));
-	return evlog_cursor_make(keep->data, keep->len);
+	*keep = *loaded;
+	*loaded = (struct evlog_buf){0};
+	reader->loaded.valid = false;
+	return payload;
 }
 
 static const char *scan_header(struct evlog_reader *reader)
@@ -170,10 +175,10 @@ static struct scan_blob *blob_get(struct evlog_reader *reader, const uint8_t *ha
 	struct scan_blob *blob;
 	uint64_t i;
 
-	if (keymap_get(reader->blob_by_hash, hash, EVLOG_HASH_SIZE, &i))
-		return &reader->blobs[i];
-	if (keymap_put(reader->blob_by_hash, hash, EVLOG_HASH_SIZE, reader->blob_count))
+	if (keymap_get_or_put(reader->blob_by_hash, hash, EVLOG_HASH_SIZE, reader->blob_count, &i))
 		return NULL;
+	if (i < reader->blob_count)
+		return &reader->blobs[i];
 	blob = ARRAY_ADD(reader->blobs, reader->blob_count);
 	if (blob) {
 		*blob = (struct scan_blob){0};

@@ -5,9 +5,11 @@
 #ifndef SHADOW_LOG_EVLOG_WIRE_H
 #define SHADOW_LOG_EVLOG_WIRE_H
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Zeroed is an empty buffer. */
 struct evlog_buf {
@@ -46,17 +48,65 @@ static inline size_t evlog_cursor_left(const struct evlog_cursor *cursor)
 }
 
 /* `size` bytes inside the payload, or NULL and the cursor has failed. */
-const uint8_t *evlog_get(struct evlog_cursor *cursor, size_t size);
+static inline const uint8_t *evlog_get(struct evlog_cursor *cursor, size_t size)
+{
+	const uint8_t *at = cursor->at;
+
+	if (cursor->failed || size > evlog_cursor_left(cursor)) {
+		cursor->failed = true;
+		return NULL;
+	}
+	cursor->at += size;
+	return at;
+}
 
 /* Copies, or fills with zeros when the cursor has failed. */
-void evlog_get_copy(struct evlog_cursor *cursor, void *out, size_t size);
+static inline void evlog_get_copy(struct evlog_cursor *cursor, void *out, size_t size)
+{
+	const uint8_t *bytes = evlog_get(cursor, size);
 
-uint8_t evlog_get_u8(struct evlog_cursor *cursor);
-uint32_t evlog_get_u32(struct evlog_cursor *cursor);
-uint64_t evlog_get_u64(struct evlog_cursor *cursor);
+	if (bytes)
+		memcpy(out, bytes, size);
+	else
+		memset(out, 0, size);
+}
+
+static inline uint8_t evlog_get_u8(struct evlog_cursor *cursor)
+{
+	uint8_t value;
+
+	evlog_get_copy(cursor, &value, sizeof(value));
+	return value;
+}
+
+static inline uint32_t evlog_get_u32(struct evlog_cursor *cursor)
+{
+	uint32_t value;
+
+	evlog_get_copy(cursor, &value, sizeof(value));
+	return le32toh(value);
+}
+
+static inline uint64_t evlog_get_u64(struct evlog_cursor *cursor)
+{
+	uint64_t value;
+
+	evlog_get_copy(cursor, &value, sizeof(value));
+	return le64toh(value);
+}
 
 /* A string inside the payload, NUL at its end and nowhere else; "" when the cursor has failed. */
-const char *evlog_get_string(struct evlog_cursor *cursor);
+static inline const char *evlog_get_string(struct evlog_cursor *cursor)
+{
+	uint32_t len = evlog_get_u32(cursor);
+	const uint8_t *bytes = evlog_get(cursor, (size_t)len + 1);
+
+	if (!bytes || memchr(bytes, 0, (size_t)len + 1) != bytes + len) {
+		cursor->failed = true;
+		return "";
+	}
+	return (const char *)bytes;
+}
 
 /* True when nothing failed and nothing is left over. */
 static inline bool evlog_cursor_done(const struct evlog_cursor *cursor)

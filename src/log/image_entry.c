@@ -19,8 +19,8 @@ bool image_path_valid(const char *path)
 		return false;
 	if (!path[1])
 		return true;
-	while (*at) {
-		size_t len = strcspn(++at, "/");
+	while (*at++) {
+		size_t len = (size_t)(strchrnul(at, '/') - at);
 
 		if (!len || len > NAME_LONGEST)
 			return false;

@@ -85,7 +85,8 @@ static int step(int fd, const char *name)
 	int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 	int next = openat(fd, name, flags);
 
-	if (next < 0 && errno == ENOENT && !mkdirat(fd, name, 0700))
+	/* The container's own folders may be in the making beside us. */
+	if (next < 0 && errno == ENOENT && (!mkdirat(fd, name, 0700) || errno == EEXIST))
 		next = openat(fd, name, flags);
 	if (next < 0)
 		return errno == ELOOP || errno == ENOTDIR ? -EBADMSG : -errno;

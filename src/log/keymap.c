@@ -117,7 +117,9 @@ static int map_grow(struct keymap *map)
 	return 0;
 }
 
-int keymap_put(struct keymap *map, const void *key, size_t size, uint64_t value)
+/* The key's slot, made with `value` if it is new; NULL without memory. */
+static struct slot *slot_get(struct keymap *map, const void *key, size_t size, uint64_t value,
+			     bool *ret_new)
 {
 	const struct head head = {value, size};
 	uint64_t hash = key_hash(map, key, size);
@@ -125,18 +127,42 @@ int keymap_put(struct keymap *map, const void *key, size_t size, uint64_t value)
 	struct slot *slot;
 
 	if (map->used >= map->slot_count / 4 * 3 && map_grow(map))
-		return -ENOMEM;
+		return NULL;
 	slot = slot_find(map, hash, key, size);
-	if (slot->hash) {
-		memcpy(map->keys.data + slot->at, &head, sizeof(head));
-		return 0;
-	}
+	*ret_new = !slot->hash;
+	if (slot->hash)
+		return slot;
 	evlog_put(&map->keys, &head, sizeof(head));
 	evlog_put(&map->keys, key, size);
 	if (map->keys.error)
-		return -ENOMEM;
+		return NULL;
 	*slot = (struct slot){hash, at};
 	map->used++;
+	return slot;
+}
+
+int keymap_put(struct keymap *map, const void *key, size_t size, uint64_t value)
+{
+	const struct head head = {value, size};
+	bool is_new;
+	struct slot *slot = slot_get(map, key, size, value, &is_new);
+
+	if (!slot)
+		return -ENOMEM;
+	if (!is_new)
+		memcpy(map->keys.data + slot->at, &head, sizeof(head));
+	return 0;
+}
+
+int keymap_get_or_put(struct keymap *map, const void *key, size_t size, uint64_t value,
+		      uint64_t *ret_value)
+{
+	bool is_new;
+	const struct slot *slot = slot_get(map, key, size, value, &is_new);
+
+	if (!slot)
+		return -ENOMEM;
+	*ret_value = head_of(map, slot).value;
 	return 0;
 }
 

@@ -19,6 +19,11 @@ void keymap_destroy(struct keymap *map);
 /* Sets the value of a key, which is copied. -ENOMEM, and the map is as before. */
 int keymap_put(struct keymap *map, const void *key, size_t size, uint64_t value);
 
+/* The value of a key, which becomes `value` if the key is new: *ret_value. -ENOMEM, and the map is
+ * as before. */
+int keymap_get_or_put(struct keymap *map, const void *key, size_t size, uint64_t value,
+		      uint64_t *ret_value);
+
 /* False if the key is not there. */
 bool keymap_get(const struct keymap *map, const void *key, size_t size, uint64_t *ret_value);
 

@@ -52,7 +52,7 @@ static int region_create(struct container *c)
 int container_create(struct container *c)
 {
 	memset(c, 0, sizeof(*c));
-	c->region_fd = c->shim_fd = c->init_pipe = c->report_fd = -1;
+	c->region_fd = c->shim_fd = c->init_socket = c->report_fd = -1;
 	c->stdio_fd[0] = c->stdio_fd[1] = c->stdio_fd[2] = -1;
 	/* Most of it is never touched. */
 	c->tasks =
@@ -186,8 +186,8 @@ void container_destroy(struct container *c)
 	munmap((void *)REGION_BASE, REGION_SIZE);
 	close(c->region_fd);
 	close(c->shim_fd);
-	if (c->init_pipe >= 0)
-		close(c->init_pipe);
+	if (c->init_socket >= 0)
+		close(c->init_socket);
 	if (c->report_fd >= 0)
 		close(c->report_fd);
 }

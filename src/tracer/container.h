@@ -84,7 +84,7 @@ struct container {
 	struct epoch_source *source;
 	struct container_observer observer;
 	pid_t init;	 /* on the host */
-	int init_pipe;	 /* its other end is held by init: closing it lets init end */
+	int init_socket; /* its other end is held by init, which goes on when told there */
 	pid_t first;	 /* the first task */
 	pid_t early_tid; /* it stopped before it was known: with this status; 0: it did not */
 	int early_status;
@@ -112,11 +112,12 @@ int container_program(struct container *c, const char *path, char *const argv[],
 		      char *const envp[]);
 
 /* Namespaces and init, which goes on with mounts while this returns.  Precondition: the
- * configuration in HEAD, c->root, cwd, stdio_fd, cpus and others are set.  0 or a negative errno
- * with c->message. */
+ * configuration in HEAD, c->root, cwd, cpus and others are set, and root and cwd are there.  0 or a
+ * negative errno with c->message. */
 int container_prepare(struct container *c);
 
-/* Waits for that, and has the first task made.  0 or a negative errno with c->message. */
+/* Waits for that, and has the first task made.  Precondition: stdio_fd is set.  0 or a negative
+ * errno with c->message. */
 int container_launch(struct container *c);
 
 /* After the first task has ended before the shim ran: what it said of that, as c->message and a

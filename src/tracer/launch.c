@@ -3,11 +3,11 @@
  * which executes the shim under the seccomp filter.
  *
  *	tracer                      init (pid 1 inside)               first task
- *	clone(namespaces) ------->  waits for a byte
+ *	clone(namespaces) ------->  waits for a word
  *	maps ids, seizes init,
- *	writes a byte ----------->  network, mounts, hostname; says ok
+ *	sends a word ------------>  network, mounts, hostname; says ok
  *	...
- *	writes a byte ----------->  waits for another
+ *	sends a word and stdio -->  waits for another
  *	sees its fork, lets it go   fork ---------------------------> descriptors, filter, exec shim
  *	wait loop                   reaps until its pipe closes       ...
  *
@@ -31,6 +31,7 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -42,9 +43,14 @@
 /* A network namespace takes longer to make than all others: init makes it, beside the tracer. */
 #define NAMESPACES (CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC)
 
-struct pipes {
-	int go[2];   /* tracer -> init */
-	int back[2]; /* init -> tracer: a struct report */
+struct channels {
+	int go[2];   /* tracer -> init, sockets: a struct word, with it descriptors */
+	int back[2]; /* init -> tracer, a pipe: a struct report */
+};
+
+/* For init: to go on. */
+struct word {
+	bool has_stdio[3]; /* which members of stdio_fd come with it */
 };
 
 struct report {
@@ -129,14 +135,29 @@ static void make_mounts_private(int back)
 	enter_copy_of_root(back);
 }
 
+/*
+ * A replay's root.  The first reading of a file that was written since the last one is noted in its
+ * access time: each of what was just unpacked, unless it is mounted so that nothing is.
+ */
+static void enter_root(const char *root, int back)
+{
+	struct mount_attr attr = {.attr_set = MOUNT_ATTR_NOATIME, .attr_clr = MOUNT_ATTR__ATIME};
+
+	/* Where that is not allowed it only takes longer. */
+	if (mount(root, root, NULL, MS_BIND, NULL) == 0)
+		syscall(SYS_mount_setattr, AT_FDCWD, root, 0, &attr, sizeof(attr));
+	if (chdir(root) < 0 || chroot(".") < 0)
+		init_fail(back, "cannot enter the replay's root");
+}
+
 static void init_mounts(struct container *c, int back)
 {
 	struct region_config *config = &HEAD->config;
 	uint64_t shm_dev;
 
 	make_mounts_private(back);
-	if (c->root != NULL && (chdir(c->root) < 0 || chroot(".") < 0))
-		init_fail(back, "cannot enter the replay's root");
+	if (c->root != NULL)
+		enter_root(c->root, back);
 	cover(back, "/proc", &config->proc_dev);
 	cover(back, "/sys", &config->sys_dev);
 	cover(back, "/dev", &config->dev_dev);
@@ -240,11 +261,48 @@ static _Noreturn void first_task(struct container *c, int back)
 	init_need(back, NEED_MEMFD_EXEC, "cannot execute the shim");
 }
 
-static _Noreturn void init_main(struct container *c, const struct pipes *p)
+/* A message with room for as many descriptors as it can have. */
+struct message {
+	struct msghdr header;
+	struct iovec bytes;
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(3 * sizeof(int))];
+};
+
+static void message_init(struct message *m, struct word *word)
+{
+	m->bytes = (struct iovec){word, sizeof(*word)};
+	m->header = (struct msghdr){
+		.msg_iov = &m->bytes,
+		.msg_iovlen = 1,
+		.msg_control = m->control,
+		.msg_controllen = sizeof(m->control),
+	};
+}
+
+/* Waits for a word of the tracer's, and takes over what comes with it; false: there is none. */
+static bool init_wait(struct container *c, int go)
+{
+	struct message m;
+	struct word word;
+	int fds[3], at = 0;
+
+	message_init(&m, &word);
+	if (recvmsg(go, &m.header, 0) != (ssize_t)sizeof(word))
+		return false;
+	const struct cmsghdr *head = CMSG_FIRSTHDR(&m.header);
+	if (head != NULL)
+		memcpy(fds, CMSG_DATA(head), head->cmsg_len - CMSG_LEN(0));
+	for (int i = 0; i < 3; i++) {
+		if (word.has_stdio[i])
+			c->stdio_fd[i] = fds[at++];
+	}
+	return true;
+}
+
+static _Noreturn void init_main(struct container *c, const struct channels *p)
 {
 	struct report ok = {0, NEED_COUNT, ""};
 	sigset_t all;
-	char byte;
 
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
@@ -252,13 +310,13 @@ static _Noreturn void init_main(struct container *c, const struct pipes *p)
 	setsid();
 	close(p->go[1]);
 	close(p->back[0]);
-	if (read(p->go[0], &byte, 1) != 1)
+	if (!init_wait(c, p->go[0]))
 		_exit(125);
 	if (unshare(CLONE_NEWNET) < 0)
 		init_need(p->back[1], NEED_NAMESPACES, "cannot create a network namespace");
 	init_mounts(c, p->back[1]);
 	sched_setaffinity(0, sizeof(c->cpus), &c->cpus);
-	if (write(p->back[1], &ok, sizeof(ok)) < 0 || read(p->go[0], &byte, 1) != 1)
+	if (write(p->back[1], &ok, sizeof(ok)) < 0 || !init_wait(c, p->go[0]))
 		_exit(125);
 	/* Not fork(3): it waits for locks that a thread of the tracer may hold for ever here. */
 	pid_t pid = (pid_t)syscall(SYS_fork);
@@ -410,13 +468,33 @@ static int adopt_first(struct container *c)
 	return 0;
 }
 
+/* With what stdio_fd has by now. */
 static int let_init_go(struct container *c)
 {
-	return write(c->init_pipe, "g", 1) == 1 ? 0
-						: say(c, errno, "starting the container's init");
+	struct message m;
+	struct word word = {0};
+	int fds[3], count = 0;
+
+	message_init(&m, &word);
+	for (int i = 0; i < 3; i++) {
+		word.has_stdio[i] = c->stdio_fd[i] >= 0;
+		if (word.has_stdio[i])
+			fds[count++] = c->stdio_fd[i];
+	}
+	m.header.msg_controllen = count != 0 ? CMSG_SPACE((size_t)count * sizeof(int)) : 0;
+	if (count != 0) {
+		struct cmsghdr *head = CMSG_FIRSTHDR(&m.header);
+
+		*head = (struct cmsghdr){CMSG_LEN((size_t)count * sizeof(int)), SOL_SOCKET,
+					 SCM_RIGHTS};
+		memcpy(CMSG_DATA(head), fds, (size_t)count * sizeof(int));
+	}
+	return sendmsg(c->init_socket, &m.header, MSG_NOSIGNAL) == (ssize_t)sizeof(word)
+		       ? 0
+		       : say(c, errno, "starting the container's init");
 }
 
-static int start_init(struct container *c, struct pipes *p)
+static int start_init(struct container *c, struct channels *p)
 {
 	c->own_user_namespace = geteuid() != 0;
 	unsigned long flags = NAMESPACES | SIGCHLD | (c->own_user_namespace ? CLONE_NEWUSER : 0);
@@ -450,17 +528,18 @@ static int start_init(struct container *c, struct pipes *p)
 
 int container_prepare(struct container *c)
 {
-	struct pipes p;
+	struct channels p;
 	int error = raise_descriptor_limit(c);
 
 	if (error < 0)
 		return error;
-	if (pipe2(p.go, O_CLOEXEC) < 0 || pipe2(p.back, O_CLOEXEC) < 0)
-		return say(c, errno, "pipe");
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, p.go) < 0 ||
+	    pipe2(p.back, O_CLOEXEC) < 0)
+		return say(c, errno, "cannot make a channel to the container's init");
 	error = start_init(c, &p);
 	close(p.go[0]);
 	close(p.back[1]);
-	c->init_pipe = p.go[1];
+	c->init_socket = p.go[1];
 	c->report_fd = p.back[0];
 	return error < 0 ? error : let_init_go(c);
 }

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,7 +15,7 @@
 #include "../base/thread_start.h"
 #include "output_hash.h"
 
-#define HELP_FROM 64 /* outputs that are worth a second thread */
+#define ROW 64 /* outputs that are worth going to another thread for */
 
 /* The folder looked into last; fd -1: none. */
 struct place {
@@ -74,19 +75,18 @@ static int open_found(const struct place *place, const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
-static int compare_contents(const struct place *place, const struct evlog_output *out,
-			    const char **ret_what)
+/* The size is the recorded one. */
+static int compare_contents(int fd, const struct evlog_output *out, const char **ret_what)
 {
 	uint8_t hash[EVLOG_HASH_SIZE];
-	uint64_t size;
-	int fd = open_found(place, out->name);
+	struct sha256_ctx sha;
+	uint64_t size = 0;
 
-	if (fd < 0)
-		return fd;
-	int error = output_hash(fd, hash, &size);
-	close(fd);
+	sha256_init(&sha);
+	int error = output_hash_range(fd, 0, out->size_bytes, &sha, &size);
 	if (error < 0)
 		return error;
+	sha256_digest(&sha, sizeof(hash), hash);
 	*ret_what = "has other contents than recorded";
 	return size == out->size_bytes && memcmp(hash, out->hash, sizeof(hash)) == 0 ? 0 : -EILSEQ;
 }
@@ -106,52 +106,81 @@ static int compare_one(struct place *place, const struct evlog_output *out, cons
 	*ret_what = "has another size than recorded";
 	if ((uint64_t)st.st_size != out->size_bytes)
 		return -EILSEQ;
-	return output_is_hashed(out->hash) ? compare_contents(place, out, ret_what) : 0;
+	if (!output_is_hashed(out->hash))
+		return 0;
+	int fd = open_found(place, out->name);
+	if (fd < 0)
+		return fd;
+	int error = compare_contents(fd, out, ret_what);
+	close(fd);
+	return error;
 }
 
-/* A row of outputs for one thread, and the first of them that is not as recorded. */
-struct part {
+/* What two threads compare, a row of outputs at a time. */
+struct comparison {
 	const struct replay_root *root;
-	const struct evlog_output *outputs, *end;
-	const char *path, *what;
+	const struct evlog_output *outputs;
+	size_t count;
+	atomic_size_t next; /* output that nobody has taken */
+};
+
+/* One of the threads, and the first output it found to be another; error 0: none. */
+struct comparer {
+	struct comparison *all;
+	const struct evlog_output *differs;
+	const char *what;
 	int error;
 };
 
-static void *compare_part(void *arg)
+static void compare_row(struct comparer *c, struct place *place, size_t first)
 {
-	struct part *p = arg;
-	struct place place = {.root = p->root, .fd = -1};
+	const struct comparison *all = c->all;
 
-	for (const struct evlog_output *out = p->outputs; p->error == 0 && out < p->end; out++) {
-		if (out->kind == EVLOG_OUTPUT_STREAM)
+	for (size_t i = first; c->error == 0 && i < first + ROW && i < all->count; i++) {
+		if (all->outputs[i].kind == EVLOG_OUTPUT_STREAM)
 			continue;
-		p->path = out->name;
-		p->error = compare_one(&place, out, &p->what);
+		c->differs = &all->outputs[i];
+		c->error = compare_one(place, c->differs, &c->what);
 	}
+}
+
+/* Rows are taken in order: behind one that differs no more are needed. */
+static void *compare_rows(void *arg)
+{
+	struct comparer *c = arg;
+	struct place place = {.root = c->all->root, .fd = -1};
+	size_t first;
+
+	while (c->error == 0 && (first = atomic_fetch_add(&c->all->next, ROW)) < c->all->count)
+		compare_row(c, &place, first);
+	if (c->error != 0)
+		c->all->next = c->all->count;
 	place_leave(&place);
 	return NULL;
+}
+
+static bool is_first(const struct comparer *c, const struct comparer *other)
+{
+	return c->error != 0 && (other->error == 0 || c->differs < other->differs);
 }
 
 int replay_outputs_compare(const struct evlog_reader *reader, const struct replay_root *root,
 			   const char **ret_path, const char **ret_what)
 {
-	size_t count;
-	const struct evlog_output *outputs = evlog_reader_outputs(reader, &count);
-	size_t half = count / 2;
-	struct part parts[2] = {{.root = root, .outputs = outputs, .end = outputs + half},
-				{.root = root, .outputs = outputs + half, .end = outputs + count}};
+	struct comparison all = {.root = root};
+	struct comparer self = {.all = &all}, other = {.all = &all};
 	pthread_t helper;
-	bool helped =
-		count >= HELP_FROM && thread_start(&helper, NULL, compare_part, &parts[1]) == 0;
 
-	compare_part(&parts[0]);
+	all.outputs = evlog_reader_outputs(reader, &all.count);
+	bool helped = all.count > ROW && thread_start(&helper, NULL, compare_rows, &other) == 0;
+	compare_rows(&self);
 	if (helped)
 		pthread_join(helper, NULL);
-	else if (parts[0].error == 0)
-		compare_part(&parts[1]);
-	const struct part *first = &parts[parts[0].error == 0];
-	*ret_path = first->path;
-	*ret_what = first->what;
+	const struct comparer *first = is_first(&other, &self) ? &other : &self;
+	if (first->error != 0) {
+		*ret_path = first->differs->name;
+		*ret_what = first->what;
+	}
 	return first->error;
 }
 

@@ -72,7 +72,7 @@ static void preload_size(size_t files)
 	VNODES->preload_mask = entries - 1;
 }
 
-static int unpack(struct evlog_reader *reader, struct replay_root *root)
+int replay_root_fill(struct evlog_reader *reader, struct replay_root *root)
 {
 	struct image_tree *tree = NULL;
 	int error = image_tree_load(reader, &tree), fd = root->fd;
@@ -98,7 +98,7 @@ static int make_folders(int root_fd, const char *path)
 	return error;
 }
 
-int replay_root_make(struct evlog_reader *reader, const char *cwd, struct replay_root *root)
+int replay_root_make(const char *cwd, struct replay_root *root)
 {
 	const char *tmp = getenv("TMPDIR");
 
@@ -116,8 +116,7 @@ int replay_root_make(struct evlog_reader *reader, const char *cwd, struct replay
 	root->fd = open(root->path, FOLDER_FLAGS);
 	if (root->fd < 0)
 		return -errno;
-	int error = unpack(reader, root);
-	return error != 0 ? error : make_folders(root->fd, cwd);
+	return make_folders(root->fd, cwd);
 }
 
 int replay_root_open(const struct replay_root *root, const char *path, int flags)

@@ -10,13 +10,16 @@ struct replay_root {
 	int fd;		    /* of the folder */
 };
 
+/* Makes a folder below $TMPDIR or /tmp, and `cwd` in it.  0 or a negative errno;
+ * replay_root_remove() is due in any case. */
+int replay_root_make(const char *cwd, struct replay_root *root);
+
 /*
- * Makes a folder below $TMPDIR or /tmp, unpacks the image into it, tells the shim of each file's
- * recorded metadata (the preload table of vnode.h), and makes `cwd` if the image lacks it.
- * Precondition: the region is mapped, the container not launched.  0 or a negative errno
- * (-EBADMSG: see evlog_reader_damage); replay_root_remove() is due in any case.
+ * Unpacks the image into it, and tells the shim of each file's recorded metadata (the preload table
+ * of vnode.h).  Precondition: the region is mapped, the container not launched; it may be in the
+ * making.  0 or a negative errno (-EBADMSG: see evlog_reader_damage).
  */
-int replay_root_make(struct evlog_reader *reader, const char *cwd, struct replay_root *root);
+int replay_root_fill(struct evlog_reader *reader, struct replay_root *root);
 
 /* Opens a recorded path below the root for reading; no link is followed.  The descriptor, or a
  * negative errno. */

@@ -3,7 +3,7 @@
  * the hashes of the output and, as the case may be, the recorder or the replay's root.
  *
  *	run, record: configure -> launch -> local epochs -> end -> finish the log
- *	replay:      unpack the image -> configure from the header -> epochs of the log -> compare
+ *	replay:      configure from the header -> unpack the image -> epochs of the log -> compare
  *
  * A container occupies fixed addresses, so there is one session at a time in a process.
  */
@@ -554,15 +554,24 @@ static void say_not_rebuilt(const struct session *s, int error)
 				      : "");
 }
 
+/* The container is made while the image is unpacked into its root. */
 static int rebuild(struct session *s)
 {
-	uint64_t begun = monotonic_ns();
-	int error = replay_root_make(s->reader, s->options->cwd, &s->root);
+	int error = replay_root_make(s->options->cwd, &s->root);
 
+	if (error < 0) {
+		say_not_rebuilt(s, error);
+		return error;
+	}
+	s->container.root = s->root.path;
+	error = prepare(s);
+	if (error < 0)
+		return error;
+	uint64_t begun = monotonic_ns();
+	error = replay_root_fill(s->reader, &s->root);
 	s->result->image_ns = monotonic_ns() - begun;
 	if (error < 0)
 		say_not_rebuilt(s, error);
-	s->container.root = s->root.path;
 	return error;
 }
 
@@ -773,7 +782,7 @@ static void replay(struct session *s)
 		say(s, "the arguments and the environment are too large");
 		return;
 	}
-	if (prepare(s) == 0 && execute(s) == 0) {
+	if (execute(s) == 0) {
 		take_figures(s);
 		s->result->status = replay_files(s, replay_status(s));
 		if (s->result->status == OUR_FAILURE && s->root.changed[0] != '\0')
