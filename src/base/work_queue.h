@@ -20,6 +20,8 @@ struct work_queue_options {
 	 * items are worked on, only disposed of. */
 	int (*work)(void *arg, struct work_item *item);
 	void (*dispose)(struct work_item *item);
+	/* Called by the thread when it has nothing else to do; may be NULL.  Fails as work does. */
+	int (*idle)(void *arg);
 	void *arg;
 	size_t cost_max;       /* put waits while the items have more in all */
 	const cpu_set_t *cpus; /* where the thread may run; NULL: as its creator */
@@ -34,8 +36,9 @@ int work_queue_put(struct work_queue *queue, struct work_item *item);
 /* Waits until all that was put before this call has been worked off.  0 or the first error. */
 int work_queue_wait(struct work_queue *queue);
 
-/* From now on the thread runs wherever its caller may. */
-void work_queue_spread(struct work_queue *queue);
+/* Waits for everything; the thread does nothing from then on, and ends by and by.  Nothing may be
+ * put any more. */
+void work_queue_end(struct work_queue *queue);
 
 /* Waits for everything and ends the thread.  NULL is allowed. */
 void work_queue_destroy(struct work_queue *queue);

@@ -36,12 +36,14 @@
 /* Bytes of chain values or events after which a section is made of them. */
 #define GATHER_BYTES (256 * 1024)
 /* Bytes of finished sections after which they are written. */
-#define WRITE_BYTES (256 * 1024)
+#define WRITE_BYTES (64 * 1024)
 
 static const struct evlog_buf nothing;
 
 struct evlog_writer {
 	pthread_mutex_t lock;
+	bool pieces; /* of a blob are being appended */
+	pthread_cond_t pieces_end;
 	int fd;
 	int error; /* the first one, for good */
 	bool finished;
@@ -53,6 +55,7 @@ struct evlog_writer {
 	struct evlog_buf pending; /* finished sections, not written yet */
 	struct evlog_buf packed;  /* scratch */
 	struct evlog_buf payload; /* scratch */
+	struct evlog_buf first;	  /* the first epoch, until the pieces are appended */
 	struct evlog_buf chain;
 	struct evlog_buf events;
 	struct evlog_buf outputs;
@@ -190,6 +193,8 @@ static void gather(struct evlog_writer *writer, enum evlog_section_type type,
 {
 	if (!writer->epoch_count)
 		fail(writer, -EINVAL);
+	while (writer->first.len && gathered->len + size > GATHER_BYTES)
+		pthread_cond_wait(&writer->pieces_end, &writer->lock);
 	if (gathered->len + size > GATHER_BYTES)
 		gathered_put(writer, type, gathered);
 	if (!gathered->len)
@@ -268,6 +273,7 @@ int evlog_writer_create(const char *path, const struct evlog_header *header,
 		return -ENOMEM;
 	writer->fd = -1;
 	pthread_mutex_init(&writer->lock, NULL);
+	pthread_cond_init(&writer->pieces_end, NULL);
 	writer->cctx = ZSTD_createCCtx();
 	ret = writer->cctx ? open_file(writer, path, header, host) : -ENOMEM;
 	if (ret) {
@@ -291,19 +297,48 @@ static int unlock(struct evlog_writer *writer)
 	return error;
 }
 
+static void epoch_put(struct evlog_writer *writer, const struct evlog_buf *payload)
+{
+	payload_put(writer, EVLOG_SECTION_EPOCH, payload);
+	pending_write(writer);
+}
+
 int evlog_writer_epoch_append(struct evlog_writer *writer, const struct evlog_epoch *epoch)
 {
 	pthread_mutex_lock(&writer->lock);
 	if (epoch->number != writer->epoch_count || writer->finished)
 		fail(writer, -EINVAL);
-	gathered_put(writer, EVLOG_SECTION_CHAIN, &writer->chain);
-	gathered_put(writer, EVLOG_SECTION_EVENTS, &writer->events);
-	writer->payload.len = 0;
-	evlog_epoch_encode(&writer->payload, epoch);
-	payload_put(writer, EVLOG_SECTION_EPOCH, &writer->payload);
-	pending_write(writer);
+	if (writer->pieces && writer->epoch_count)
+		fail(writer, -EINVAL);
+	if (writer->pieces) {
+		evlog_epoch_encode(&writer->first, epoch);
+	} else {
+		gathered_put(writer, EVLOG_SECTION_CHAIN, &writer->chain);
+		gathered_put(writer, EVLOG_SECTION_EVENTS, &writer->events);
+		writer->payload.len = 0;
+		evlog_epoch_encode(&writer->payload, epoch);
+		epoch_put(writer, &writer->payload);
+	}
 	writer->epoch_count++;
 	return unlock(writer);
+}
+
+void evlog_writer_pieces_begin(struct evlog_writer *writer)
+{
+	pthread_mutex_lock(&writer->lock);
+	writer->pieces = true;
+	pthread_mutex_unlock(&writer->lock);
+}
+
+void evlog_writer_pieces_end(struct evlog_writer *writer)
+{
+	pthread_mutex_lock(&writer->lock);
+	writer->pieces = false;
+	if (writer->first.len)
+		epoch_put(writer, &writer->first);
+	writer->first.len = 0;
+	pthread_mutex_unlock(&writer->lock);
+	pthread_cond_signal(&writer->pieces_end);
 }
 
 int evlog_writer_chain_append(struct evlog_writer *writer, const uint32_t *values, size_t count)
@@ -407,11 +442,13 @@ void evlog_writer_destroy(struct evlog_writer *writer)
 	evlog_buf_finish(&writer->pending);
 	evlog_buf_finish(&writer->packed);
 	evlog_buf_finish(&writer->payload);
+	evlog_buf_finish(&writer->first);
 	evlog_buf_finish(&writer->chain);
 	evlog_buf_finish(&writer->events);
 	evlog_buf_finish(&writer->outputs);
 	evlog_buf_finish(&writer->index);
 	ZSTD_freeCCtx(writer->cctx);
+	pthread_cond_destroy(&writer->pieces_end);
 	pthread_mutex_destroy(&writer->lock);
 	free(writer);
 }

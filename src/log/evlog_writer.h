@@ -41,6 +41,8 @@ int evlog_writer_fd(const struct evlog_writer *writer);
  * Appends an epoch, after the chain values and event records of the one before, and hands
  * everything to the kernel, so that kill -9 takes nothing of it away. Precondition: every blob
  * the epochs before need is in the log (image_capture_flush()). Numbers count from 0 without gap.
+ * The first, which needs none, may come while the pieces of a blob are appended: it goes out when
+ * they are.
  */
 int evlog_writer_epoch_append(struct evlog_writer *writer, const struct evlog_epoch *epoch);
 
@@ -60,6 +62,10 @@ int evlog_writer_output_append(struct evlog_writer *writer, const struct evlog_o
 int evlog_writer_section_append(struct evlog_writer *writer, enum evlog_section_type type,
 				const struct evlog_buf *inline_bytes,
 				const struct evlog_buf *packed, size_t raw_size);
+
+/* Between the two the pieces of one blob are appended, by one thread. */
+void evlog_writer_pieces_begin(struct evlog_writer *writer);
+void evlog_writer_pieces_end(struct evlog_writer *writer);
 
 /* The same, where evlog_section_checksum() of both is known. */
 int evlog_writer_summed_append(struct evlog_writer *writer, enum evlog_section_type type,

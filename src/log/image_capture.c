@@ -28,6 +28,8 @@
 #include "image_watch.h"
 
 #define QUEUE_BYTES_DEFAULT (64u * EVLOG_MIB)
+/* Less is not worth a section of its own. */
+#define IDLE_PACK_BYTES (16u * 1024u)
 
 /* Without a path: hand everything to the writer. */
 struct node {
@@ -308,11 +310,26 @@ static int take_place(struct image_capture *capture, const struct image_request 
 	return absent ? record_absent(capture, place) : take_metadata(capture, request, place);
 }
 
+static int take_ahead(struct image_capture *capture, const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+
+	if (fd < 0)
+		return 0;
+	if (!fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_size >= (off_t)IMAGE_SMALL_MAX)
+		return image_large_ahead(capture->large, fd, &st);
+	close(fd);
+	return 0;
+}
+
 static int take(struct image_capture *capture, const struct image_request *request)
 {
 	struct image_place place;
 	int ret;
 
+	if (request->want == IMAGE_WANT_AHEAD)
+		return take_ahead(capture, request->path);
 	capture->stats.requests++;
 	ret = take_place(capture, request, &place);
 	if (!image_walk_error_is_of_path(ret))
@@ -331,6 +348,14 @@ static int work(void *arg, struct work_item *item)
 	return node->request.path ? take(capture, &node->request) : image_sink_flush(capture->sink);
 }
 
+/* What is packed now need not be at the end. */
+static int idle(void *arg)
+{
+	const struct image_capture *capture = arg;
+
+	return image_sink_pack(capture->sink, IDLE_PACK_BYTES);
+}
+
 static void dispose(struct work_item *item)
 {
 	free(item);
@@ -342,6 +367,7 @@ int image_capture_create(struct evlog_writer *writer, const struct image_capture
 	struct image_capture *capture = calloc(1, sizeof(*capture));
 	struct work_queue_options queue = {.work = work,
 					   .dispose = dispose,
+					   .idle = idle,
 					   .arg = capture,
 					   .cost_max = options->queue_bytes_max
 							       ? options->queue_bytes_max
@@ -424,12 +450,6 @@ int image_capture_flush(struct image_capture *capture)
 	return ret ? ret : image_large_wait(capture->large, true);
 }
 
-void image_capture_spread(struct image_capture *capture)
-{
-	work_queue_spread(capture->queue);
-	image_large_spread(capture->large);
-}
-
 int image_capture_finish(struct image_capture *capture)
 {
 	int ret, end;
@@ -437,8 +457,8 @@ int image_capture_finish(struct image_capture *capture)
 	if (capture->finished)
 		return 0;
 	capture->finished = true;
-	/* Its thread has nothing to do then, and need not wake up to end. */
 	ret = work_queue_wait(capture->queue);
+	work_queue_end(capture->queue);
 	/* Here, while the large files are read there. */
 	end = image_sink_flush(capture->sink);
 	ret = ret ? ret : end;

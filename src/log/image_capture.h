@@ -37,6 +37,8 @@ enum image_want {
 	IMAGE_WANT_CONTENT,  /* all bytes of a regular file; else as METADATA */
 	IMAGE_WANT_LISTING,  /* all names of a directory; else as METADATA */
 	IMAGE_WANT_ABSENT,   /* the container saw that nothing is there */
+	IMAGE_WANT_AHEAD,    /* it will want the contents most likely: they are put into the log if
+				that costs no packing; without an entry, nothing is said of them */
 };
 
 /* What the container saw of the file; all of it is compared with what the thread finds. */
@@ -99,10 +101,7 @@ int image_capture_drain(struct image_capture *capture);
  * evlog_writer_epoch_append(). Errors as above. */
 int image_capture_flush(struct image_capture *capture);
 
-/* From now on its threads run wherever the caller may. */
-void image_capture_spread(struct image_capture *capture);
-
-/* Flushes and ends the thread; then only the functions below may be called. Errors as above. */
+/* Flushes and ends the threads; then only the functions below may be called. Errors as above. */
 int image_capture_finish(struct image_capture *capture);
 
 /* Calls image_capture_finish() if that was not done, and frees. NULL is allowed. */

@@ -31,6 +31,7 @@ struct image_content {
 	struct sha256_ctx sha;
 	struct keymap *blobs; /* hash to size, of what is in the log */
 	struct keymap *links; /* struct file_key to an offset in `link_hashes` */
+	bool took_ahead;      /* files of one name are in it too */
 	struct evlog_buf link_hashes;
 	struct evlog_buf cached; /* chunks of the cache entry being made */
 	uint64_t files, bytes, cache_hits;
@@ -190,8 +191,8 @@ static int take_chunks(struct image_content *content, int fd, uint64_t size, uin
 	return ret;
 }
 
-static int take_large(struct image_content *content, int fd, const struct stat *st,
-		      uint64_t *ret_size, uint8_t *ret_hash)
+static int take_pieces(struct image_content *content, int fd, const struct stat *st,
+		       uint64_t *ret_size, uint8_t *ret_hash)
 {
 	int ret;
 
@@ -212,6 +213,17 @@ static int take_large(struct image_content *content, int fd, const struct stat *
 	return ret ? ret : known_add(content, ret_hash, *ret_size);
 }
 
+static int take_large(struct image_content *content, int fd, const struct stat *st,
+		      uint64_t *ret_size, uint8_t *ret_hash)
+{
+	int ret;
+
+	image_sink_pieces_begin(content->sink);
+	ret = take_pieces(content, fd, st, ret_size, ret_hash);
+	image_sink_pieces_end(content->sink);
+	return ret;
+}
+
 static int put_cached(struct image_content *content, struct blob_cache_entry *entry,
 		      uint64_t size_bytes)
 {
@@ -220,11 +232,13 @@ static int put_cached(struct image_content *content, struct blob_cache_entry *en
 
 	if (content->names_only || known(content, entry->hash))
 		return 0;
+	image_sink_pieces_begin(content->sink);
 	while (!ret && blob_cache_chunk_next(entry, &c))
 		ret = image_sink_packed_chunk(content->sink, c.packed, c.packed_size, c.raw_size,
 					      c.checksum);
 	if (!ret)
 		ret = image_sink_last(content->sink, entry->hash, size_bytes);
+	image_sink_pieces_end(content->sink);
 	return ret ? ret : known_add(content, entry->hash, size_bytes);
 }
 
@@ -276,13 +290,14 @@ static int take_read(struct image_content *content, int fd, const struct stat *s
 	return 0;
 }
 
-/* Files with several names are read once. */
+/* Files with several names are read once, and what was taken ahead not again. */
 static bool link_find(const struct image_content *content, const struct stat *st, uint8_t *ret_hash)
 {
 	struct file_key key = key_make(st);
 	uint64_t offset;
 
-	if (st->st_nlink < 2 || !keymap_get(content->links, &key, sizeof(key), &offset))
+	if ((st->st_nlink < 2 && !content->took_ahead) ||
+	    !keymap_get(content->links, &key, sizeof(key), &offset))
 		return false;
 	memcpy(ret_hash, content->link_hashes.data + offset, EVLOG_HASH_SIZE);
 	return true;
@@ -293,8 +308,6 @@ static int link_add(struct image_content *content, const struct stat *st, const 
 	struct file_key key = key_make(st);
 	uint64_t offset = content->link_hashes.len;
 
-	if (st->st_nlink < 2)
-		return 0;
 	evlog_put(&content->link_hashes, hash, EVLOG_HASH_SIZE);
 	if (content->link_hashes.error)
 		return -ENOMEM;
@@ -310,7 +323,7 @@ int image_content_take(struct image_content *content, int fd, const struct stat 
 
 	if (!link_find(content, st, ret_hash)) {
 		ret = take_read(content, fd, st, &size, ret_hash, &moved);
-		if (!ret && !moved)
+		if (!ret && !moved && st->st_nlink > 1)
 			ret = link_add(content, st, ret_hash);
 	}
 	if (ret)
@@ -320,6 +333,17 @@ int image_content_take(struct image_content *content, int fd, const struct stat 
 	*ret_size_bytes = size;
 	*ret_moved = moved;
 	return 0;
+}
+
+int image_content_ahead(struct image_content *content, const struct stat *st)
+{
+	uint8_t hash[EVLOG_HASH_SIZE];
+	int ret = content->names_only ? 0 : take_cached(content, st, hash);
+
+	if (ret <= 0)
+		return ret;
+	content->took_ahead = true;
+	return link_add(content, st, hash);
 }
 
 void image_content_stats(const struct image_content *content, struct image_capture_stats *stats)

@@ -34,6 +34,10 @@ int image_content_take(struct image_content *content, int fd, const struct stat 
 		       uint64_t *ret_size_bytes, uint8_t ret_hash[EVLOG_HASH_SIZE],
 		       bool *ret_moved);
 
+/* The contents of such a file go into the log if they are in the cache.  -ENOMEM, or the writer's
+ * error. */
+int image_content_ahead(struct image_content *content, const struct stat *st);
+
 /* Adds what was taken to *stats. */
 void image_content_stats(const struct image_content *content, struct image_capture_stats *stats);
 

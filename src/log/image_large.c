@@ -20,7 +20,7 @@
 
 #define OPEN_MAX_FILES 128
 
-/* fd -1: hand everything to the writer. */
+/* fd -1: hand everything to the writer.  Without a path: see image_large_ahead. */
 struct job {
 	struct work_item item;
 	int fd;
@@ -68,7 +68,9 @@ static int work(void *arg, struct work_item *item)
 	struct image_large *large = arg;
 	const struct job *job = (const struct job *)item;
 
-	return job->fd < 0 ? image_sink_flush(large->sink) : take(large, job);
+	if (job->fd < 0)
+		return image_sink_flush(large->sink);
+	return job->path ? take(large, job) : image_content_ahead(large->content, &job->st);
 }
 
 static void dispose(struct work_item *item)
@@ -109,6 +111,20 @@ int image_large_create(struct evlog_writer *writer, const struct image_capture_o
 	return 0;
 }
 
+int image_large_ahead(struct image_large *large, int fd, const struct stat *st)
+{
+	struct job *job = calloc(1, sizeof(*job));
+
+	if (!job) {
+		close(fd);
+		return -ENOMEM;
+	}
+	job->item.cost = 1;
+	job->fd = fd;
+	job->st = *st;
+	return work_queue_put(large->queue, &job->item);
+}
+
 int image_large_submit(struct image_large *large, int fd, const struct stat *st, const char *place,
 		       const char *path, bool changed)
 {
@@ -143,16 +159,12 @@ int image_large_wait(struct image_large *large, bool flush)
 	return work_queue_wait(large->queue);
 }
 
-void image_large_spread(struct image_large *large)
-{
-	work_queue_spread(large->queue);
-}
-
 int image_large_finish(struct image_large *large)
 {
 	int ret = work_queue_wait(large->queue);
 	int end = image_sink_flush(large->sink);
 
+	work_queue_end(large->queue);
 	return ret ? ret : end;
 }
 

@@ -26,11 +26,11 @@ int image_large_create(struct evlog_writer *writer, const struct image_capture_o
 int image_large_submit(struct image_large *large, int fd, const struct stat *st, const char *place,
 		       const char *path, bool changed);
 
+/* Takes over `fd` likewise: what may be wanted soon is put into the log if it is in the cache. */
+int image_large_ahead(struct image_large *large, int fd, const struct stat *st);
+
 /* Waits until all submitted before has been read; with `flush`, also handed to the writer. */
 int image_large_wait(struct image_large *large, bool flush);
-
-/* From now on the thread runs wherever its caller may. */
-void image_large_spread(struct image_large *large);
 
 /* Flushes and ends the thread; then only the functions below may be called. */
 int image_large_finish(struct image_large *large);

@@ -161,6 +161,16 @@ int image_sink_chunk(struct image_sink *sink, const void *bytes, size_t size,
 				       image_sink_chunk_checksum(packed->data, packed->len, size));
 }
 
+void image_sink_pieces_begin(struct image_sink *sink)
+{
+	evlog_writer_pieces_begin(sink->writer);
+}
+
+void image_sink_pieces_end(struct image_sink *sink)
+{
+	evlog_writer_pieces_end(sink->writer);
+}
+
 int image_sink_last(struct image_sink *sink, const uint8_t hash[EVLOG_HASH_SIZE],
 		    uint64_t size_bytes)
 {
@@ -170,6 +180,11 @@ int image_sink_last(struct image_sink *sink, const uint8_t hash[EVLOG_HASH_SIZE]
 	evlog_put_u64(&sink->directory, size_bytes);
 	return evlog_writer_section_append(sink->writer, EVLOG_SECTION_BLOBS, &sink->directory,
 					   &nothing, 0);
+}
+
+int image_sink_pack(struct image_sink *sink, size_t least)
+{
+	return sink->pack.len >= least ? pack_flush(sink) : 0;
 }
 
 int image_sink_flush(struct image_sink *sink)

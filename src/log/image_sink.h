@@ -44,9 +44,16 @@ uint64_t image_sink_chunk_checksum(const void *packed, size_t packed_size, size_
 int image_sink_packed_chunk(struct image_sink *sink, const void *packed, size_t packed_size,
 			    size_t raw_size, uint64_t checksum);
 
+/* Around the chunks and the end of a large blob: no epoch comes between. */
+void image_sink_pieces_begin(struct image_sink *sink);
+void image_sink_pieces_end(struct image_sink *sink);
+
 /* Ends a large blob: its hash and the sum of its chunks' sizes. */
 int image_sink_last(struct image_sink *sink, const uint8_t hash[EVLOG_HASH_SIZE],
 		    uint64_t size_bytes);
+
+/* Hands small contents to the writer, if they are so many bytes. */
+int image_sink_pack(struct image_sink *sink, size_t least);
 
 /* Hands everything to the writer. */
 int image_sink_flush(struct image_sink *sink);

@@ -63,11 +63,6 @@ int container_create(struct container *c)
 
 	if (error < 0)
 		return error;
-	c->shim_fd = shim_image_memfd();
-	if (c->shim_fd < 0) {
-		errno = -c->shim_fd;
-		return fail_need(c, NEED_MEMFD_EXEC, "cannot create the shim's memory file");
-	}
 	error = shim_image_symbols(&c->shim);
 	if (error == 0)
 		error = patcher_create(&c->shim, &c->patcher);
@@ -171,6 +166,16 @@ void container_kill(const struct container *c)
 {
 	if (c->init > 0)
 		kill(c->init, SIGKILL);
+}
+
+void container_reap(struct container *c)
+{
+	pid_t pid;
+
+	while (c->init > 0 && (pid = waitpid(-1, NULL, __WALL | WNOHANG)) > 0) {
+		if (pid == c->init)
+			c->init = 0;
+	}
 }
 
 void container_destroy(struct container *c)

@@ -2,10 +2,11 @@
  * A container: the region it shares with the tracer, its processes on the host, and what the
  * tracer's parts keep about it.
  *
- *	container_create          region and shim made, configuration to be filled by the caller
- *	container_prepare         init is being made
- *	container_launch          init and first task exist, stopped before the shim's first
- *instruction container_run             the wait loop; returns when the container has ended
+ *	container_create          the region is there, configuration to be filled by the caller
+ *	container_prepare         init is there and makes what needs no configuration; so is the
+ *shim container_mount           init makes the rest container_made            it has done so
+ *	container_launch          the first task exists, stopped before the shim's first instruction
+ *	container_run             the wait loop; returns when the container has ended
  *	container_destroy         nothing of it is left running
  */
 #ifndef SHADOW_TRACER_CONTAINER_H
@@ -104,19 +105,25 @@ struct container {
 	bool own_user_namespace;
 };
 
-/* Maps the region and makes the shim's memfd.  0 or a negative errno with c->message. */
+/* Maps the region.  0 or a negative errno with c->message. */
 int container_create(struct container *c);
 
 /* Fills EXEC_FIRST: path as found, argv, envp.  -E2BIG. */
 int container_program(struct container *c, const char *path, char *const argv[],
 		      char *const envp[]);
 
-/* Namespaces and init, which goes on with mounts while this returns.  Precondition: the
- * configuration in HEAD, c->root, cwd, cpus and others are set, and root and cwd are there.  0 or a
- * negative errno with c->message. */
+/* Namespaces and init, and the shim's memfd.  Precondition: c->root, cwd, cpus and others are set.
+ * 0 or a negative errno with c->message. */
 int container_prepare(struct container *c);
 
-/* Waits for that, and has the first task made.  Precondition: stdio_fd is set.  0 or a negative
+/* Lets init go on with mounts, while this returns.  Precondition: the configuration in HEAD is set,
+ * root and cwd are there.  0 or a negative errno with c->message. */
+int container_mount(struct container *c);
+
+/* Waits for that.  0 or a negative errno with c->message. */
+int container_made(struct container *c);
+
+/* Has the first task made.  Precondition: stdio_fd is set.  0 or a negative
  * errno with c->message. */
 int container_launch(struct container *c);
 
@@ -130,7 +137,10 @@ void container_run(struct container *c);
 /* Ends whatever is left of the container, without waiting for it. */
 void container_kill(const struct container *c);
 
-/* The same, waits for it, and releases everything. */
+/* Lets go what has ended of it, without waiting: init ends when nobody else is left. */
+void container_reap(struct container *c);
+
+/* Ends it, waits for that, and releases everything. */
 void container_destroy(struct container *c);
 
 /* tasks of the host <-> slots */

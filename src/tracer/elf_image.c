@@ -121,23 +121,20 @@ int elf_image_parse(const void *bytes, size_t size, struct elf_image *ret_image)
 	return r;
 }
 
-int elf_image_interpreter(const void *bytes, size_t size, const char **ret_path)
+int elf_image_headers(const void *bytes, size_t size, Elf64_Phdr *ret_headers, size_t max)
 {
 	const struct elf_image image = {.bytes = bytes, .size = size};
 	const uint8_t *table;
 	size_t count;
 	int r = find_headers(&image, &table, &count);
 
-	for (size_t i = 0; r == 0 && i < count; i++) {
-		Elf64_Phdr header = header_at(table, i);
-
-		if (header.p_type != PT_INTERP)
-			continue;
-		*ret_path = (const char *)image_at(&image, header.p_offset, header.p_filesz);
-		bool ends = *ret_path && header.p_filesz && !(*ret_path)[header.p_filesz - 1];
-		return ends ? 0 : -EBADMSG;
-	}
-	return r < 0 ? r : -ENOENT;
+	if (r < 0)
+		return r;
+	if (count > max)
+		count = max;
+	for (size_t i = 0; i < count; i++)
+		ret_headers[i] = header_at(table, i);
+	return (int)count;
 }
 
 /* Room for `count` more. The counts come from sizes within the file, so they are bounded by it. */

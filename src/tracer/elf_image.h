@@ -5,6 +5,7 @@
 #ifndef SHADOW_TRACER_ELF_IMAGE_H
 #define SHADOW_TRACER_ELF_IMAGE_H
 
+#include <elf.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -38,10 +39,10 @@ struct elf_image {
 int elf_image_parse(const void *bytes, size_t size, struct elf_image *ret_image);
 
 /*
- * The path of the interpreter that the file, of which the first `size` bytes are given, wants.
- * Returns 0 with *ret_path among the bytes, -ENOENT if it wants none, -ENOEXEC or -EBADMSG.
+ * The program headers of a file of which the first `size` bytes are given, `max` at most.
+ * Returns their number; -ENOEXEC or -EBADMSG as elf_image_parse, also if they are further behind.
  */
-int elf_image_interpreter(const void *bytes, size_t size, const char **ret_path);
+int elf_image_headers(const void *bytes, size_t size, Elf64_Phdr *ret_headers, size_t max);
 
 /*
  * Function starts within executable segment `index`, ascending, without duplicates, as offsets

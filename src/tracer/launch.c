@@ -3,11 +3,12 @@
  * which executes the shim under the seccomp filter.
  *
  *	tracer                      init (pid 1 inside)               first task
- *	clone(namespaces) ------->  waits for a word
- *	maps ids, seizes init,
- *	sends a word ------------>  network, mounts, hostname; says ok
+ *	clone(namespaces) ------->  network; waits for a word
+ *	maps ids, seizes init
+ *	shim, configuration
+ *	sends a word ------------>  mounts, hostname; says ok
  *	...
- *	sends a word and stdio -->  waits for another
+ *	sends descriptors ------->  waits for another word
  *	sees its fork, lets it go   fork ---------------------------> descriptors, filter, exec shim
  *	wait loop                   reaps until its pipe closes       ...
  *
@@ -48,9 +49,11 @@ struct channels {
 	int back[2]; /* init -> tracer, a pipe: a struct report */
 };
 
+#define PASSED_MAX 4 /* descriptors that were not open when init was made: shim and stdio */
+
 /* For init: to go on. */
 struct word {
-	bool has_stdio[3]; /* which members of stdio_fd come with it */
+	bool has[PASSED_MAX]; /* which of them come with it */
 };
 
 struct report {
@@ -265,8 +268,13 @@ static _Noreturn void first_task(struct container *c, int back)
 struct message {
 	struct msghdr header;
 	struct iovec bytes;
-	_Alignas(struct cmsghdr) char control[CMSG_SPACE(3 * sizeof(int))];
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(PASSED_MAX * sizeof(int))];
 };
+
+static int *passed(struct container *c, int i)
+{
+	return i == 0 ? &c->shim_fd : &c->stdio_fd[i - 1];
+}
 
 static void message_init(struct message *m, struct word *word)
 {
@@ -284,7 +292,7 @@ static bool init_wait(struct container *c, int go)
 {
 	struct message m;
 	struct word word;
-	int fds[3], at = 0;
+	int fds[PASSED_MAX], at = 0;
 
 	message_init(&m, &word);
 	if (recvmsg(go, &m.header, 0) != (ssize_t)sizeof(word))
@@ -292,9 +300,9 @@ static bool init_wait(struct container *c, int go)
 	const struct cmsghdr *head = CMSG_FIRSTHDR(&m.header);
 	if (head != NULL)
 		memcpy(fds, CMSG_DATA(head), head->cmsg_len - CMSG_LEN(0));
-	for (int i = 0; i < 3; i++) {
-		if (word.has_stdio[i])
-			c->stdio_fd[i] = fds[at++];
+	for (int i = 0; i < PASSED_MAX; i++) {
+		if (word.has[i])
+			*passed(c, i) = fds[at++];
 	}
 	return true;
 }
@@ -310,12 +318,11 @@ static _Noreturn void init_main(struct container *c, const struct channels *p)
 	setsid();
 	close(p->go[1]);
 	close(p->back[0]);
-	if (!init_wait(c, p->go[0]))
-		_exit(125);
 	if (unshare(CLONE_NEWNET) < 0)
 		init_need(p->back[1], NEED_NAMESPACES, "cannot create a network namespace");
+	if (!init_wait(c, p->go[0]))
+		_exit(125);
 	init_mounts(c, p->back[1]);
-	sched_setaffinity(0, sizeof(c->cpus), &c->cpus);
 	if (write(p->back[1], &ok, sizeof(ok)) < 0 || !init_wait(c, p->go[0]))
 		_exit(125);
 	/* Not fork(3): it waits for locks that a thread of the tracer may hold for ever here. */
@@ -468,30 +475,36 @@ static int adopt_first(struct container *c)
 	return 0;
 }
 
-/* With what stdio_fd has by now. */
-static int let_init_go(struct container *c)
+static void put_descriptors(struct message *m, const int *fds, size_t count)
+{
+	m->header.msg_controllen = count != 0 ? CMSG_SPACE(count * sizeof(int)) : 0;
+	if (count == 0)
+		return;
+	struct cmsghdr *head = CMSG_FIRSTHDR(&m->header);
+	*head = (struct cmsghdr){CMSG_LEN(count * sizeof(int)), SOL_SOCKET, SCM_RIGHTS};
+	memcpy(CMSG_DATA(head), fds, count * sizeof(int));
+}
+
+static int let_init_go(struct container *c, bool pass)
 {
 	struct message m;
 	struct word word = {0};
-	int fds[3], count = 0;
+	int fds[PASSED_MAX];
+	size_t count = 0;
 
 	message_init(&m, &word);
-	for (int i = 0; i < 3; i++) {
-		word.has_stdio[i] = c->stdio_fd[i] >= 0;
-		if (word.has_stdio[i])
-			fds[count++] = c->stdio_fd[i];
+	for (int i = 0; pass && i < PASSED_MAX; i++) {
+		word.has[i] = *passed(c, i) >= 0;
+		if (word.has[i])
+			fds[count++] = *passed(c, i);
 	}
-	m.header.msg_controllen = count != 0 ? CMSG_SPACE((size_t)count * sizeof(int)) : 0;
-	if (count != 0) {
-		struct cmsghdr *head = CMSG_FIRSTHDR(&m.header);
-
-		*head = (struct cmsghdr){CMSG_LEN((size_t)count * sizeof(int)), SOL_SOCKET,
-					 SCM_RIGHTS};
-		memcpy(CMSG_DATA(head), fds, (size_t)count * sizeof(int));
-	}
-	return sendmsg(c->init_socket, &m.header, MSG_NOSIGNAL) == (ssize_t)sizeof(word)
-		       ? 0
-		       : say(c, errno, "starting the container's init");
+	put_descriptors(&m, fds, count);
+	if (sendmsg(c->init_socket, &m.header, MSG_NOSIGNAL) == (ssize_t)sizeof(word))
+		return 0;
+	int error = say(c, errno, "starting the container's init");
+	/* It has ended: perhaps it says why. */
+	return error == -EPIPE || error == -ECONNRESET ? read_report(c, c->report_fd, error)
+						       : error;
 }
 
 static int start_init(struct container *c, struct channels *p)
@@ -541,15 +554,30 @@ int container_prepare(struct container *c)
 	close(p.back[1]);
 	c->init_socket = p.go[1];
 	c->report_fd = p.back[0];
-	return error < 0 ? error : let_init_go(c);
+	if (error < 0)
+		return error;
+	c->shim_fd = shim_image_memfd();
+	return c->shim_fd >= 0 ? 0
+			       : say_need(c, NEED_MEMFD_EXEC, -c->shim_fd,
+					  "cannot create the shim's memory file");
+}
+
+int container_mount(struct container *c)
+{
+	return let_init_go(c, false);
+}
+
+int container_made(struct container *c)
+{
+	return read_report(c, c->report_fd,
+			   say(c, EPIPE, "the container's init ended at its start"));
 }
 
 int container_launch(struct container *c)
 {
-	int error = read_report(c, c->report_fd,
-				say(c, EPIPE, "the container's init ended at its start"));
+	/* While it waits: a running task would have to be moved. */
+	sched_setaffinity(c->init, sizeof(c->cpus), &c->cpus);
+	int error = let_init_go(c, true);
 
-	if (error == 0)
-		error = let_init_go(c);
 	return error < 0 ? error : adopt_first(c);
 }

@@ -27,21 +27,22 @@
 #include "../syscall-table/vnode.h"
 #include "capture_feed.h"
 #include "config_pairs.h"
-#include "elf_image.h"
+#include "needed.h"
 #include "output.h"
 #include "written.h"
-
-#define HEAD_BYTES 4096 /* of a program: its headers */
 
 struct recorder {
 	struct evlog_writer *writer;
 	struct image_capture *capture;
 	struct capture_feed *feed;
 	struct written *written;
+	const char *cwd;
+	struct needed needed;
 	bool finished; /* the feed and the capture have ended */
 	int error;
 	uint64_t last_event; /* where the last epoch of the log begins, and a replay of it ends */
 	struct evlog_end end;
+	cpu_set_t cpus; /* for its threads */
 	/* Who writes the end, and what came of it. */
 	pthread_t helper;
 	bool helped;
@@ -110,25 +111,6 @@ static int submit(struct recorder *r, const char *path, enum image_want want)
 	return image_capture_submit(r->capture, &request);
 }
 
-/*
- * Whatever else the program needs, it needs its interpreter: that is taken while the container is
- * made.  It is looked at again in the end, as everything that the container used.
- */
-static int submit_interpreter(struct recorder *r, const char *program)
-{
-	char bytes[HEAD_BYTES];
-	const char *path;
-	int fd = open(program, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	ssize_t size = fd < 0 ? -1 : read(fd, bytes, sizeof(bytes));
-
-	if (fd >= 0)
-		close(fd);
-	if (size < 0 || elf_image_interpreter(bytes, (size_t)size, &path) < 0 || path[0] != '/' ||
-	    strlen(path) > EVLOG_PATH_MAX)
-		return 0;
-	return submit(r, path, IMAGE_WANT_CONTENT);
-}
-
 static int start(struct recorder *r, const struct recorder_options *options)
 {
 	struct image_capture_options capture = {
@@ -141,17 +123,35 @@ static int start(struct recorder *r, const struct recorder_options *options)
 		error = written_create(options->cpus, &r->written);
 	if (error == 0)
 		error = capture_feed_create(r->capture, r->written, options->cpus, &r->feed);
-	if (error == 0)
-		error = submit_interpreter(r, options->program);
-	if (error == 0)
-		error = submit(r, options->cwd, IMAGE_WANT_METADATA);
-	for (int fd = 0; error == 0 && fd < 3; fd++) {
+	return error;
+}
+
+/* Whatever else the program needs, it needs its interpreter, and that its libraries. */
+static void find_needed(struct recorder *r, const char *program)
+{
+	int fd = open(program, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+	if (fd < 0)
+		return;
+	needed_find(fd, &r->needed);
+	close(fd);
+}
+
+void recorder_begin(struct recorder *r)
+{
+	const struct needed *n = &r->needed;
+
+	if (n->interpreter[0] != '\0')
+		keep(r, submit(r, n->interpreter, IMAGE_WANT_CONTENT));
+	for (size_t i = 0; i < n->count; i++)
+		keep(r, submit(r, n->libraries[i], IMAGE_WANT_AHEAD));
+	keep(r, submit(r, r->cwd, IMAGE_WANT_METADATA));
+	for (int fd = 0; fd < 3; fd++) {
 		const struct region_stdio *s = &HEAD->config.stdio[fd];
 
 		if (s->kind == STDIO_FILE && s->path[0] != '\0')
-			error = submit(r, s->path, IMAGE_WANT_CONTENT);
+			keep(r, submit(r, s->path, IMAGE_WANT_CONTENT));
 	}
-	return error;
 }
 
 int recorder_create(const struct recorder_options *options, struct recorder **ret_recorder)
@@ -160,6 +160,9 @@ int recorder_create(const struct recorder_options *options, struct recorder **re
 
 	if (r == NULL)
 		return -ENOMEM;
+	r->cpus = *options->cpus;
+	r->cwd = options->cwd;
+	find_needed(r, options->program);
 	int error = start(r, options);
 	if (error < 0) {
 		recorder_destroy(r);
@@ -228,12 +231,10 @@ void recorder_epoch_begin(struct recorder *r)
 {
 	if (r->error != 0)
 		return;
-	/* The first needs no files, but must not come between the pieces of one. */
+	/* The first needs no files. */
 	if (HEAD->epoch_number > 1) {
 		recorder_capture_sync(r, CAPTURE_SYNC_RING);
 		keep(r, image_capture_flush(r->capture));
-	} else {
-		keep(r, image_capture_drain(r->capture));
 	}
 	if (r->error == 0)
 		keep(r, epoch_append(r));
@@ -319,7 +320,7 @@ static void *end_write(void *arg)
 	return NULL;
 }
 
-void recorder_finish(struct recorder *r, const struct recorder_output outputs[2])
+void recorder_settle(struct recorder *r, const struct recorder_output outputs[2])
 {
 	r->end = (struct evlog_end){
 		.status = HEAD->exit_status,
@@ -335,12 +336,15 @@ void recorder_finish(struct recorder *r, const struct recorder_output outputs[2]
 		keep(r, evlog_writer_output_append(r->writer, &out));
 	}
 	/* What was written is looked at while the rest of the image is taken. */
-	image_capture_spread(r->capture);
 	capture_feed_end(r->feed);
 	written_look(r->written);
 	threads_end(r);
+}
+
+void recorder_finish(struct recorder *r)
+{
 	sem_init(&r->rechecked, 0, 0);
-	r->helped = thread_start(&r->helper, NULL, end_write, r) == 0;
+	r->helped = thread_start(&r->helper, &r->cpus, end_write, r) == 0;
 	recheck(r);
 	sem_post(&r->rechecked);
 	if (!r->helped)

@@ -13,7 +13,7 @@ struct recorder;
 struct recorder_options {
 	const char *log_path;
 	char *const *argv, *const *env; /* NULL at their end */
-	const char *cwd;		/* absolute */
+	const char *cwd;		/* absolute; outlives the recorder */
 	const char *program;		/* as handed to container_program */
 	uint64_t seed;
 	bool names_only;       /* of files the log gets names and hashes, not the contents */
@@ -34,6 +34,10 @@ struct recorder_output {
  */
 int recorder_create(const struct recorder_options *options, struct recorder **ret_recorder);
 
+/* Takes what the program needs in any case; to be called when the container has been made, whose
+ * making is not to be disturbed.  Errors are kept until recorder_finish. */
+void recorder_begin(struct recorder *recorder);
+
 /* What container_observer asks for; errors are kept until recorder_finish. */
 void recorder_epoch_end(struct recorder *recorder);
 void recorder_epoch_begin(struct recorder *recorder);
@@ -48,9 +52,11 @@ uint64_t recorder_last_event(const struct recorder *recorder);
 /* One event record of the epoch under way. */
 void recorder_event(struct recorder *recorder, const void *record, size_t size);
 
-/* After the container has ended: the rest of the image, the outputs, the end record, which may
- * still be on its way when it returns.  The region is not needed any more. */
-void recorder_finish(struct recorder *recorder, const struct recorder_output outputs[2]);
+/* After the container has ended: the rest of the image and the outputs. */
+void recorder_settle(struct recorder *recorder, const struct recorder_output outputs[2]);
+/* After that: the end record, which may still be on its way when it returns.  The region is not
+ * needed any more. */
+void recorder_finish(struct recorder *recorder);
 /* The end of that.  0, or the first error of anything before: then the log is incomplete. */
 int recorder_wait(struct recorder *recorder);
 

@@ -294,6 +294,15 @@ static int prepare(struct session *s)
 	return error;
 }
 
+static int mount(struct session *s)
+{
+	int error = container_mount(&s->container);
+
+	if (error < 0)
+		say(s, "%s", s->container.message);
+	return error;
+}
+
 /* Launches and runs; the container has ended when this returns.  0 or a negative errno. */
 static int execute(struct session *s)
 {
@@ -307,17 +316,23 @@ static int execute(struct session *s)
 	}
 	/* With the container, which stops for us. */
 	sched_setaffinity(0, sizeof(s->one), &s->one);
+	error = container_made(&s->container);
 	phase_end(s, PHASE_PREPARE);
-	error = container_launch(&s->container);
+	if (error == 0 && s->recorder != NULL)
+		recorder_begin(s->recorder);
+	if (error == 0)
+		error = container_launch(&s->container);
 	phase_end(s, PHASE_LAUNCH);
 	if (error < 0)
 		say(s, "%s", s->container.message);
 	else
 		container_run(&s->container);
 	phase_end(s, PHASE_RUN);
-	/* The kernel takes it down while we finish, on any processor. */
+	/* The kernel takes it down while we finish, on any processor, unless our threads do the
+	 * same on all others. */
 	container_kill(&s->container);
-	sched_setaffinity(0, sizeof(s->all), &s->all);
+	if (s->recorder == NULL)
+		sched_setaffinity(0, sizeof(s->all), &s->all);
 	output_stop(&s->container);
 	on_events_drain(s, &s->container);
 	return error;
@@ -449,7 +464,9 @@ static void record_finish(struct session *s)
 
 	for (int i = 0; i < 2; i++)
 		memcpy(outputs[i].hash, r->output_hash[i], sizeof(outputs[i].hash));
-	recorder_finish(s->recorder, outputs);
+	recorder_settle(s->recorder, outputs);
+	container_reap(&s->container);
+	recorder_finish(s->recorder);
 	/* The handlers of signals do not look into the region any more. */
 	source_local_finish();
 	container_destroy(&s->container);
@@ -492,14 +509,18 @@ static void run(struct session *s, const char *program)
 {
 	const struct session_options *o = s->options;
 
+	if (prepare(s) < 0)
+		return;
 	configure(s);
+	if (mount(s) < 0)
+		return;
 	source_local_init(&s->local);
 	s->container.source = &s->local.base;
 	if (container_program(&s->container, program, o->argv, o->env) < 0) {
 		say(s, "the arguments and the environment are too large");
 		return;
 	}
-	if (prepare(s) < 0 || record_start(s, program) < 0)
+	if (record_start(s, program) < 0)
 		return;
 	if (execute(s) == 0) {
 		s->result->status = end_status(s);
@@ -565,6 +586,8 @@ static int rebuild(struct session *s)
 	}
 	s->container.root = s->root.path;
 	error = prepare(s);
+	if (error == 0)
+		error = mount(s);
 	if (error < 0)
 		return error;
 	uint64_t begun = monotonic_ns();

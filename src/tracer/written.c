@@ -70,7 +70,7 @@ struct written {
 
 	pthread_t lookout;
 	bool looks_out;
-	cpu_set_t cpus; /* for it */
+	cpu_set_t cpus; /* for its threads */
 	pthread_mutex_t lock;
 	pthread_cond_t news;
 	bool stop;
@@ -458,7 +458,7 @@ static void on_two(struct written *w, size_t count, void *(*work)(void *written)
 	pthread_t helper;
 
 	w->next = 0;
-	bool helped = count > 1 && thread_start(&helper, NULL, work, w) == 0;
+	bool helped = count > 1 && thread_start(&helper, &w->cpus, work, w) == 0;
 	work(w);
 	if (helped)
 		pthread_join(helper, NULL);

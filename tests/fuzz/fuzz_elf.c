@@ -5,9 +5,12 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "tracer/elf_image.h"
 #include "tracer/insn_scan.h"
+#include "tracer/needed.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -21,17 +24,30 @@ static void scan(const uint8_t *bytes, size_t size, const uint32_t *starts, size
 		free(sites);
 }
 
+static void find_needed(const uint8_t *data, size_t size)
+{
+	static int fd = -1;
+	struct needed needed;
+
+	if (fd < 0)
+		fd = memfd_create("program", MFD_CLOEXEC);
+	if (fd < 0 || ftruncate(fd, 0) < 0 || pwrite(fd, data, size, 0) != (ssize_t)size)
+		abort();
+	needed_find(fd, &needed);
+	for (size_t i = 0; i < needed.count; i++) {
+		if (needed.libraries[i][0] != '/' || strlen(needed.libraries[i]) >= NEEDED_PATH_MAX)
+			abort();
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct elf_image image;
 	uint32_t *starts;
 	size_t count;
 
-	const char *interpreter;
-
 	scan(data, size, NULL, 0);
-	if (elf_image_interpreter(data, size, &interpreter) == 0 && strlen(interpreter) >= size)
-		abort();
+	find_needed(data, size);
 	if (elf_image_parse(data, size, &image) < 0)
 		return 0;
 	for (size_t i = 0; i < image.segment_count; i++) {
