@@ -46,7 +46,7 @@ enum evlog_blob_record {
 
 /* A payload below this is stored as it is: packing the first takes 0.1 ms, which is what the
  * header of a short program is. */
-#define EVLOG_PACK_MIN 4096
+#define EVLOG_PACK_MIN 8192
 
 /* Limits of one section, raw; the writer refuses what the reader would. */
 #define EVLOG_SMALL_LIMIT (16u * EVLOG_MIB)

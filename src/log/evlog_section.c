@@ -150,7 +150,7 @@ int evlog_section_pack(ZSTD_CCtx *cctx, int level, const void *raw, size_t size,
 	uint8_t *room = evlog_buf_room(out, bound);
 	size_t packed;
 
-	if (!room)
+	if (!room || !cctx)
 		return -ENOMEM;
 	packed = ZSTD_compressCCtx(cctx, room, bound, raw, size, level);
 	if (ZSTD_isError(packed))

@@ -51,7 +51,7 @@ struct evlog_writer {
 	uint64_t offset;  /* of the next section */
 	uint64_t written; /* bytes of whole sections in the file */
 	uint64_t epoch_count;
-	ZSTD_CCtx *cctx;
+	ZSTD_CCtx *cctx;	  /* NULL: nothing was packed yet */
 	struct evlog_buf pending; /* finished sections, not written yet */
 	struct evlog_buf packed;  /* scratch */
 	struct evlog_buf payload; /* scratch */
@@ -168,6 +168,8 @@ static void payload_put(struct evlog_writer *writer, enum evlog_section_type typ
 		section_put(writer, type, payload, &nothing, 0);
 		return;
 	}
+	if (!writer->cctx)
+		writer->cctx = ZSTD_createCCtx();
 	writer->packed.len = 0;
 	ret = evlog_section_pack(writer->cctx, LEVEL_SMALL, payload->data, payload->len,
 				 &writer->packed);
@@ -274,8 +276,7 @@ int evlog_writer_create(const char *path, const struct evlog_header *header,
 	writer->fd = -1;
 	pthread_mutex_init(&writer->lock, NULL);
 	pthread_cond_init(&writer->pieces_end, NULL);
-	writer->cctx = ZSTD_createCCtx();
-	ret = writer->cctx ? open_file(writer, path, header, host) : -ENOMEM;
+	ret = open_file(writer, path, header, host);
 	if (ret) {
 		evlog_writer_destroy(writer);
 		return ret;

@@ -28,8 +28,10 @@
 #include "image_watch.h"
 
 #define QUEUE_BYTES_DEFAULT (64u * EVLOG_MIB)
-/* Less is not worth a section of its own. */
+/* What is packed in idle time, which is what short programs wait for in the end: so many sections,
+ * as small ones pack worse. */
 #define IDLE_PACK_BYTES (16u * 1024u)
+#define IDLE_PACKS_MAX	8
 
 /* Without a path: hand everything to the writer. */
 struct node {
@@ -41,6 +43,7 @@ struct node {
 struct image_capture {
 	struct work_queue *queue;
 	bool finished;
+	unsigned int idle_packs;
 	struct image_sink *sink;
 	struct image_walk *walk;
 	struct image_content *content;
@@ -351,9 +354,15 @@ static int work(void *arg, struct work_item *item)
 /* What is packed now need not be at the end. */
 static int idle(void *arg)
 {
-	const struct image_capture *capture = arg;
+	struct image_capture *capture = arg;
 
-	return image_sink_pack(capture->sink, IDLE_PACK_BYTES);
+	int ret;
+
+	if (capture->idle_packs >= IDLE_PACKS_MAX)
+		return 0;
+	ret = image_sink_pack(capture->sink, IDLE_PACK_BYTES);
+	capture->idle_packs += ret > 0;
+	return ret < 0 ? ret : 0;
 }
 
 static void dispose(struct work_item *item)

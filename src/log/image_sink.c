@@ -68,19 +68,29 @@ static int sink_pack(struct image_sink *sink, const void *bytes, size_t size)
 	return evlog_section_pack(sink->cctx, LEVEL_CONTENTS, bytes, size, &sink->packed);
 }
 
-static int entries_flush(struct image_sink *sink)
+static int entries_append(struct image_sink *sink)
 {
 	size_t size = sink->entries.len;
 	int ret;
 
-	if (sink->entries.error || !size)
-		return sink->entries.error;
+	if (size < EVLOG_PACK_MIN)
+		return evlog_writer_section_append(sink->writer, EVLOG_SECTION_IMAGE,
+						   &sink->entries, &nothing, 0);
 	ret = sink_pack(sink, sink->entries.data, size);
+	return ret ? ret
+		   : evlog_writer_section_append(sink->writer, EVLOG_SECTION_IMAGE, &nothing,
+						 &sink->packed, size);
+}
+
+static int entries_flush(struct image_sink *sink)
+{
+	int ret;
+
+	if (sink->entries.error || !sink->entries.len)
+		return sink->entries.error;
+	ret = entries_append(sink);
 	sink->entries.len = 0;
-	if (ret)
-		return ret;
-	return evlog_writer_section_append(sink->writer, EVLOG_SECTION_IMAGE, &nothing,
-					   &sink->packed, size);
+	return ret;
 }
 
 static int pack_flush(struct image_sink *sink)
@@ -184,7 +194,12 @@ int image_sink_last(struct image_sink *sink, const uint8_t hash[EVLOG_HASH_SIZE]
 
 int image_sink_pack(struct image_sink *sink, size_t least)
 {
-	return sink->pack.len >= least ? pack_flush(sink) : 0;
+	int ret;
+
+	if (sink->pack.len < least)
+		return 0;
+	ret = pack_flush(sink);
+	return ret ? ret : 1;
 }
 
 int image_sink_flush(struct image_sink *sink)

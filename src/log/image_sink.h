@@ -12,7 +12,7 @@
 #include "image_entry.h"
 
 /* Contents from this size on are a row of chunks of their own, and may be cached. */
-#define IMAGE_SMALL_MAX (64u * 1024u)
+#define IMAGE_SMALL_MAX (16u * 1024u)
 /* The largest chunk, raw. */
 #define IMAGE_CHUNK_MAX EVLOG_MIB
 
@@ -52,7 +52,7 @@ void image_sink_pieces_end(struct image_sink *sink);
 int image_sink_last(struct image_sink *sink, const uint8_t hash[EVLOG_HASH_SIZE],
 		    uint64_t size_bytes);
 
-/* Hands small contents to the writer, if they are so many bytes. */
+/* Hands small contents to the writer if they are `least` bytes; 1 then, 0 if not. */
 int image_sink_pack(struct image_sink *sink, size_t least);
 
 /* Hands everything to the writer. */

@@ -63,9 +63,8 @@ int container_create(struct container *c)
 
 	if (error < 0)
 		return error;
-	error = shim_image_symbols(&c->shim);
-	if (error == 0)
-		error = patcher_create(&c->shim, &c->patcher);
+	c->shim = shim_blob_symbols;
+	error = patcher_create(&c->shim, &c->patcher);
 	if (error < 0) {
 		errno = -error;
 		return fail(c, "cannot prepare the shim");

@@ -10,8 +10,7 @@ struct shim_symbols {
 	uint64_t usercopy_begin, usercopy_end, usercopy_fault;
 };
 
-/* Looks the addresses up in the symbol table; -ENOEXEC if the embedded file is not as expected. */
-int shim_image_symbols(struct shim_symbols *ret_symbols);
+extern const struct shim_symbols shim_blob_symbols;
 
 /* A sealed memfd with the shim (close-on-exec), or a negative errno. */
 int shim_image_memfd(void);
