@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -161,10 +162,25 @@ void container_perturb(struct container *c)
 	}
 }
 
-void container_kill(const struct container *c)
+void container_anywhere(const struct container *c, pid_t tid)
 {
-	if (c->init > 0)
-		kill(c->init, SIGKILL);
+	cpu_set_t all;
+
+	CPU_OR(&all, &c->cpus, &c->others);
+	sched_setaffinity(tid, sizeof(all), &all);
+}
+
+void container_kill(struct container *c)
+{
+	if (c->init <= 0)
+		return;
+	kill(c->init, SIGKILL);
+	/* The first task is most often the last: it need not wait until init has its turn, nor end
+	 * where we go on. */
+	if (c->first > 0 && container_task_get(c, c->first) != NULL) {
+		container_anywhere(c, c->first);
+		kill(c->first, SIGKILL);
+	}
 }
 
 void container_reap(struct container *c)

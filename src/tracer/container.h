@@ -134,8 +134,11 @@ int container_first_report(struct container *c);
 /* Runs until the container has ended; c->end and c->message tell how. */
 void container_run(struct container *c);
 
+/* From now on the task, which exists, may run on all our processors. */
+void container_anywhere(const struct container *c, pid_t tid);
+
 /* Ends whatever is left of the container, without waiting for it. */
-void container_kill(const struct container *c);
+void container_kill(struct container *c);
 
 /* Lets go what has ended of it, without waiting: init ends when nobody else is left. */
 void container_reap(struct container *c);

@@ -470,8 +470,8 @@ static int adopt_first(struct container *c)
 		return say(c, errno, "PTRACE_GETEVENTMSG");
 	c->first = (pid_t)message;
 	container_task_put(c, c->first, 0);
-	/* Its end, which takes the namespaces down, is not to be where we finish. */
-	sched_setaffinity(c->init, sizeof(c->others), &c->others);
+	/* Its end, which takes the namespaces down, goes where there is room. */
+	container_anywhere(c, c->init);
 	if (ptrace(PTRACE_DETACH, c->init, NULL, NULL) < 0)
 		return say(c, errno, "PTRACE_DETACH");
 	return 0;

@@ -320,7 +320,7 @@ static void *end_write(void *arg)
 	return NULL;
 }
 
-void recorder_settle(struct recorder *r, const struct recorder_output outputs[2])
+void recorder_look(struct recorder *r, const struct recorder_output outputs[2])
 {
 	r->end = (struct evlog_end){
 		.status = HEAD->exit_status,
@@ -338,11 +338,11 @@ void recorder_settle(struct recorder *r, const struct recorder_output outputs[2]
 	/* What was written is looked at while the rest of the image is taken. */
 	capture_feed_end(r->feed);
 	written_look(r->written);
-	threads_end(r);
 }
 
 void recorder_finish(struct recorder *r)
 {
+	threads_end(r);
 	sem_init(&r->rechecked, 0, 0);
 	r->helped = thread_start(&r->helper, &r->cpus, end_write, r) == 0;
 	recheck(r);

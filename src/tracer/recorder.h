@@ -52,10 +52,10 @@ uint64_t recorder_last_event(const struct recorder *recorder);
 /* One event record of the epoch under way. */
 void recorder_event(struct recorder *recorder, const void *record, size_t size);
 
-/* After the container has ended: the rest of the image and the outputs. */
-void recorder_settle(struct recorder *recorder, const struct recorder_output outputs[2]);
-/* After that: the end record, which may still be on its way when it returns.  The region is not
- * needed any more. */
+/* After the container has ended: what it left behind. */
+void recorder_look(struct recorder *recorder, const struct recorder_output outputs[2]);
+/* After that: the rest of the image, the end record, which may still be on its way when it returns.
+ * The region is not needed any more. */
 void recorder_finish(struct recorder *recorder);
 /* The end of that.  0, or the first error of anything before: then the log is incomplete. */
 int recorder_wait(struct recorder *recorder);

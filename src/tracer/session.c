@@ -464,7 +464,7 @@ static void record_finish(struct session *s)
 
 	for (int i = 0; i < 2; i++)
 		memcpy(outputs[i].hash, r->output_hash[i], sizeof(outputs[i].hash));
-	recorder_settle(s->recorder, outputs);
+	recorder_look(s->recorder, outputs);
 	container_reap(&s->container);
 	recorder_finish(s->recorder);
 	/* The handlers of signals do not look into the region any more. */
