@@ -195,11 +195,7 @@ void container_reap(struct container *c)
 
 void container_destroy(struct container *c)
 {
-	if (c->init > 0) {
-		container_kill(c);
-		while (waitpid(-1, NULL, __WALL) > 0 || errno == EINTR)
-			continue;
-	}
+	container_kill(c);
 	munmap(c->tasks, TASKS_BYTES);
 	if (c->patcher != NULL)
 		patcher_destroy(c->patcher);
@@ -210,4 +206,6 @@ void container_destroy(struct container *c)
 		close(c->init_socket);
 	if (c->report_fd >= 0)
 		close(c->report_fd);
+	while (c->init > 0 && (waitpid(-1, NULL, __WALL) > 0 || errno == EINTR))
+		continue;
 }

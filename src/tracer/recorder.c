@@ -31,6 +31,8 @@
 #include "output.h"
 #include "written.h"
 
+#define HELP_FROM 64 /* outputs the list of which is worth a thread */
+
 struct recorder {
 	struct evlog_writer *writer;
 	struct image_capture *capture;
@@ -344,7 +346,8 @@ void recorder_finish(struct recorder *r)
 {
 	threads_end(r);
 	sem_init(&r->rechecked, 0, 0);
-	r->helped = thread_start(&r->helper, &r->cpus, end_write, r) == 0;
+	r->helped = written_at(r->written, HELP_FROM) != NULL &&
+		    thread_start(&r->helper, &r->cpus, end_write, r) == 0;
 	recheck(r);
 	sem_post(&r->rechecked);
 	if (!r->helped)
