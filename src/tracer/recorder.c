@@ -38,7 +38,7 @@ struct recorder {
 	struct image_capture *capture;
 	struct capture_feed *feed;
 	struct written *written;
-	const char *cwd;
+	const char *program, *cwd;
 	struct needed needed;
 	bool finished; /* the feed and the capture have ended */
 	int error;
@@ -143,6 +143,8 @@ void recorder_begin(struct recorder *r)
 {
 	const struct needed *n = &r->needed;
 
+	if (r->program[0] == '/')
+		keep(r, submit(r, r->program, IMAGE_WANT_AHEAD));
 	if (n->interpreter[0] != '\0')
 		keep(r, submit(r, n->interpreter, IMAGE_WANT_CONTENT));
 	for (size_t i = 0; i < n->count; i++)
@@ -163,6 +165,7 @@ int recorder_create(const struct recorder_options *options, struct recorder **re
 	if (r == NULL)
 		return -ENOMEM;
 	r->cpus = *options->cpus;
+	r->program = options->program;
 	r->cwd = options->cwd;
 	find_needed(r, options->program);
 	int error = start(r, options);

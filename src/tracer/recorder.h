@@ -14,7 +14,7 @@ struct recorder_options {
 	const char *log_path;
 	char *const *argv, *const *env; /* NULL at their end */
 	const char *cwd;		/* absolute; outlives the recorder */
-	const char *program;		/* as handed to container_program */
+	const char *program;		/* as handed to container_program; outlives it, too */
 	uint64_t seed;
 	bool names_only;       /* of files the log gets names and hashes, not the contents */
 	const cpu_set_t *cpus; /* for the threads of the capture */
