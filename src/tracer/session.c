@@ -498,7 +498,8 @@ static void record_end(struct session *s)
 		return;
 	if (s->created && s->container.end == CONTAINER_ENDED && s->container.ended)
 		record_finish(s);
-	else if (s->container.end == CONTAINER_NO_START || !s->container.ended || HEAD->events == 0)
+	else if (s->container.end == CONTAINER_NO_START || !s->container.ended ||
+		 (HEAD->events == 0 && !s->log_lost))
 		unlink(s->options->log_path);
 	else if (!s->log_lost)
 		say(s, "the log %s ends at event %" PRIu64, s->options->log_path,
