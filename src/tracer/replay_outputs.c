@@ -165,7 +165,8 @@ static bool is_first(const struct comparer *c, const struct comparer *other)
 }
 
 int replay_outputs_compare(const struct evlog_reader *reader, const struct replay_root *root,
-			   const char **ret_path, const char **ret_what)
+			   void (*meanwhile)(void *arg), void *arg, const char **ret_path,
+			   const char **ret_what)
 {
 	struct comparison all = {.root = root};
 	struct comparer self = {.all = &all}, other = {.all = &all};
@@ -173,6 +174,7 @@ int replay_outputs_compare(const struct evlog_reader *reader, const struct repla
 
 	all.outputs = evlog_reader_outputs(reader, &all.count);
 	bool helped = all.count > ROW && thread_start(&helper, NULL, compare_rows, &other) == 0;
+	meanwhile(arg);
 	compare_rows(&self);
 	if (helped)
 		pthread_join(helper, NULL);

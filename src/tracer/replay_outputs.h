@@ -6,12 +6,14 @@
 #include "replay_root.h"
 
 /*
- * Compares every written and removed file of the log with the root.  0; or -EILSEQ, *ret_path the
- * first that differs and *ret_what how, both good as long as the reader and the program; or a
- * negative errno, *ret_path the file.
+ * Compares every written and removed file of the log with the root; where a second thread does a
+ * part of it, that has begun when `meanwhile` is called, once in any case.  0; or -EILSEQ,
+ * *ret_path the first that differs and *ret_what how, both good as long as the reader and the
+ * program; or a negative errno, *ret_path the file.
  */
 int replay_outputs_compare(const struct evlog_reader *reader, const struct replay_root *root,
-			   const char **ret_path, const char **ret_what);
+			   void (*meanwhile)(void *arg), void *arg, const char **ret_path,
+			   const char **ret_what);
 
 /*
  * Copies every written file of the log from the root to its path below the folder `to_fd`, folders

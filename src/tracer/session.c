@@ -451,8 +451,19 @@ static int record_start(struct session *s, const char *program)
 	return error;
 }
 
-/* The program can rename another file over the log, which it does not see. */
-/* The container is taken down while the end of the log is written. */
+/* Which has ended, and the region is not needed any more. */
+static void take_down(void *arg)
+{
+	struct session *s = arg;
+
+	/* The handlers of signals do not look into the region any more. */
+	source_local_finish();
+	container_destroy(&s->container);
+	s->created = false;
+}
+
+/* The container is taken down while the end of the log is written.  The program can have renamed
+ * another file over the log, which it does not see. */
 static void record_finish(struct session *s)
 {
 	struct session_result *r = s->result;
@@ -467,10 +478,7 @@ static void record_finish(struct session *s)
 	recorder_look(s->recorder, outputs);
 	container_reap(&s->container);
 	recorder_finish(s->recorder);
-	/* The handlers of signals do not look into the region any more. */
-	source_local_finish();
-	container_destroy(&s->container);
-	s->created = false;
+	take_down(s);
 	int error = recorder_wait(s->recorder);
 	if (error < 0 && !s->log_lost)
 		say(s, "cannot finish the log %s: %s; it ends at event %" PRIu64,
@@ -733,10 +741,10 @@ static int compare_end(const struct session *s)
 }
 
 /* Final contents of what the program wrote; only a run that ended as recorded is asked. */
-static int compare_files(const struct session *s)
+static int compare_files(struct session *s)
 {
 	const char *path = "", *what = "";
-	int error = replay_outputs_compare(s->reader, &s->root, &path, &what);
+	int error = replay_outputs_compare(s->reader, &s->root, take_down, s, &path, &what);
 
 	if (error == -EILSEQ)
 		say(s, "diverged: the written file %s %s", path, what);
@@ -761,7 +769,7 @@ static int files_copy(const struct session *s)
 }
 
 /* What the program left in the root: compared, and copied out if that is wanted. */
-static int replay_files(const struct session *s, int status)
+static int replay_files(struct session *s, int status)
 {
 	bool right = s->container.end == CONTAINER_ENDED && status != OUR_FAILURE;
 
