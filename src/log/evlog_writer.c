@@ -335,7 +335,7 @@ void evlog_writer_pieces_end(struct evlog_writer *writer)
 {
 	pthread_mutex_lock(&writer->lock);
 	writer->pieces = false;
-	if (writer->first.len)
+	if (writer->first.len || writer->first.error)
 		epoch_put(writer, &writer->first);
 	writer->first.len = 0;
 	pthread_mutex_unlock(&writer->lock);

@@ -185,11 +185,17 @@ void container_kill(struct container *c)
 
 void container_reap(struct container *c)
 {
+	int status;
 	pid_t pid;
 
-	while (c->init > 0 && (pid = waitpid(-1, NULL, __WALL | WNOHANG)) > 0) {
+	while (c->init > 0 && (pid = waitpid(-1, &status, __WALL | WNOHANG)) > 0) {
+		if (!WIFEXITED(status) && !WIFSIGNALED(status))
+			continue;
+		/* Their numbers may be others' from now on. */
 		if (pid == c->init)
 			c->init = 0;
+		if (pid == c->first)
+			c->first = 0;
 	}
 }
 

@@ -176,30 +176,49 @@ static void init_mounts(struct container *c, int back)
 		init_fail(back, c->cwd);
 }
 
+#define TOO_FEW "cannot place a descriptor (raise the limit: ulimit -n 4096)"
+
 static void place(int back, int from, int to)
 {
 	if (dup2(from, to) < 0)
-		init_fail(back, "cannot place a descriptor (raise the limit: ulimit -n 4096)");
+		init_fail(back, TOO_FEW);
 }
 
-/* The first task's descriptors: ours at SHIM_FD_BASE and above, nothing else. */
+/* Out of the way of those that are placed. */
+static int aside(int back, int fd)
+{
+	if (fd < SHIM_FD_BASE || fd >= SHIM_FD_BASE + SHIM_FD_COUNT)
+		return fd;
+	fd = fcntl(fd, F_DUPFD_CLOEXEC, SHIM_FD_BASE + SHIM_FD_COUNT);
+	if (fd < 0)
+		init_fail(back, TOO_FEW);
+	return fd;
+}
+
+/* The first task's descriptors: ours at SHIM_FD_BASE and above, nothing else but 0, which `back` is
+ * from now on. */
 static void task_descriptors(struct container *c, int back)
 {
 	int holder = open("/", O_PATH);
 
 	if (holder < 0)
 		init_fail(back, "cannot open /");
+	back = aside(back, back);
+	int region = aside(back, c->region_fd), shim = aside(back, c->shim_fd);
+	holder = aside(back, holder);
+	for (int fd = 0; fd < 3; fd++)
+		c->stdio_fd[fd] = aside(back, c->stdio_fd[fd]);
 	place(back, holder, SHIM_FD_HOLDER);
-	place(back, c->region_fd, SHIM_FD_REGION);
-	place(back, c->shim_fd, SHIM_FD_SHIM);
+	place(back, region, SHIM_FD_REGION);
+	place(back, shim, SHIM_FD_SHIM);
 	for (int fd = 0; fd < 3; fd++) {
 		if (c->stdio_fd[fd] >= 0)
 			place(back, c->stdio_fd[fd], SHIM_FD_STDIO + fd);
 	}
-	if ((back > 0 && syscall(SYS_close_range, 0, back - 1, 0) < 0) ||
-	    syscall(SYS_close_range, back + 1, SHIM_FD_BASE - 1, 0) < 0 ||
+	place(back, back, 0);
+	if (syscall(SYS_close_range, 1, SHIM_FD_BASE - 1, 0) < 0 ||
 	    syscall(SYS_close_range, SHIM_FD_BASE + SHIM_FD_COUNT, ~0u, 0) < 0)
-		init_need(back, NEED_CLOSE_RANGE, "cannot close descriptors (close_range)");
+		init_need(0, NEED_CLOSE_RANGE, "cannot close descriptors (close_range)");
 }
 
 static void task_signals(void)
@@ -257,11 +276,11 @@ static _Noreturn void first_task(struct container *c, int back)
 	if (prctl(PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0) < 0)
 		init_need(back, NEED_TSC, "cannot trap time stamps (PR_SET_TSC)");
 	task_descriptors(c, back);
-	/* A dup may have got a low number; the report pipe closes at exec. */
-	fcntl(back, F_SETFD, FD_CLOEXEC);
-	task_filter(c, back);
+	/* It closes at exec. */
+	fcntl(0, F_SETFD, FD_CLOEXEC);
+	task_filter(c, 0);
 	syscall(SYS_execveat, SHIM_FD_SHIM, "", argv, envp, AT_EMPTY_PATH);
-	init_need(back, NEED_MEMFD_EXEC, "cannot execute the shim");
+	init_need(0, NEED_MEMFD_EXEC, "cannot execute the shim");
 }
 
 /* A message with room for as many descriptors as it can have. */
@@ -288,21 +307,29 @@ static void message_init(struct message *m, struct word *word)
 }
 
 /* Waits for a word of the tracer's, and takes over what comes with it; false: there is none. */
-static bool init_wait(struct container *c, int go)
+static bool init_wait(struct container *c, int go, int back)
 {
 	struct message m;
 	struct word word;
-	int fds[PASSED_MAX], at = 0;
+	int fds[PASSED_MAX];
+	size_t count = 0, at = 0;
 
 	message_init(&m, &word);
 	if (recvmsg(go, &m.header, 0) != (ssize_t)sizeof(word))
 		return false;
 	const struct cmsghdr *head = CMSG_FIRSTHDR(&m.header);
-	if (head != NULL)
-		memcpy(fds, CMSG_DATA(head), head->cmsg_len - CMSG_LEN(0));
+	if (head != NULL) {
+		count = (head->cmsg_len - CMSG_LEN(0)) / sizeof(*fds);
+		memcpy(fds, CMSG_DATA(head), count * sizeof(*fds));
+	}
 	for (int i = 0; i < PASSED_MAX; i++) {
-		if (word.has[i])
-			*passed(c, i) = fds[at++];
+		if (!word.has[i])
+			continue;
+		/* The kernel passes as many as the limit lets it. */
+		errno = EMFILE;
+		if (at == count)
+			init_need(back, NEED_FILES, "cannot take descriptors over");
+		*passed(c, i) = fds[at++];
 	}
 	return true;
 }
@@ -318,12 +345,15 @@ static _Noreturn void init_main(struct container *c, const struct channels *p)
 	setsid();
 	close(p->go[1]);
 	close(p->back[0]);
-	if (unshare(CLONE_NEWNET) < 0)
-		init_need(p->back[1], NEED_NAMESPACES, "cannot create a network namespace");
-	if (!init_wait(c, p->go[0]))
+	/* Told when the tracer listens, and is done with what it does to us. */
+	int error = unshare(CLONE_NEWNET) < 0 ? errno : 0;
+	if (!init_wait(c, p->go[0], p->back[1]))
 		_exit(125);
+	errno = error;
+	if (error != 0)
+		init_need(p->back[1], NEED_NAMESPACES, "cannot create a network namespace");
 	init_mounts(c, p->back[1]);
-	if (write(p->back[1], &ok, sizeof(ok)) < 0 || !init_wait(c, p->go[0]))
+	if (write(p->back[1], &ok, sizeof(ok)) < 0 || !init_wait(c, p->go[0], p->back[1]))
 		_exit(125);
 	/* Not fork(3): it waits for locks that a thread of the tracer may hold for ever here. */
 	pid_t pid = (pid_t)syscall(SYS_fork);
@@ -398,8 +428,12 @@ static int raise_descriptor_limit(struct container *c)
 static int read_report(struct container *c, int fd, int lacking)
 {
 	struct report r;
+	ssize_t n;
 
-	if (read(fd, &r, sizeof(r)) != (ssize_t)sizeof(r))
+	do
+		n = read(fd, &r, sizeof(r));
+	while (n < 0 && errno == EINTR);
+	if (n != (ssize_t)sizeof(r))
 		return lacking;
 	if (r.error != 0) {
 		r.what[sizeof(r.what) - 1] = '\0';

@@ -143,7 +143,7 @@ void recorder_begin(struct recorder *r)
 {
 	const struct needed *n = &r->needed;
 
-	if (r->program[0] == '/')
+	if (r->program[0] == '/' && strlen(r->program) <= EVLOG_PATH_MAX)
 		keep(r, submit(r, r->program, IMAGE_WANT_AHEAD));
 	if (n->interpreter[0] != '\0')
 		keep(r, submit(r, n->interpreter, IMAGE_WANT_CONTENT));

@@ -80,8 +80,11 @@ int replay_root_fill(struct evlog_reader *reader, struct replay_root *root)
 	note_entries(tree, root);
 	if (error == 0)
 		preload_size(image_tree_count(tree));
+	/* Whatever is masked, we make something in the folders. */
+	mode_t mask = umask(0);
 	if (error == 0)
 		error = image_unpack(reader, tree, fd, 0, preload, NULL);
+	umask(mask);
 	image_tree_destroy(tree);
 	return error;
 }
@@ -116,7 +119,10 @@ int replay_root_make(const char *cwd, struct replay_root *root)
 	root->fd = open(root->path, FOLDER_FLAGS);
 	if (root->fd < 0)
 		return -errno;
-	return make_folders(root->fd, cwd);
+	mode_t mask = umask(0);
+	int error = make_folders(root->fd, cwd);
+	umask(mask);
+	return error;
 }
 
 int replay_root_open(const struct replay_root *root, const char *path, int flags)
