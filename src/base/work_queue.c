@@ -179,15 +179,19 @@ int work_queue_wait(struct work_queue *q)
 	return ret;
 }
 
-void work_queue_end(struct work_queue *q)
+int work_queue_end(struct work_queue *q)
 {
+	int ret;
+
 	pthread_mutex_lock(&q->lock);
 	wait_done(q, q->put);
 	q->stop = true;
 	while (q->idling)
 		pthread_cond_wait(&q->moved, &q->lock);
+	ret = q->error;
 	pthread_mutex_unlock(&q->lock);
 	pthread_cond_signal(&q->work);
+	return ret;
 }
 
 void work_queue_destroy(struct work_queue *q)

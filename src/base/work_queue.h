@@ -37,8 +37,8 @@ int work_queue_put(struct work_queue *queue, struct work_item *item);
 int work_queue_wait(struct work_queue *queue);
 
 /* Waits for everything; the thread does nothing from then on, and ends by and by.  Nothing may be
- * put any more. */
-void work_queue_end(struct work_queue *queue);
+ * put any more.  0 or the first error. */
+int work_queue_end(struct work_queue *queue);
 
 /* Waits for everything and ends the thread.  NULL is allowed. */
 void work_queue_destroy(struct work_queue *queue);

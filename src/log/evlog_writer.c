@@ -307,9 +307,8 @@ static void epoch_put(struct evlog_writer *writer, const struct evlog_buf *paylo
 int evlog_writer_epoch_append(struct evlog_writer *writer, const struct evlog_epoch *epoch)
 {
 	pthread_mutex_lock(&writer->lock);
-	if (epoch->number != writer->epoch_count || writer->finished)
-		fail(writer, -EINVAL);
-	if (writer->pieces && writer->epoch_count)
+	if (epoch->number != writer->epoch_count || writer->finished ||
+	    (writer->pieces && writer->epoch_count))
 		fail(writer, -EINVAL);
 	if (writer->pieces) {
 		evlog_epoch_encode(&writer->first, epoch);

@@ -355,7 +355,6 @@ static int work(void *arg, struct work_item *item)
 static int idle(void *arg)
 {
 	struct image_capture *capture = arg;
-
 	int ret;
 
 	if (capture->idle_packs >= IDLE_PACKS_MAX)
@@ -466,8 +465,7 @@ int image_capture_finish(struct image_capture *capture)
 	if (capture->finished)
 		return 0;
 	capture->finished = true;
-	ret = work_queue_wait(capture->queue);
-	work_queue_end(capture->queue);
+	ret = work_queue_end(capture->queue);
 	/* Here, while the large files are read there. */
 	end = image_sink_flush(capture->sink);
 	ret = ret ? ret : end;

@@ -161,10 +161,9 @@ int image_large_wait(struct image_large *large, bool flush)
 
 int image_large_finish(struct image_large *large)
 {
-	int ret = work_queue_wait(large->queue);
+	int ret = work_queue_end(large->queue);
 	int end = image_sink_flush(large->sink);
 
-	work_queue_end(large->queue);
 	return ret ? ret : end;
 }
 

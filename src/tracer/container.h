@@ -3,8 +3,9 @@
  * tracer's parts keep about it.
  *
  *	container_create          the region is there, configuration to be filled by the caller
- *	container_prepare         init is there and makes what needs no configuration; so is the
- *shim container_mount           init makes the rest container_made            it has done so
+ *	container_prepare         the shim is there, and init, which begins to make the rest
+ *	container_mount           init goes on: the configuration is there
+ *	container_made            init has made all of it
  *	container_launch          the first task exists, stopped before the shim's first instruction
  *	container_run             the wait loop; returns when the container has ended
  *	container_destroy         nothing of it is left running
@@ -123,8 +124,8 @@ int container_mount(struct container *c);
 /* Waits for that.  0 or a negative errno with c->message. */
 int container_made(struct container *c);
 
-/* Has the first task made.  Precondition: stdio_fd is set.  0 or a negative
- * errno with c->message. */
+/* Has the first task made.  Precondition: stdio_fd is set.  0 or a negative errno with
+ * c->message. */
 int container_launch(struct container *c);
 
 /* After the first task has ended before the shim ran: what it said of that, as c->message and a
@@ -134,7 +135,7 @@ int container_first_report(struct container *c);
 /* Runs until the container has ended; c->end and c->message tell how. */
 void container_run(struct container *c);
 
-/* From now on the task, which exists, may run on all our processors. */
+/* From now on the task, which exists, or we (0), may run on all our processors. */
 void container_anywhere(const struct container *c, pid_t tid);
 
 /* Ends whatever is left of the container, without waiting for it. */

@@ -29,13 +29,13 @@ int output_hash_range(int fd, uint64_t offset, uint64_t end, struct sha256_ctx *
 	return 0;
 }
 
-int output_hash(int fd, uint8_t ret_hash[EVLOG_HASH_SIZE], uint64_t *ret_size_bytes)
+int output_hash(int fd, uint64_t end, uint8_t ret_hash[EVLOG_HASH_SIZE], uint64_t *ret_size_bytes)
 {
 	struct sha256_ctx sha;
 
 	*ret_size_bytes = 0;
 	sha256_init(&sha);
-	int error = output_hash_range(fd, 0, UINT64_MAX, &sha, ret_size_bytes);
+	int error = output_hash_range(fd, 0, end, &sha, ret_size_bytes);
 	if (error == 0)
 		sha256_digest(&sha, EVLOG_HASH_SIZE, ret_hash);
 	return error;

@@ -13,8 +13,8 @@
 int output_hash_range(int fd, uint64_t offset, uint64_t end, struct sha256_ctx *sha,
 		      uint64_t *size_bytes);
 
-/* SHA-256 and number of all bytes of a file.  0, or what pread(2) returned. */
-int output_hash(int fd, uint8_t ret_hash[EVLOG_HASH_SIZE], uint64_t *ret_size_bytes);
+/* SHA-256 and number of a file's bytes, up to `end` at most.  0, or what pread(2) returned. */
+int output_hash(int fd, uint64_t end, uint8_t ret_hash[EVLOG_HASH_SIZE], uint64_t *ret_size_bytes);
 
 /* Whether a hash says anything: all zeros stand for "not hashed". */
 bool output_is_hashed(const uint8_t hash[EVLOG_HASH_SIZE]);

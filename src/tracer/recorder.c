@@ -129,9 +129,9 @@ static int start(struct recorder *r, const struct recorder_options *options)
 }
 
 /* Whatever else the program needs, it needs its interpreter, and that its libraries. */
-static void find_needed(struct recorder *r, const char *program)
+static void find_needed(struct recorder *r)
 {
-	int fd = open(program, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	int fd = open(r->program, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 
 	if (fd < 0)
 		return;
@@ -167,7 +167,7 @@ int recorder_create(const struct recorder_options *options, struct recorder **re
 	r->cpus = *options->cpus;
 	r->program = options->program;
 	r->cwd = options->cwd;
-	find_needed(r, options->program);
+	find_needed(r);
 	int error = start(r, options);
 	if (error < 0) {
 		recorder_destroy(r);

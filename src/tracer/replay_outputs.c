@@ -79,14 +79,11 @@ static int open_found(const struct place *place, const char *path)
 static int compare_contents(int fd, const struct evlog_output *out, const char **ret_what)
 {
 	uint8_t hash[EVLOG_HASH_SIZE];
-	struct sha256_ctx sha;
-	uint64_t size = 0;
+	uint64_t size;
+	int error = output_hash(fd, out->size_bytes, hash, &size);
 
-	sha256_init(&sha);
-	int error = output_hash_range(fd, 0, out->size_bytes, &sha, &size);
 	if (error < 0)
 		return error;
-	sha256_digest(&sha, sizeof(hash), hash);
 	*ret_what = "has other contents than recorded";
 	return size == out->size_bytes && memcmp(hash, out->hash, sizeof(hash)) == 0 ? 0 : -EILSEQ;
 }

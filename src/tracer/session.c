@@ -2,7 +2,7 @@
  * One run of a container; see session.h.  Owns, for its duration, the container, the output thread,
  * the hashes of the output and, as the case may be, the recorder or the replay's root.
  *
- *	run, record: configure -> launch -> local epochs -> end -> finish the log
+ *	run, record: prepare -> configure -> launch -> local epochs -> end -> finish the log
  *	replay:      configure from the header -> unpack the image -> epochs of the log -> compare
  *
  * A container occupies fixed addresses, so there is one session at a time in a process.
@@ -63,7 +63,7 @@ struct session {
 	bool progress;
 	bool log_lost; /* the log could not be written on; said */
 	uint64_t phase_begun;
-	cpu_set_t one, others, all; /* processors: see caller_processors */
+	cpu_set_t one, others; /* processors: see caller_processors */
 };
 
 static void say(const struct session *s, const char *format, ...)
@@ -79,6 +79,14 @@ static void say(const struct session *s, const char *format, ...)
 	vfprintf(stderr, format, ap);
 	va_end(ap);
 	fputc('\n', stderr);
+}
+
+/* The result of a step of the container's, which says itself what went wrong. */
+static int told(const struct session *s, int error)
+{
+	if (error < 0)
+		say(s, "%s", s->container.message);
+	return error;
 }
 
 /* ---- what the container tells while it runs ---- */
@@ -221,13 +229,10 @@ static int session_begin(struct session *s, const struct session_options *option
 	/* A limit of file sizes is told as an error. */
 	signal(SIGXFSZ, SIG_IGN);
 	caller_processors(&s->one, &s->others);
-	CPU_OR(&s->all, &s->one, &s->others);
 	for (int i = 0; i < 2; i++)
 		sha256_init(&s->streams[i].sha);
-	int error = container_create(&s->container);
+	int error = told(s, container_create(&s->container));
 	s->created = error == 0;
-	if (error < 0)
-		say(s, "%s", s->container.message);
 	s->container.cwd = options->cwd;
 	s->container.observer = (struct container_observer){
 		.data = s,
@@ -288,19 +293,7 @@ static int prepare(struct session *s)
 {
 	s->container.cpus = s->one;
 	s->container.others = s->others;
-	int error = container_prepare(&s->container);
-	if (error < 0)
-		say(s, "%s", s->container.message);
-	return error;
-}
-
-static int mount(struct session *s)
-{
-	int error = container_mount(&s->container);
-
-	if (error < 0)
-		say(s, "%s", s->container.message);
-	return error;
+	return told(s, container_prepare(&s->container));
 }
 
 /* Launches and runs; the container has ended when this returns.  0 or a negative errno. */
@@ -323,16 +316,14 @@ static int execute(struct session *s)
 	if (error == 0)
 		error = container_launch(&s->container);
 	phase_end(s, PHASE_LAUNCH);
-	if (error < 0)
-		say(s, "%s", s->container.message);
-	else
+	if (told(s, error) == 0)
 		container_run(&s->container);
 	phase_end(s, PHASE_RUN);
-	/* The kernel takes it down while we finish, on any processor, unless our threads do the
-	 * same on all others. */
+	/* The kernel takes it down while we finish: on any processor, but beside a recorder's
+	 * threads on this one. */
 	container_kill(&s->container);
 	if (s->recorder == NULL)
-		sched_setaffinity(0, sizeof(s->all), &s->all);
+		container_anywhere(&s->container, 0);
 	output_stop(&s->container);
 	on_events_drain(s, &s->container);
 	return error;
@@ -521,7 +512,7 @@ static void run(struct session *s, const char *program)
 	if (prepare(s) < 0)
 		return;
 	configure(s);
-	if (mount(s) < 0)
+	if (told(s, container_mount(&s->container)) < 0)
 		return;
 	source_local_init(&s->local);
 	s->container.source = &s->local.base;
@@ -596,7 +587,7 @@ static int rebuild(struct session *s)
 	s->container.root = s->root.path;
 	error = prepare(s);
 	if (error == 0)
-		error = mount(s);
+		error = told(s, container_mount(&s->container));
 	if (error < 0)
 		return error;
 	uint64_t begun = monotonic_ns();

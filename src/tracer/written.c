@@ -570,7 +570,7 @@ static void hash_file(struct written *w, struct written_file *f)
 	int fd = open(out->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return;
-	if (output_hash(fd, out->hash, &out->size_bytes) < 0)
+	if (output_hash(fd, UINT64_MAX, out->hash, &out->size_bytes) < 0)
 		memset(out->hash, 0, sizeof(out->hash));
 	close(fd);
 }

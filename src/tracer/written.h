@@ -39,7 +39,8 @@ void written_look(struct written *written);
 /* Finds out what was removed.  Precondition: the capture has finished.  -ENOMEM. */
 int written_finish(struct written *written, const struct image_capture *capture);
 
-/* After written_finish: output `i`, sorted by kind and path; NULL behind the last. */
+/* After written_look, or written_finish, which adds what was removed: output `i`, sorted by kind
+ * and path; NULL behind the last. */
 const struct evlog_output *written_at(const struct written *written, size_t i);
 
 /* NULL is allowed. */

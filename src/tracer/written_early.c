@@ -120,7 +120,7 @@ static bool hash(const struct early *e, struct early_file *f, int folder_fd)
 	int fd = openat(folder_fd, f->path + e->name_at, flags);
 	struct stat st;
 	bool done = fd >= 0 && fstat(fd, &st) == 0 && is_same(e, f, &st) &&
-		    output_hash(fd, f->hash, &f->size_bytes) == 0;
+		    output_hash(fd, UINT64_MAX, f->hash, &f->size_bytes) == 0;
 
 	if (fd >= 0)
 		close(fd);
