@@ -216,6 +216,7 @@ static u32 fill_auxv(const struct load *l, u64 *words)
 		{AT_NULL, 0},
 	};
 	_Static_assert(sizeof(pairs) / sizeof(pairs[0]) <= AUXV_MAX, "room on the stack");
+	_Static_assert(2 * AUXV_MAX <= MM_AUXV_WORDS, "room in the books");
 
 	memcpy(words, pairs, sizeof(pairs));
 	return sizeof(pairs) / sizeof(u64);
@@ -243,7 +244,10 @@ static void push_vectors(struct load *l)
 	words[n++] = r->args.count;
 	n += fill_pointers(words + n, l->args, &r->args);
 	n += fill_pointers(words + n, l->env, &r->env);
-	n += fill_auxv(l, words + n);
+	struct mm *mm = mm_of(l->t);
+	mm->auxv_words = fill_auxv(l, words + n);
+	memcpy(mm->auxv, words + n, mm->auxv_words * sizeof(u64));
+	n += mm->auxv_words;
 	l->sp = (l->sp - n * sizeof(u64)) & ~15ul;
 	user_copy_out(l->sp, words, n * sizeof(u64));
 	heap_free(words);

@@ -15,11 +15,12 @@
 #include "shim_abi.h"
 #include "task.h"
 
-#define MM_PAGE	     4096ul
-#define MM_HUGE_PAGE 0x200000ul
-#define MMS_MAX	     4224 /* processes, and some for programs being exchanged */
-#define MM_EXEC_MAX  1024
-#define MM_VMAS_MAX  65530 /* vm.max_map_count */
+#define MM_PAGE	      4096ul
+#define MM_HUGE_PAGE  0x200000ul
+#define MMS_MAX	      4224 /* processes, and some for programs being exchanged */
+#define MM_EXEC_MAX   1024
+#define MM_AUXV_WORDS 64
+#define MM_VMAS_MAX   65530 /* vm.max_map_count */
 
 /* As large a stack as fits above the mappings, with the gap Linux keeps in front of it. */
 #define MM_STACK_MAX (APP_STACK_TOP - APP_MMAP_TOP - 0x100000)
@@ -83,6 +84,8 @@ struct mm {
 	u32 code_page_count, code_page_room, code_site_count, code_site_room;
 	u32 membarrier; /* commands registered */
 	u32 lock_future;
+	u32 auxv_words, pad;
+	u64 auxv[MM_AUXV_WORDS]; /* as the program got it */
 	struct mm_exec exec[MM_EXEC_MAX];
 };
 

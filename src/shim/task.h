@@ -103,7 +103,7 @@ struct proc {
 	u32 environ_len;
 	u32 maker;	  /* pid of the process that cloned it, 0: ours */
 	u32 shares_files; /* whether it began with that one's descriptor table, not a copy */
-	u32 pad;
+	s32 oom_score_adj;
 	u64 rlimits[16][2];
 };
 

@@ -24,9 +24,20 @@ static const struct {
 	const char *root;
 	const struct synth_node *nodes;
 } tables[] = {
-	{"/proc", synth_proc_nodes},   {"/proc/#P", synth_task_nodes},
-	{"/proc/#P", synth_pid_nodes}, {"/proc/#P/task/#T", synth_pid_nodes},
-	{"/sys", synth_sys_nodes},     {"/dev", synth_dev_nodes},
+	{"/proc", synth_proc_nodes},
+	{"/proc/#P", synth_task_nodes},
+	{"/proc/#P", synth_pid_nodes},
+	{"/proc/#P/task/#T", synth_pid_nodes},
+	{"/proc/#P", synth_memory_nodes},
+	{"/proc/#P/task/#T", synth_memory_nodes},
+	{"/proc/#P/task/#T", synth_thread_nodes},
+	{"/proc/#P", synth_state_nodes},
+	{"/proc/#P/task/#T", synth_state_nodes},
+	{"/proc", synth_kernel_nodes},
+	{"/proc/sys", synth_sysctl_nodes},
+	{"/sys", synth_sys_nodes},
+	{"/sys/fs/cgroup", synth_cgroup_nodes},
+	{"/dev", synth_dev_nodes},
 };
 #define TABLES (sizeof(tables) / sizeof(tables[0]))
 
@@ -269,7 +280,7 @@ static long expand(struct found *f, u32 end)
 	if (!target.len)
 		r = -ENOENT;
 	/* A number's target without a path (pipe:[5]) is no place to go to. */
-	else if (f->node->is_fd && target.bytes[0] != '/')
+	else if (f->node->is_ns || (f->node->is_fd && target.bytes[0] != '/'))
 		r = f->abs[end] ? -ENOTDIR : -EACCES;
 	text_string(&target, f->abs + end);
 	if (r > 0 && target.len >= FILE_PATH_MAX)
@@ -432,6 +443,8 @@ static long open_text(struct task *t, const struct found *f, u32 flags)
 
 	if (flags & O_DIRECTORY)
 		return -ENOTDIR;
+	if (f->node->refused && !(flags & O_PATH))
+		return -(long)f->node->refused;
 	if (writes && !f->node->write)
 		return -EACCES;
 	u32 want = (flags & O_ACCMODE) == O_WRONLY ? 0 : 4;

@@ -37,13 +37,16 @@ enum synth_type { SYNTH_DIR = 1, SYNTH_TEXT, SYNTH_LINK, SYNTH_DEVICE };
  * path: components after the table's root, each a name or one of #P #T #F #C #I, or #Y (the
  * terminal, 0); "" is the root itself.  Text and link targets come from `make`, or are `fixed`.
  * `write` takes what is written to a text; without it a text cannot be opened for writing.
+ * `refused` is the errno of every open.
  */
 struct synth_node {
 	const char *path;
 	u32 type;
-	u32 mode;   /* permission bits; 0: 0444 for a text, 0555 for a directory, 0777 for a link */
-	u32 rdev;   /* of a device */
+	u32 mode; /* permission bits; 0: 0444 for a text, 0555 for a directory, 0777 for a link */
+	u32 rdev; /* of a device */
+	u32 refused;
 	bool is_fd; /* the link is a descriptor */
+	bool is_ns; /* the link is a namespace: to be read only */
 	const char *fixed;
 	void (*make)(const struct synth_ctx *c, struct synth_text *out);
 	long (*write)(const struct synth_ctx *c, const char *bytes, u64 len);
@@ -62,6 +65,16 @@ struct synth_node {
 	{                                                               \
 		.path = (name), .type = SYNTH_TEXT, .fixed = (contents) \
 	}
+/* The same with other permission bits than 0444. */
+#define NODE_FIXED_AS(name, bits, contents)                                             \
+	{                                                                               \
+		.path = (name), .type = SYNTH_TEXT, .mode = (bits), .fixed = (contents) \
+	}
+/* A file that is there, but that nobody here may open. */
+#define NODE_REFUSED(name, bits, error)                                                \
+	{                                                                              \
+		.path = (name), .type = SYNTH_TEXT, .mode = (bits), .refused = (error) \
+	}
 #define NODE_LINK(name, target)                                       \
 	{                                                             \
 		.path = (name), .type = SYNTH_LINK, .fixed = (target) \
@@ -71,8 +84,13 @@ struct synth_node {
 extern const struct synth_node synth_proc_nodes[]; /* below /proc */
 extern const struct synth_node synth_task_nodes[]; /* below /proc/#P only */
 extern const struct synth_node synth_pid_nodes[];  /* below /proc/#P and /proc/#P/task/#T */
-extern const struct synth_node synth_sys_nodes[];  /* below /sys */
-extern const struct synth_node synth_dev_nodes[];  /* below /dev */
+extern const struct synth_node synth_memory_nodes[], synth_state_nodes[];
+extern const struct synth_node synth_thread_nodes[]; /* below /proc/#P/task/#T only */
+extern const struct synth_node synth_kernel_nodes[]; /* below /proc: what ours never does */
+extern const struct synth_node synth_sysctl_nodes[]; /* below /proc/sys */
+extern const struct synth_node synth_sys_nodes[];    /* below /sys */
+extern const struct synth_node synth_cgroup_nodes[]; /* below /sys/fs/cgroup */
+extern const struct synth_node synth_dev_nodes[];    /* below /dev */
 
 #define SYNTH_PTS_RDEV (136 << 8) /* /dev/pts/0: the terminal behind the standard streams */
 
@@ -100,6 +118,18 @@ void text_pad(struct synth_text *out, size_t column);
 /* All processors as a list ("0-1") and as a mask of 32-bit groups ("3"). */
 void text_cpu_list(struct synth_text *out);
 void text_cpu_mask(struct synth_text *out);
+
+/* synth_pid.c: the address space of #P, NULL if it has none; its thread #T, or the one that stands
+ * for it; a mapping as a line of maps. */
+struct mm;
+struct vma;
+struct mm *synth_memory(const struct synth_ctx *c);
+struct task *synth_thread(const struct synth_ctx *c);
+void synth_put_vma(struct synth_text *out, const struct vma *v);
+/* The mappings as the app knows them: number i, or NULL for one of ours. */
+const struct vma *synth_vma(const struct mm *mm, u32 i);
+/* The name ps shows; `ret_name` has 16 bytes. */
+void synth_name(const struct synth_ctx *c, char *ret_name);
 
 /* synth_pid.c: permission bits of the link of #F: 0500 for reading, 0300 for writing. */
 u32 synth_fd_mode(const struct synth_ctx *c);

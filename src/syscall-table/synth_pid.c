@@ -28,7 +28,7 @@ static bool is_live(const struct synth_ctx *c)
 }
 
 /* The thread that stands for the path: its own, else the leader, else the first that is left. */
-static struct task *thread_of(const struct synth_ctx *c)
+struct task *synth_thread(const struct synth_ctx *c)
 {
 	const struct proc *p = proc_at(c->proc);
 
@@ -38,15 +38,15 @@ static struct task *thread_of(const struct synth_ctx *c)
 	return leader || p->threads == NONE ? leader : task_at(p->threads);
 }
 
-static struct mm *memory_of(const struct synth_ctx *c)
+struct mm *synth_memory(const struct synth_ctx *c)
 {
 	return is_live(c) ? mm_at(proc_at(c->proc)->mm) : NULL;
 }
 
 /* The 15 characters that ps shows; a zombie goes by the name of its program. */
-static void name_of(const struct synth_ctx *c, char *ret_name)
+void synth_name(const struct synth_ctx *c, char *ret_name)
 {
-	const struct task *thread = thread_of(c);
+	const struct task *thread = synth_thread(c);
 	const char *name = c->proc == PROC_INIT ? "init" : (char *)proc_at(c->proc)->exe_path;
 	u32 n = 0;
 
@@ -61,7 +61,7 @@ static void name_of(const struct synth_ctx *c, char *ret_name)
 
 static char state_of(const struct synth_ctx *c)
 {
-	struct task *thread = thread_of(c);
+	struct task *thread = synth_thread(c);
 
 	if (c->proc == PROC_INIT)
 		return 'S';
@@ -132,7 +132,7 @@ static void usage_add(struct usage *u, const struct vma *v, const char *exe)
 
 static struct usage usage_of(const struct synth_ctx *c)
 {
-	const struct mm *mm = memory_of(c);
+	const struct mm *mm = synth_memory(c);
 	struct usage u = {0};
 
 	for (u32 i = 0; mm && i < mm->count; i++) {
@@ -161,7 +161,7 @@ static void put_vma_name(struct synth_text *out, const struct vma *v)
 	}
 }
 
-static void put_vma(struct synth_text *out, const struct vma *v)
+void synth_put_vma(struct synth_text *out, const struct vma *v)
 {
 	const struct mm_file *file = (const struct mm_file *)v->file;
 	u64 ino = !file ? 0 : file->vnode ? vnode_at(file->vnode)->ino : file->id;
@@ -175,13 +175,20 @@ static void put_vma(struct synth_text *out, const struct vma *v)
 	text_add(out, "\n");
 }
 
+const struct vma *synth_vma(const struct mm *mm, u32 i)
+{
+	const struct vma *v = vma_at(mm, i);
+
+	return v->kind == VMA_STUB ? NULL : v;
+}
+
 static void make_maps(const struct synth_ctx *c, struct synth_text *out)
 {
-	const struct mm *mm = memory_of(c);
+	const struct mm *mm = synth_memory(c);
 
 	for (u32 i = 0; mm && i < mm->count; i++) {
-		if (vma_at(mm, i)->kind != VMA_STUB)
-			put_vma(out, vma_at(mm, i));
+		if (synth_vma(mm, i))
+			synth_put_vma(out, synth_vma(mm, i));
 	}
 }
 
@@ -207,7 +214,7 @@ static void make_cmdline(const struct synth_ctx *c, struct synth_text *out)
 static void make_environ(const struct synth_ctx *c, struct synth_text *out)
 {
 	const struct proc *p = proc_at(c->proc);
-	const struct mm *mm = memory_of(c);
+	const struct mm *mm = synth_memory(c);
 
 	if (!mm)
 		return;
@@ -229,14 +236,14 @@ static void make_comm(const struct synth_ctx *c, struct synth_text *out)
 {
 	char name[COMM_MAX];
 
-	name_of(c, name);
+	synth_name(c, name);
 	text_add(out, "%s\n", name);
 }
 
 /* Only the threads of one's own process can be renamed, as in Linux. */
 static long write_comm(const struct synth_ctx *c, const char *bytes, u64 len)
 {
-	struct task *thread = thread_of(c);
+	struct task *thread = synth_thread(c);
 	u32 n = 0;
 
 	if (c->proc != c->t->proc || !thread)
@@ -245,17 +252,6 @@ static long write_comm(const struct synth_ctx *c, const char *bytes, u64 len)
 	for (; n < len && n < COMM_MAX - 1 && bytes[n] && bytes[n] != '\n'; n++)
 		thread->comm[n] = bytes[n];
 	return (long)len;
-}
-
-/* Nothing here runs out of memory by another's choice: the figure is taken and does nothing. */
-static long write_oom(const struct synth_ctx *c, const char *bytes, u64 len)
-{
-	u64 i = len && (bytes[0] == '-' || bytes[0] == '+'), digits = 0;
-
-	(void)c;
-	for (; i < len && bytes[i] >= '0' && bytes[i] <= '9'; i++)
-		digits++;
-	return digits && (i == len || bytes[i] == '\n') ? (long)len : -EINVAL;
 }
 
 static void make_exe(const struct synth_ctx *c, struct synth_text *out)
@@ -285,7 +281,7 @@ struct signal_sets {
 static struct signal_sets signals_of(const struct synth_ctx *c)
 {
 	struct signal_sets s = {0};
-	struct task *thread = thread_of(c);
+	struct task *thread = synth_thread(c);
 
 	if (!thread)
 		return s;
@@ -319,7 +315,7 @@ static void put_stat_who(const struct synth_ctx *c, struct synth_text *out)
 	u64 begin = p->start_time_ns, boot = clock_monotonic_base();
 	char name[COMM_MAX];
 
-	name_of(c, name);
+	synth_name(c, name);
 	text_add(out, "%u (%s) %c %u %u %u 0 -1 4194304 0 0 0 0 ", id_of(c), name, state_of(c),
 		 parent_pid(c), p->pgid, p->sid);
 	text_add(out, "%lu 0 %lu 0 20 0 %u 0 %lu ", cpu_ticks(c), p->cutime_ns / SYNTH_TICK_NS,
@@ -330,7 +326,7 @@ static void put_stat_who(const struct synth_ctx *c, struct synth_text *out)
 static void put_stat_end(const struct synth_ctx *c, struct synth_text *out)
 {
 	const struct proc *p = proc_at(c->proc);
-	const struct mm *mm = memory_of(c);
+	const struct mm *mm = synth_memory(c);
 
 	if (mm)
 		text_add(out, "0 0 %lu %lu %lu %lu %lu ", mm->brk_start, mm->arg_start, mm->arg_end,
@@ -349,7 +345,7 @@ static void make_stat(const struct synth_ctx *c, struct synth_text *out)
 	put_stat_who(c, out);
 	text_add(out, "%lu %lu %lu %lu %lu %lu 0 0 ", u.total, u.resident / MM_PAGE,
 		 is_live(c) ? p->rlimits[RLIMIT_OF_RSS][0] : LIMIT_INFINITY, u.code_start,
-		 u.code_end, memory_of(c) ? memory_of(c)->stack_top : 0);
+		 u.code_end, synth_memory(c) ? synth_memory(c)->stack_top : 0);
 	text_add(out, "%lu %lu %lu %lu 0 0 0 ", s.pending & 0x7fffffff, s.blocked & 0x7fffffff,
 		 s.ignored & 0x7fffffff, s.caught & 0x7fffffff);
 	text_add(out, "%u 0 0 0 0 0 0 ", p->exit_signal);
@@ -367,7 +363,7 @@ static void put_status_memory(const struct synth_ctx *c, struct synth_text *out)
 
 	put_kb(out, "VmPeak", u.total);
 	put_kb(out, "VmSize", u.total);
-	put_kb(out, "VmLck", memory_of(c)->locked_bytes);
+	put_kb(out, "VmLck", synth_memory(c)->locked_bytes);
 	put_kb(out, "VmPin", 0);
 	put_kb(out, "VmHWM", u.resident);
 	put_kb(out, "VmRSS", u.resident);
@@ -380,6 +376,8 @@ static void put_status_memory(const struct synth_ctx *c, struct synth_text *out)
 	put_kb(out, "VmLib", u.library);
 	put_kb(out, "VmPTE", u.total / 512);
 	put_kb(out, "VmSwap", 0);
+	put_kb(out, "HugetlbPages", 0);
+	text_add(out, "CoreDumping:\t0\nTHP_enabled:\t1\n");
 }
 
 static void put_status_ids(const struct synth_ctx *c, struct synth_text *out)
@@ -412,14 +410,16 @@ static void put_status_signals(const struct synth_ctx *c, struct synth_text *out
 static void put_status_rest(const struct synth_ctx *c, struct synth_text *out)
 {
 	const struct proc *p = proc_at(c->proc);
-	const struct task *thread = thread_of(c);
+	const struct task *thread = synth_thread(c);
 	u64 caps = p->euid == 0 ? CAPS_ALL : 0;
 
 	text_add(out, "CapInh:\t%016lx\nCapPrm:\t%016lx\nCapEff:\t%016lx\n", 0ul, caps, caps);
 	text_add(out, "CapBnd:\t%016lx\nCapAmb:\t%016lx\nNoNewPrivs:\t%u\n",
 		 p->euid == 0 ? CAPS_ALL : 0, 0ul, p->no_new_privs);
-	text_add(out, "Seccomp:\t%lu\nSeccomp_filters:\t%u\nCpus_allowed:\t",
-		 thread ? thread->seccomp_mode : 0, thread ? seccomp_count(thread) : 0);
+	text_add(out, "Seccomp:\t%lu\nSeccomp_filters:\t%u\n", thread ? thread->seccomp_mode : 0,
+		 thread ? seccomp_count(thread) : 0);
+	text_add(out, "Speculation_Store_Bypass:\tnot vulnerable\n"
+		      "SpeculationIndirectBranch:\tnot affected\nCpus_allowed:\t");
 	text_cpu_mask(out);
 	text_add(out, "\nCpus_allowed_list:\t");
 	text_cpu_list(out);
@@ -446,13 +446,13 @@ static void make_status(const struct synth_ctx *c, struct synth_text *out)
 	char name[COMM_MAX], state = state_of(c);
 	u32 umask = is_live(c) ? FILES->fs[proc_at(c->proc)->fs].umask : 0;
 
-	name_of(c, name);
+	synth_name(c, name);
 	text_add(out, "Name:\t");
 	put_escaped(out, name, "\\n");
 	text_add(out, "\nUmask:\t0%u%u%u\nState:\t%c (%s)\n", umask >> 6 & 7, umask >> 3 & 7,
 		 umask & 7, state, state_word(state));
 	put_status_ids(c, out);
-	if (memory_of(c))
+	if (synth_memory(c))
 		put_status_memory(c, out);
 	put_status_signals(c, out);
 	put_status_rest(c, out);
@@ -498,17 +498,31 @@ static void make_limits(const struct synth_ctx *c, struct synth_text *out)
 
 static const char io_text[] = "rchar: 0\nwchar: 0\nsyscr: 0\nsyscw: 0\nread_bytes: 0\n"
 			      "write_bytes: 0\ncancelled_write_bytes: 0\n";
-static const char mounts_text[] = "shadow / tmpfs rw,relatime 0 0\n"
-				  "proc /proc proc rw,nosuid,nodev,noexec,relatime 0 0\n"
-				  "sysfs /sys sysfs ro,nosuid,nodev,noexec,relatime 0 0\n"
-				  "dev /dev devtmpfs rw,nosuid 0 0\n"
-				  "shm /dev/shm tmpfs rw,nosuid,nodev 0 0\n";
+static const char mounts_text[] =
+	"shadow / tmpfs rw,relatime 0 0\n"
+	"proc /proc proc rw,nosuid,nodev,noexec,relatime 0 0\n"
+	"sysfs /sys sysfs ro,nosuid,nodev,noexec,relatime 0 0\n"
+	"cgroup /sys/fs/cgroup cgroup2 ro,nosuid,nodev,noexec,relatime 0 0\n"
+	"dev /dev devtmpfs rw,nosuid 0 0\n"
+	"devpts /dev/pts devpts rw,nosuid,noexec,relatime,gid=5,mode=620,ptmxmode=666 0 0\n"
+	"shm /dev/shm tmpfs rw,nosuid,nodev 0 0\n";
+static const char mountstats_text[] =
+	"device shadow mounted on / with fstype tmpfs\n"
+	"device proc mounted on /proc with fstype proc\n"
+	"device sysfs mounted on /sys with fstype sysfs\n"
+	"device cgroup mounted on /sys/fs/cgroup with fstype cgroup2\n"
+	"device dev mounted on /dev with fstype devtmpfs\n"
+	"device devpts mounted on /dev/pts with fstype devpts\n"
+	"device shm mounted on /dev/shm with fstype tmpfs\n";
 /* The device numbers are those that stat gives. */
 static const char mountinfo_text[] =
 	"21 1 8:1 / / rw,relatime - tmpfs shadow rw\n"
 	"22 21 0:7 / /proc rw,nosuid,nodev,noexec,relatime - proc proc rw\n"
 	"23 21 0:6 / /sys ro,nosuid,nodev,noexec,relatime - sysfs sysfs ro\n"
+	"26 23 0:6 / /sys/fs/cgroup ro,nosuid,nodev,noexec,relatime - cgroup2 cgroup rw\n"
 	"24 21 0:5 / /dev rw,nosuid - devtmpfs dev rw\n"
+	"27 24 0:24 / /dev/pts rw,nosuid,noexec,relatime - devpts devpts "
+	"rw,gid=5,mode=620,ptmxmode=666\n"
 	"25 24 8:1 / /dev/shm rw,nosuid,nodev - tmpfs shm rw\n";
 
 /* ---- descriptors ---- */
@@ -547,14 +561,18 @@ static void put_path_target(struct ofd *o, struct synth_text *out)
 		text_string(out, " (deleted)");
 }
 
+/* Kinds of files that have no name anywhere. */
+static const char *const anon_names[OFD_KIND_COUNT] = {
+	[OFD_EVENTFD] = "[eventfd]",
+	[OFD_EPOLL] = "[eventpoll]",
+};
+
 static void put_fd_target(const struct synth_ctx *c, struct synth_text *out)
 {
 	struct ofd *o = ofd_of(c);
 
-	if (o->kind == OFD_EVENTFD)
-		text_string(out, "anon_inode:[eventfd]");
-	else if (o->kind == OFD_EPOLL)
-		text_string(out, "anon_inode:[eventpoll]");
+	if (anon_names[o->kind])
+		text_add(out, "anon_inode:%s", anon_names[o->kind]);
 	else if (o->path)
 		put_path_target(o, out);
 	else if (o->kind == OFD_NULL)
@@ -632,16 +650,8 @@ const struct synth_node synth_pid_nodes[] = {
 	NODE_TEXT("/limits", make_limits),
 	NODE_FIXED("/mounts", mounts_text),
 	NODE_FIXED("/mountinfo", mountinfo_text),
+	NODE_FIXED_AS("/mountstats", 0400, mountstats_text),
 	NODE_FIXED("/cgroup", "0::/\n"),
 	{.path = "/io", .type = SYNTH_TEXT, .mode = 0400, .fixed = io_text},
-	NODE_FIXED("/oom_score", "0\n"),
-	{.path = "/oom_score_adj",
-	 .type = SYNTH_TEXT,
-	 .mode = 0644,
-	 .fixed = "0\n",
-	 .write = write_oom},
-	NODE_FIXED("/uid_map", "         0          0 4294967295\n"),
-	NODE_FIXED("/gid_map", "         0          0 4294967295\n"),
-	NODE_FIXED("/setgroups", "allow\n"),
 	{.path = NULL},
 };

@@ -148,61 +148,7 @@ static void make_loadavg(const struct synth_ctx *c, struct synth_text *out)
 	text_add(out, "0.00 0.00 0.00 1/%u %u\n", PROCT->nlive_tasks, PROCT->next_id - 1);
 }
 
-/* ---- /proc/sys ---- */
-
-static void make_hostname(const struct synth_ctx *c, struct synth_text *out)
-{
-	(void)c;
-	text_add(out, "%s\n", HEAD->config.hostname);
-}
-
-static void put_uuid(struct synth_text *out, u8 *bytes)
-{
-	bytes[6] = (u8)((bytes[6] & 0x0f) | 0x40); /* version 4: random */
-	bytes[8] = (u8)((bytes[8] & 0x3f) | 0x80);
-	for (u32 i = 0; i < 16; i++) {
-		bool dash = i == 4 || i == 6 || i == 8 || i == 10;
-		text_add(out, dash ? "-%02x" : "%02x", bytes[i]);
-	}
-	text_add(out, "\n");
-}
-
-static void make_uuid(const struct synth_ctx *c, struct synth_text *out)
-{
-	u8 bytes[16];
-
-	(void)c;
-	random_fill(bytes, sizeof(bytes));
-	put_uuid(out, bytes);
-}
-
-/* One for the whole run, and not a draw from the stream: reading it changes nothing. */
-static void make_boot_id(const struct synth_ctx *c, struct synth_text *out)
-{
-	const struct region_config *config = &HEAD->config;
-	u64 words[2];
-	u8 bytes[16];
-
-	(void)c;
-	words[0] = hash_bytes(1, config->seed, sizeof(config->seed));
-	words[1] = hash_bytes(2, config->seed, sizeof(config->seed));
-	memcpy(bytes, words, sizeof(bytes));
-	put_uuid(out, bytes);
-}
-
-/* A sysctl whose value is one of our limits. */
-#define NUMBER_NODE(name, value)                                                   \
-	static void make_##name(const struct synth_ctx *c, struct synth_text *out) \
-	{                                                                          \
-		(void)c;                                                           \
-		text_add(out, "%lu\n", (u64)(value));                              \
-	}
-NUMBER_NODE(pid_max, PID_MAX)
-NUMBER_NODE(threads_max, TASK_SLOTS_MAX)
-NUMBER_NODE(max_map_count, MM_VMAS_MAX)
-NUMBER_NODE(mmap_min_addr, APP_MIN_ADDR)
-NUMBER_NODE(file_max, OFDS_MAX)
-NUMBER_NODE(nr_open, APP_FD_MAX)
+/* ---- the rest ---- */
 
 static void make_self(const struct synth_ctx *c, struct synth_text *out)
 {
@@ -214,12 +160,11 @@ static void make_thread_self(const struct synth_ctx *c, struct synth_text *out)
 	text_add(out, "%u/task/%u", proc_of(c->t)->pid, c->t->tid);
 }
 
-static const char vmstat_text[] = "pgpgin 0\npgpgout 0\npswpin 0\npswpout 0\npgfault 0\n"
-				  "pgmajfault 0\n";
-static const char devices_text[] = "Character devices:\n  1 mem\n  5 /dev/tty\n136 pts\n\n"
-				   "Block devices:\n  8 sd\n";
-static const char filesystems_text[] = "nodev\tsysfs\nnodev\ttmpfs\nnodev\tproc\nnodev\tdevtmpfs\n"
-				       "nodev\tpipefs\n";
+static const char devices_text[] =
+	"Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/ptmx\n128 ptm\n136 pts\n\n"
+	"Block devices:\n  8 sd\n";
+static const char filesystems_text[] = "nodev\tsysfs\nnodev\ttmpfs\nnodev\tproc\nnodev\tcgroup2\n"
+				       "nodev\tdevtmpfs\nnodev\tpipefs\nnodev\tdevpts\n";
 
 const struct synth_node synth_proc_nodes[] = {
 	NODE_DIR(""),
@@ -231,7 +176,6 @@ const struct synth_node synth_proc_nodes[] = {
 	NODE_TEXT("/stat", make_stat),
 	NODE_TEXT("/uptime", make_uptime),
 	NODE_TEXT("/loadavg", make_loadavg),
-	NODE_FIXED("/vmstat", vmstat_text),
 	NODE_FIXED("/diskstats", ""),
 	NODE_FIXED("/version",
 		   "Linux version " SYNTH_RELEASE " (shadow@shadow) " SYNTH_VERSION "\n"),
@@ -244,42 +188,5 @@ const struct synth_node synth_proc_nodes[] = {
 	NODE_FIXED("/modules", ""),
 	NODE_FIXED("/cgroups", "#subsys_name\thierarchy\tnum_cgroups\tenabled\n"),
 	NODE_DIR("/sys"),
-	NODE_DIR("/sys/kernel"),
-	NODE_FIXED("/sys/kernel/osrelease", SYNTH_RELEASE "\n"),
-	NODE_FIXED("/sys/kernel/ostype", SYNTH_OSTYPE "\n"),
-	NODE_FIXED("/sys/kernel/version", SYNTH_VERSION "\n"),
-	NODE_TEXT("/sys/kernel/hostname", make_hostname),
-	NODE_FIXED("/sys/kernel/domainname", "(none)\n"),
-	NODE_TEXT("/sys/kernel/pid_max", make_pid_max),
-	NODE_FIXED("/sys/kernel/ngroups_max", "65536\n"),
-	NODE_FIXED("/sys/kernel/cap_last_cap", "40\n"),
-	NODE_TEXT("/sys/kernel/threads-max", make_threads_max),
-	NODE_FIXED("/sys/kernel/overflowuid", "65534\n"),
-	NODE_FIXED("/sys/kernel/overflowgid", "65534\n"),
-	NODE_FIXED("/sys/kernel/randomize_va_space", "0\n"),
-	NODE_FIXED("/sys/kernel/core_pattern", "core\n"),
-	NODE_FIXED("/sys/kernel/core_uses_pid", "0\n"),
-	NODE_FIXED("/sys/kernel/tainted", "0\n"),
-	NODE_DIR("/sys/kernel/random"),
-	NODE_TEXT("/sys/kernel/random/boot_id", make_boot_id),
-	NODE_TEXT("/sys/kernel/random/uuid", make_uuid),
-	NODE_FIXED("/sys/kernel/random/entropy_avail", "256\n"),
-	NODE_FIXED("/sys/kernel/random/poolsize", "256\n"),
-	NODE_DIR("/sys/vm"),
-	NODE_FIXED("/sys/vm/overcommit_memory", "0\n"),
-	NODE_FIXED("/sys/vm/overcommit_ratio", "50\n"),
-	NODE_FIXED("/sys/vm/swappiness", "60\n"),
-	NODE_FIXED("/sys/vm/nr_hugepages", "0\n"),
-	NODE_TEXT("/sys/vm/max_map_count", make_max_map_count),
-	NODE_TEXT("/sys/vm/mmap_min_addr", make_mmap_min_addr),
-	NODE_DIR("/sys/fs"),
-	NODE_TEXT("/sys/fs/file-max", make_file_max),
-	NODE_TEXT("/sys/fs/nr_open", make_nr_open),
-	NODE_FIXED("/sys/fs/pipe-max-size", "1048576\n"),
-	NODE_FIXED("/sys/fs/overflowuid", "65534\n"),
-	NODE_FIXED("/sys/fs/overflowgid", "65534\n"),
-	NODE_DIR("/sys/net"),
-	NODE_DIR("/sys/net/core"),
-	NODE_FIXED("/sys/net/core/somaxconn", "4096\n"),
 	{.path = NULL},
 };

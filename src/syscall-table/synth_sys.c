@@ -102,18 +102,40 @@ static void make_cache_cpu_mask(const struct synth_ctx *c, struct synth_text *ou
 	(caches[c->cache].shared ? make_cpu_mask : make_own_mask)(c, out);
 }
 
+/* As /proc/meminfo. */
+static void make_node_memory(const struct synth_ctx *c, struct synth_text *out)
+{
+	u64 kib = HEAD->config.memory_bytes / 1024;
+
+	(void)c;
+	text_add(out, "Node 0 MemTotal:       %8lu kB\nNode 0 MemFree:        %8lu kB\n", kib,
+		 kib / 2);
+	text_add(out, "Node 0 MemUsed:        %8lu kB\n", kib - kib / 2);
+}
+
+static const char numastat_text[] = "numa_hit 0\nnuma_miss 0\nnuma_foreign 0\n"
+				    "interleave_hit 0\nlocal_node 0\nother_node 0\n";
+
 #define CPU   "/devices/system/cpu"
 #define TOPO  CPU "/cpu#C/topology"
 #define CACHE CPU "/cpu#C/cache/index#I"
 #define NODE  "/devices/system/node"
 #define THP   "/kernel/mm/transparent_hugepage"
+#define HUGE  "/kernel/mm/hugepages/hugepages-2048kB"
 
 const struct synth_node synth_sys_nodes[] = {
 	NODE_DIR(""),
 	NODE_DIR("/block"),
 	NODE_DIR("/bus"),
 	NODE_DIR("/class"),
+	NODE_DIR("/class/block"),
+	NODE_DIR("/class/mem"),
+	NODE_DIR("/class/tty"),
 	NODE_DIR("/dev"),
+	NODE_DIR("/dev/block"),
+	NODE_DIR("/dev/char"),
+	NODE_DIR("/firmware"),
+	NODE_DIR("/module"),
 	NODE_DIR("/devices"),
 	NODE_DIR("/devices/system"),
 	NODE_DIR(CPU),
@@ -148,6 +170,9 @@ const struct synth_node synth_sys_nodes[] = {
 	NODE_FIXED(CACHE "/physical_line_partition", "1\n"),
 	NODE_TEXT(CACHE "/shared_cpu_list", make_cache_cpu_list),
 	NODE_TEXT(CACHE "/shared_cpu_map", make_cache_cpu_mask),
+	NODE_DIR(CPU "/smt"),
+	NODE_FIXED(CPU "/smt/active", "0\n"),
+	NODE_FIXED(CPU "/smt/control", "notsupported\n"),
 	NODE_DIR(NODE),
 	NODE_FIXED(NODE "/online", "0\n"),
 	NODE_FIXED(NODE "/possible", "0\n"),
@@ -157,6 +182,8 @@ const struct synth_node synth_sys_nodes[] = {
 	NODE_TEXT(NODE "/node0/cpulist", make_cpu_list),
 	NODE_TEXT(NODE "/node0/cpumap", make_cpu_mask),
 	NODE_FIXED(NODE "/node0/distance", "10\n"),
+	NODE_TEXT(NODE "/node0/meminfo", make_node_memory),
+	NODE_FIXED(NODE "/node0/numastat", numastat_text),
 	NODE_DIR("/fs"),
 	NODE_DIR("/fs/cgroup"),
 	NODE_DIR("/kernel"),
@@ -165,6 +192,15 @@ const struct synth_node synth_sys_nodes[] = {
 	NODE_FIXED(THP "/enabled", "always [madvise] never\n"),
 	NODE_FIXED(THP "/defrag", "always defer defer+madvise [madvise] never\n"),
 	NODE_FIXED(THP "/hpage_pmd_size", "2097152\n"),
+	NODE_FIXED(THP "/shmem_enabled", "always within_size advise [never] deny force\n"),
+	NODE_FIXED(THP "/use_zero_page", "1\n"),
+	NODE_DIR("/kernel/mm/hugepages"),
+	NODE_DIR(HUGE),
+	NODE_FIXED(HUGE "/free_hugepages", "0\n"),
+	NODE_FIXED(HUGE "/nr_hugepages", "0\n"),
+	NODE_FIXED(HUGE "/nr_overcommit_hugepages", "0\n"),
+	NODE_FIXED(HUGE "/resv_hugepages", "0\n"),
+	NODE_FIXED(HUGE "/surplus_hugepages", "0\n"),
 	{.path = NULL},
 };
 

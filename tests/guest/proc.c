@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <sys/auxv.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -188,8 +189,92 @@ static void check_machine(void)
 	CHECK(read_text("/proc/sys/kernel/random/uuid") == 37 && text[14] == '4');
 }
 
+/* The sizes of the mappings are those of maps; the sum of a figure is what the roll-up says. */
+static void check_smaps(void)
+{
+	unsigned long from, to, size, private_dirty = 0;
+	char kind;
+
+	read_text("/proc/self/smaps");
+	for (const char *line = text; *line; line = strchr(line, '\n') + 1) {
+		if (sscanf(line, "%lx-%lx %c", &from, &to, &kind) == 3 && line[0] != 'D')
+			CHECK(sscanf(strchr(line, '\n'), " Size: %lu", &size) == 1 &&
+			      size == (to - from) / 1024);
+		if (sscanf(line, "Private_Dirty: %lu", &size) == 1)
+			private_dirty += size;
+	}
+	read_text("/proc/self/smaps_rollup");
+	CHECK(strstr(text, "[rollup]\n") && strstr(text, "\nPrivate_Dirty:") && private_dirty > 0);
+}
+
+/* The vector that the program found on its stack. */
+static void check_auxv(void)
+{
+	unsigned long *pair = (unsigned long *)text;
+	long length = read_text("/proc/self/auxv");
+
+	CHECK(length > 0 && length % 16 == 0);
+	/* The C library has a word of its own for the processor's features. */
+	for (; pair[0] != AT_NULL; pair += 2)
+		CHECK(pair[0] == AT_HWCAP || getauxval(pair[0]) == pair[1]);
+}
+
+static void write_text(const char *path, const char *bytes, int error)
+{
+	int fd = open(path, O_WRONLY);
+	long n = fd < 0 ? -1 : write(fd, bytes, strlen(bytes));
+
+	CHECK(error ? n == -1 && errno == error : n == (long)strlen(bytes));
+	if (fd >= 0)
+		CHECK(close(fd) == 0);
+}
+
+/* What is remembered, by children too. */
+static void check_remembered(void)
+{
+	int status;
+
+	write_text("/proc/self/oom_score_adj", "300\n", 0);
+	CHECK(read_text("/proc/self/oom_score_adj") == 4 && strcmp(text, "300\n") == 0);
+	write_text("/proc/self/oom_score_adj", "1001", EINVAL);
+	write_text("/proc/self/oom_score_adj", "many", EINVAL);
+	if (fork() == 0) {
+		read_text("/proc/self/oom_score_adj");
+		write_text("/proc/self/oom_score_adj", "400", 0);
+		_exit(strtol(text, NULL, 10) == 300 ? 0 : 1);
+	}
+	CHECK(wait(&status) > 0 && status == 0);
+	CHECK(read_text("/proc/self/oom_score_adj") == 4 && strcmp(text, "300\n") == 0);
+	write_text("/proc/self/comm", "renamed longer than fifteen", 0);
+	CHECK(read_text("/proc/self/comm") == 16 && strcmp(text, "renamed longer \n") == 0);
+	write_text("/proc/self/comm", "proc", 0);
+}
+
+/* Namespaces can be told apart by their links; a parked task shows its call. */
+static void check_state(void)
+{
+	char target[64];
+	int ready[2], pid;
+
+	memset(target, 0, sizeof(target));
+	CHECK(readlink("/proc/self/ns/uts", target, sizeof(target)) > 6);
+	CHECK(strncmp(target, "uts:[", 5) == 0 && target[strlen(target) - 1] == ']');
+	CHECK(count_entries("/proc/self/ns") >= 8);
+	CHECK(pipe(ready) == 0 && (pid = fork()) >= 0);
+	if (pid == 0)
+		_exit(read(ready[0], target, 1) == 1 ? 0 : 1);
+	snprintf(target, sizeof(target), "/proc/self/task/%d/children", getpid());
+	read_text(target);
+	CHECK(strtol(text, NULL, 10) == pid);
+	CHECK(write(ready[1], "x", 1) == 1 && waitpid(pid, &pid, 0) > 0 && pid == 0);
+}
+
 int main(void)
 {
+	check_smaps();
+	check_auxv();
+	check_remembered();
+	check_state();
 	check_self();
 	check_maps();
 	check_threads();
