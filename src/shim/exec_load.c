@@ -18,7 +18,8 @@
 #define LIMIT_STACK	 3	    /* RLIMIT_STACK */
 #define CLOCK_TICKS	 100	    /* USER_HZ */
 #define CPU_FEATURES_EDX 0x178bfbff /* AT_HWCAP: cpuid(1).edx of every x86-64 machine we run on */
-#define MIN_SIGNAL_STACK 2048	    /* MINSIGSTKSZ; our largest frame is below it */
+#define MIN_SIGNAL_STACK 2048	    /* MINSIGSTKSZ; our largest frame with AVX is below it */
+#define XSAVE_AVX_BYTES	 832
 #define AUXV_MAX	 24
 #define FLAGS_AT_START	 0x202
 
@@ -188,13 +189,20 @@ static u64 phdr_address(const struct exec_image *image, u64 bias)
 	return 0;
 }
 
+static u64 min_signal_stack(void)
+{
+	u64 xsave = HEAD->config.cpu.xsave_bytes;
+
+	return MIN_SIGNAL_STACK + (xsave > XSAVE_AVX_BYTES ? xsave - XSAVE_AVX_BYTES : 0);
+}
+
 /* Fills pairs of type and value; how many words. */
 static u32 fill_auxv(const struct load *l, u64 *words)
 {
 	const struct exec_image *image = &l->r->program;
 	const struct proc *p = proc_of(l->t);
 	const u64 pairs[][2] = {
-		{AT_MINSIGSTKSZ, MIN_SIGNAL_STACK},
+		{AT_MINSIGSTKSZ, min_signal_stack()},
 		{AT_HWCAP, CPU_FEATURES_EDX},
 		{AT_PAGESZ, MM_PAGE},
 		{AT_CLKTCK, CLOCK_TICKS},

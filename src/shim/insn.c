@@ -1,10 +1,10 @@
 /*
  * The listed instructions, answered from container state: time stamps from virtual time, random
- * numbers from the epoch's seed, CPUID from the chosen baseline (x86-64-v1, v2 or v3).
+ * numbers from the epoch's seed, CPUID from the chosen baseline (cpu_features.h).
  *
- * The baseline shows itself as a plain machine of its level: no topology beyond config.cpus, no
- * rdrand, no AVX-512, no TSX, no hypervisor leaf.  Cache sizes are fixed (32 KiB, 256 KiB, 8 MiB)
- * because libraries size their copy loops by them.  Source: Intel SDM vol. 2A, CPUID.
+ * The baseline shows itself as a plain machine with its features: no topology beyond config.cpus,
+ * family, model and name always the same, no hypervisor leaf.  Cache sizes are fixed (32 KiB, 256
+ * KiB, 8 MiB) because libraries size their copy loops by them.  Source: Intel SDM vol. 2A, CPUID.
  */
 #include "insn.h"
 #include "digest.h"
@@ -15,26 +15,19 @@ struct cpuid_answer {
 	u32 a, b, c, d;
 };
 
-#define FEAT1_D	   0x0f8bfbff /* fpu..fxsr sse sse2 htt=0 clfsh mmx, without mce-only leaks */
-#define FEAT1_C_V2 ((1u << 0) | (1u << 9) | (1u << 13) | (1u << 19) | (1u << 20) | (1u << 23))
-#define FEAT1_C_V3 ((1u << 12) | (1u << 22) | (1u << 26) | (1u << 27) | (1u << 28) | (1u << 29))
-#define FEAT7_B_V3 ((1u << 3) | (1u << 5) | (1u << 8))
-#define FEAT8_C_V2 (1u << 0)
-#define FEAT8_C_V3 (1u << 5)
-#define FEAT8_D	   ((1u << 11) | (1u << 20) | (1u << 27) | (1u << 29))
+#define FEATURE_HT (1u << 28) /* leaf 1, edx */
 
-static u32 level(void)
+static const struct region_cpu *cpu(void)
 {
-	return HEAD->config.cpu_level;
+	return &HEAD->config.cpu;
 }
 
 static struct cpuid_answer leaf1(void)
 {
 	u32 cpus = HEAD->config.cpus & 0xff;
-	u32 c = (level() >= 2 ? FEAT1_C_V2 : 0) | (level() >= 3 ? FEAT1_C_V3 : 0);
 
-	return (struct cpuid_answer){0x000306c3, 0x00000800 | cpus << 16, c,
-				     FEAT1_D | (cpus > 1 ? 1u << 28 : 0)};
+	return (struct cpuid_answer){0x000306c3, 0x00000800 | cpus << 16, cpu()->words[CPU_1C],
+				     cpu()->words[CPU_1D] | (cpus > 1 ? FEATURE_HT : 0)};
 }
 
 static struct cpuid_answer leaf4(u32 sub)
@@ -56,25 +49,50 @@ static struct cpuid_answer leaf4(u32 sub)
 	}
 }
 
-static struct cpuid_answer leafd(u32 sub)
+static struct cpuid_answer leaf7(u32 sub)
 {
-	if (level() < 3)
-		return (struct cpuid_answer){0, 0, 0, 0};
+	const u32 *w = cpu()->words;
+	bool more = w[CPU_71A] != 0 || w[CPU_71D] != 0;
+
 	switch (sub) {
 	case 0:
-		return (struct cpuid_answer){7, 832, 832, 0};
+		return (struct cpuid_answer){more, w[CPU_7B], w[CPU_7C], w[CPU_7D]};
 	case 1:
-		/*
-		 * XSAVEOPT and XSAVEC: XSAVE itself would write every component the real processor
-		 * has enabled, also those beyond this baseline's area; XSAVEC leaves out what is
-		 * in its initial state.  Every processor with more than AVX has it.
-		 */
-		return (struct cpuid_answer){3, 832, 0, 0};
-	case 2:
-		return (struct cpuid_answer){256, 576, 0, 0};
+		return (struct cpuid_answer){w[CPU_71A], 0, 0, w[CPU_71D]};
 	default:
 		return (struct cpuid_answer){0, 0, 0, 0};
 	}
+}
+
+/* Bytes of xsave's compacted format; all components we know are aligned to 8 by their sizes alone.
+ */
+static u32 compacted_bytes(void)
+{
+	u32 bytes = CPU_XSAVE_FIRST;
+
+	for (u32 n = 2; n < CPU_COMPONENT_NR; n++)
+		bytes += cpu()->component[n].size_bytes;
+	return bytes;
+}
+
+static struct cpuid_answer leafd(u32 sub)
+{
+	const struct region_cpu *c = cpu();
+
+	if (!(c->components & CPU_AVX))
+		return (struct cpuid_answer){0, 0, 0, 0};
+	if (sub == 0)
+		return (struct cpuid_answer){c->components, c->xsave_bytes, c->xsave_bytes, 0};
+	/*
+	 * XSAVEOPT and XSAVEC: XSAVE itself would write every component the real processor has
+	 * enabled, also those beyond this baseline's area; XSAVEC leaves out what is in its initial
+	 * state (docs/decisions/0004).
+	 */
+	if (sub == 1)
+		return (struct cpuid_answer){c->words[CPU_D1A], compacted_bytes(), 0, 0};
+	if (sub >= CPU_COMPONENT_NR)
+		return (struct cpuid_answer){0, 0, 0, 0};
+	return (struct cpuid_answer){c->component[sub].size_bytes, c->component[sub].offset, 0, 0};
 }
 
 static struct cpuid_answer leaf_extended(u32 leaf)
@@ -87,8 +105,8 @@ static struct cpuid_answer leaf_extended(u32 leaf)
 		r.a = 0x80000008;
 		break;
 	case 0x80000001:
-		r.c = (level() >= 2 ? FEAT8_C_V2 : 0) | (level() >= 3 ? FEAT8_C_V3 : 0);
-		r.d = FEAT8_D;
+		r.c = cpu()->words[CPU_81C];
+		r.d = cpu()->words[CPU_81D];
 		break;
 	case 0x80000002:
 	case 0x80000003:
@@ -124,7 +142,7 @@ static struct cpuid_answer cpuid_answer(u32 leaf, u32 sub)
 	case 4:
 		return leaf4(sub);
 	case 7:
-		return (struct cpuid_answer){0, sub == 0 && level() >= 3 ? FEAT7_B_V3 : 0, 0, 0};
+		return leaf7(sub);
 	case 0xd:
 		return leafd(sub);
 	default:
@@ -220,7 +238,7 @@ s64 insn_emulate(struct task *t, struct frame *f, u32 code, u64 *ret_word)
 		return EVENT_RDPID;
 	case INSN_XGETBV:
 		*ret_word = f->rcx & 0xffffffff;
-		f->rax = level() >= 3 ? 7 : 3;
+		f->rax = cpu()->components;
 		f->arg[2] = 0;
 		return EVENT_XGETBV;
 	default:

@@ -82,6 +82,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cpu_features.h"
+
 typedef uint8_t u8;
 typedef uint16_t u16;
 typedef uint32_t u32;
@@ -171,13 +173,13 @@ struct region_config {
 	u32 search_denied; /* in a replay: looking up a path was denied once */
 	u32 pad;
 	u32 capture;		/* files used are announced in the capture ring (record) */
-	u32 cpu_level;		/* baseline: 1..3 for x86-64-v1..v3 */
 	u32 tty_rows, tty_cols; /* of the terminal, if one of stdio is one */
 	u32 own_ids_only;	/* our user namespace maps the caller's ids alone */
 	u64 log_dev, log_ino;	/* record: the log, which the container does not see; or 0 */
 	u64 proc_dev, dev_dev, sys_dev; /* st_dev of the tmpfs that stand for /proc, /dev, /sys */
 	char hostname[65];
 	struct region_stdio stdio[3];
+	struct region_cpu cpu; /* the baseline */
 };
 
 /* Ids in a user namespace that maps the caller's alone: what the kernel shows for all others, and

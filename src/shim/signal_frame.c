@@ -4,10 +4,10 @@
  *
  *	sp of the app (or top of the alternate stack)
  *	  -128		red zone, left alone
- *	  -836 or -512	FPU image, aligned to 64: xsave of x87, SSE, AVX and a closing magic word
- *for the v3 baseline, fxsave below it
+ *	  -836 or -512	FPU image, aligned to 64: xsave of the baseline's components and a closing
+ *			magic word (836 bytes with x87, SSE and AVX); fxsave if there is no AVX
  *	  -440		struct rt_frame: return address, ucontext, siginfo; then aligned to 16,
- *minus 8
+ *			minus 8
  *
  * The image has the layout of the container's CPU baseline, whatever the host's CPU: frames have
  * the same size and bytes everywhere.  Therefore what a CPU leaves unwritten (components in their
@@ -20,8 +20,6 @@
 #include "signal.h"
 
 #define RED_ZONE	    128
-#define XSAVE_SIZE	    832
-#define FP_FEATURES	    7 /* x87, SSE, AVX */
 #define FP_MAGIC1	    0x46505853u
 #define FP_MAGIC2	    0x46505845u
 #define FCW_INITIAL	    0x37f
@@ -48,12 +46,11 @@ struct fpu_image {
 	u32 xstate_size, pad[7];
 	/* from here on only with xsave */
 	u64 present, compaction, reserved[6];
-	u8 ymm_high[256];
-	u32 magic2;
+	u8 components[CPU_XSAVE_MAX - CPU_XSAVE_FIRST + sizeof(u32)]; /* and magic2 */
 } __attribute__((aligned(64)));
 _Static_assert(offsetof(struct fpu_image, magic1) == 464, "sw_reserved");
 _Static_assert(offsetof(struct fpu_image, present) == 512, "xsave header");
-_Static_assert(offsetof(struct fpu_image, magic2) == XSAVE_SIZE, "xsave area");
+_Static_assert(offsetof(struct fpu_image, components) == CPU_XSAVE_FIRST, "xsave area");
 
 struct rt_context {
 	u64 r8, r9, r10, r11, r12, r13, r14, r15, di, si, bp, bx, dx, ax, cx, sp, ip, flags;
@@ -77,30 +74,43 @@ _Static_assert(sizeof(struct rt_frame) == 440, "kernel layout");
 
 /* ---- vector state ---- */
 
+static const struct region_cpu *cpu(void)
+{
+	return &HEAD->config.cpu;
+}
+
 static bool has_xsave(void)
 {
-	return HEAD->config.cpu_level >= 3;
+	return cpu()->components & CPU_AVX;
+}
+
+/* The word behind the components. */
+static u32 *magic2(struct fpu_image *i)
+{
+	return (u32 *)((u8 *)i + cpu()->xsave_bytes);
 }
 
 /* Bytes of the image that belong to the frame. */
 static u64 fpu_size(void)
 {
-	return has_xsave() ? XSAVE_SIZE + sizeof(u32) : offsetof(struct fpu_image, present);
+	return has_xsave() ? cpu()->xsave_bytes + sizeof(u32) : offsetof(struct fpu_image, present);
 }
 
 static void fpu_save(struct fpu_image *i)
 {
-	memset(i, 0, sizeof(*i));
+	u32 components = cpu()->components, size = cpu()->xsave_bytes;
+
+	memset(i, 0, fpu_size());
 	if (has_xsave()) {
-		__asm__ volatile("xsave64 %0" : "+m"(*i) : "a"(FP_FEATURES), "d"(0) : "memory");
+		__asm__ volatile("xsave64 %0" : "+m"(*i) : "a"(components), "d"(0) : "memory");
 		if (!(i->present & 1))
 			i->fcw = FCW_INITIAL;
-		i->present = FP_FEATURES;
+		i->present = components;
 		i->magic1 = FP_MAGIC1;
-		i->extended_size = XSAVE_SIZE + sizeof(i->magic2);
-		i->features = FP_FEATURES;
-		i->xstate_size = XSAVE_SIZE;
-		i->magic2 = FP_MAGIC2;
+		i->extended_size = size + sizeof(u32);
+		i->features = components;
+		i->xstate_size = size;
+		*magic2(i) = FP_MAGIC2;
 	} else {
 		__asm__ volatile("fxsave64 %0" : "+m"(*i) : : "memory");
 	}
@@ -112,7 +122,10 @@ static void fpu_save(struct fpu_image *i)
 static void fpu_load(const struct fpu_image *i)
 {
 	if (has_xsave())
-		__asm__ volatile("xrstor64 %0" : : "m"(*i), "a"(FP_FEATURES), "d"(0) : "memory");
+		__asm__ volatile("xrstor64 %0"
+				 :
+				 : "m"(*i), "a"(cpu()->components), "d"(0)
+				 : "memory");
 	else
 		__asm__ volatile("fxrstor64 %0" : : "m"(*i) : "memory");
 }
@@ -122,7 +135,7 @@ static void fpu_reset(void)
 {
 	struct fpu_image i;
 
-	memset(&i, 0, sizeof(i));
+	memset(&i, 0, fpu_size());
 	i.fcw = FCW_INITIAL;
 	i.mxcsr = MXCSR_INITIAL;
 	fpu_load(&i);
@@ -131,8 +144,10 @@ static void fpu_reset(void)
 /* Whether the app left the extended part in place; else only the fxsave part counts. */
 static bool fpu_is_extended(const struct fpu_image *i, u64 uc_flags)
 {
-	return uc_flags & UC_HAS_XSTATE && i->magic1 == FP_MAGIC1 && i->xstate_size == XSAVE_SIZE &&
-	       i->extended_size == XSAVE_SIZE + sizeof(i->magic2);
+	u32 size = cpu()->xsave_bytes;
+
+	return uc_flags & UC_HAS_XSTATE && i->magic1 == FP_MAGIC1 && i->xstate_size == size &&
+	       i->extended_size == size + sizeof(u32);
 }
 
 static long fpu_restore(u64 addr, u64 uc_flags)
@@ -144,20 +159,20 @@ static long fpu_restore(u64 addr, u64 uc_flags)
 		fpu_reset();
 		return 0;
 	}
-	memset(&i, 0, sizeof(i));
+	memset(&i, 0, fpu_size());
 	if (addr % 64 != 0 || user_copy_in(&i, addr, basic) < 0)
 		return -EFAULT;
 	bool extended = has_xsave() && fpu_is_extended(&i, uc_flags);
-	if (extended && user_copy_in(&i.present, addr + basic, sizeof(i) - basic) < 0)
+	if (extended && user_copy_in(&i.present, addr + basic, fpu_size() - basic) < 0)
 		return -EFAULT;
-	if (extended && i.magic2 != FP_MAGIC2)
+	if (extended && *magic2(&i) != FP_MAGIC2)
 		extended = false;
 	/* What xrstor would answer with a fault inside the shim. */
 	if (i.mxcsr & ~MXCSR_VALID)
 		return -EFAULT;
 	if (!extended)
 		i.present = 3;
-	else if (i.present & ~(u64)FP_FEATURES || i.compaction != 0 || i.reserved[0] != 0 ||
+	else if (i.present & ~(u64)cpu()->components || i.compaction != 0 || i.reserved[0] != 0 ||
 		 i.reserved[1] != 0 || i.reserved[2] != 0 || i.reserved[3] != 0 ||
 		 i.reserved[4] != 0 || i.reserved[5] != 0)
 		return -EFAULT;

@@ -16,19 +16,25 @@
 
 /* ---- the machine ---- */
 
+/* In the kernel's order, as in the table. */
 static void put_flags(struct synth_text *out)
 {
-	static const char level1[] =
-		"fpu vme de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush "
-		"mmx fxsr sse sse2 ss syscall nx rdtscp lm constant_tsc nonstop_tsc";
-	static const char level2[] = " pni ssse3 cx16 sse4_1 sse4_2 popcnt lahf_lm";
-	static const char level3[] = " fma movbe xsave avx f16c abm bmi1 avx2 bmi2 xsaveopt xsavec";
-	static const char *const by_level[] = {level1, level2, level3};
+	static const struct {
+		u8 word, bit;
+		char name[22];
+	} features[] = {
+#define CPU_FEATURE(word, bit, name, level) {word, bit, name},
+#include "../shim/cpu_features.def"
+#undef CPU_FEATURE
+	};
+	const struct region_cpu *cpu = &HEAD->config.cpu;
 
-	for (u32 i = 0; i < 3 && i < HEAD->config.cpu_level; i++)
-		text_string(out, by_level[i]);
-	if (HEAD->config.cpus > 1)
-		text_string(out, " ht");
+	for (u32 i = 0; i < sizeof(features) / sizeof(*features); i++) {
+		if (features[i].name[0] && cpu->words[features[i].word] >> features[i].bit & 1)
+			text_add(out, "%s ", features[i].name);
+	}
+	text_string(out, HEAD->config.cpus > 1 ? "ht constant_tsc nonstop_tsc"
+					       : "constant_tsc nonstop_tsc");
 }
 
 static void put_cpu(struct synth_text *out, u32 cpu)

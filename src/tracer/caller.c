@@ -118,20 +118,10 @@ void caller_configure(struct region_config *config, bool no_files)
 		config->groups[config->ngroups++] = groups[i];
 	config->umask = mask;
 	config->own_ids_only = geteuid() != 0;
-	config->cpu_level = caller_cpu_level();
 	for (int fd = 0; fd < 3; fd++)
 		take_stdio(fd, no_files, &config->stdio[fd]);
 	find_shared(config->stdio);
 	take_size(config);
-}
-
-uint32_t caller_cpu_level(void)
-{
-	__builtin_cpu_init();
-	if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2") &&
-	    __builtin_cpu_supports("fma"))
-		return 3;
-	return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt") ? 2 : 1;
 }
 
 /* The kernel has put us on the idlest processor when the tool was executed: stay there. */

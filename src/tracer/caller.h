@@ -18,9 +18,6 @@ void caller_fill_stdio(void);
  * regular files are taken for pipes. */
 void caller_configure(struct region_config *config, bool no_files);
 
-/* The processor's level of the x86-64 ABI: 1, 2, 3. */
-uint32_t caller_cpu_level(void);
-
 /*
  * One processor for the tasks and the wait loop, because a stop costs several times more across
  * two (10 against 67 us); the others, if there are any, for output and capture.

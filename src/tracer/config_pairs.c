@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "../base/sha256.h"
+#include "cpu_baseline.h"
 
 static const char *const stdio_names[] = {"closed", "null", "file", "pipe", "tty", "full"};
 
@@ -75,11 +76,21 @@ static void add_stdio(struct config_pairs *p, const struct region_config *c, uin
 		add(p, keys[KEY_SAME], "%u", s->same);
 }
 
+static void add_features(struct config_pairs *p, const struct region_cpu *cpu)
+{
+	char text[CPU_TEXT_MAX];
+
+	cpu_baseline_features(cpu, text);
+	add(p, "cpu-features", "%s", text);
+}
+
 void config_pairs_make(const struct region_config *c, uint64_t seed, const char *program,
 		       bool names_only, struct config_pairs *p)
 {
 	p->count = p->used = 0;
-	add(p, "baseline", "x86-64-v%u", c->cpu_level);
+	add(p, "baseline", "%s", cpu_baseline_name(&c->cpu));
+	if (c->cpu.level == CPU_NATIVE)
+		add_features(p, &c->cpu);
 	add(p, "cpus", "%u", c->cpus);
 	add(p, "egid", "%u", c->egid);
 	add(p, "epoch-events", "%" PRIu64, c->epoch_events);
@@ -207,11 +218,23 @@ static void groups(struct parse *p, struct region_config *c)
 	}
 }
 
+static void baseline(struct parse *p, struct region_config *c)
+{
+	const char *name = evlog_reader_config(p->reader, "baseline");
+	const char *features = evlog_reader_config(p->reader, "cpu-features");
+
+	if (name == NULL || cpu_baseline_named(name, &c->cpu) < 0)
+		p->bad = "baseline";
+	else if ((c->cpu.level == CPU_NATIVE) != (features != NULL) ||
+		 (features != NULL && cpu_baseline_parse(features, &c->cpu) < 0))
+		p->bad = "cpu-features";
+}
+
 static const char *const known[] = {
-	"baseline",	 "cpus",	  "egid",   "epoch-events", "euid",	    "gid",
-	"groups",	 EVLOG_KEY_IMAGE, "memory", "program",	    "seed",	    "slice",
-	"start-time-ns", "stderr",	  "stdin",  "stdout",	    "time-step-ns", "tty-columns",
-	"tty-rows",	 "uid",		  "umask",
+	"baseline",    "cpu-features",	"cpus",		 "egid",   "epoch-events", "euid",
+	"gid",	       "groups",	EVLOG_KEY_IMAGE, "memory", "program",	   "seed",
+	"slice",       "start-time-ns", "stderr",	 "stdin",  "stdout",	   "time-step-ns",
+	"tty-columns", "tty-rows",	"uid",		 "umask",
 };
 
 static bool is_known(const char *key)
@@ -240,8 +263,6 @@ int config_pairs_parse(const struct evlog_reader *reader, struct region_config *
 		       const char **ret_bad)
 {
 	struct parse p = {reader, unknown_key(&evlog_reader_header(reader)->config)};
-	const char *baseline = evlog_reader_config(reader, "baseline");
-
 	const char *image = evlog_reader_config(reader, EVLOG_KEY_IMAGE);
 
 	if (image != NULL && strcmp(image, EVLOG_IMAGE_NAMES) != 0)
@@ -263,11 +284,7 @@ int config_pairs_parse(const struct evlog_reader *reader, struct region_config *
 	for (uint32_t fd = 0; fd < 3; fd++)
 		stdio(&p, c, fd);
 	groups(&p, c);
-	if (baseline == NULL || strncmp(baseline, "x86-64-v", 8) != 0 || baseline[8] < '1' ||
-	    baseline[8] > '3' || baseline[9] != '\0')
-		p.bad = "baseline";
-	else
-		c->cpu_level = (uint32_t)(baseline[8] - '0');
+	baseline(&p, c);
 	*ret_bad = p.bad;
 	return p.bad != NULL ? -EBADMSG : 0;
 }

@@ -20,6 +20,7 @@ enum insn_kind {
 	INSN_WRGSBASE,
 	INSN_TPAUSE,
 	INSN_UMWAIT,
+	INSN_LSL,      /* of a descriptor in which the kernel keeps the processor's number */
 	INSN_XBEGIN,   /* patched without the shim: always aborts with status 0 */
 	INSN_INT80,    /* refused: seccomp stops it by its architecture */
 	INSN_SYSENTER, /* refused, likewise */

@@ -47,8 +47,8 @@ static const char *const kind_names[INSN_KIND_COUNT] = {
 	[INSN_RDTSCP] = "rdtscp",     [INSN_XGETBV] = "xgetbv",	    [INSN_RDRAND] = "rdrand",
 	[INSN_RDSEED] = "rdseed",     [INSN_RDPID] = "rdpid",	    [INSN_RDFSBASE] = "rdfsbase",
 	[INSN_RDGSBASE] = "rdgsbase", [INSN_WRFSBASE] = "wrfsbase", [INSN_WRGSBASE] = "wrgsbase",
-	[INSN_TPAUSE] = "tpause",     [INSN_UMWAIT] = "umwait",	    [INSN_XBEGIN] = "xbegin",
-	[INSN_INT80] = "int80",	      [INSN_SYSENTER] = "sysenter",
+	[INSN_TPAUSE] = "tpause",     [INSN_UMWAIT] = "umwait",	    [INSN_LSL] = "lsl",
+	[INSN_XBEGIN] = "xbegin",     [INSN_INT80] = "int80",	    [INSN_SYSENTER] = "sysenter",
 };
 
 const char *insn_kind_name(unsigned kind)
@@ -94,6 +94,8 @@ static int classify_0f(const struct insn *insn)
 		if (insn->modrm == 0xf9)
 			return INSN_RDTSCP;
 		return insn->modrm == 0xd0 ? INSN_XGETBV : -ENOENT;
+	case 0x03:
+		return INSN_LSL;
 	case 0x05:
 		return INSN_SYSCALL;
 	case 0x31:
@@ -330,6 +332,7 @@ static void pairs_init(struct pairs *pairs, uint32_t kinds)
 			 INSN_SET(INSN_WRGSBASE) | INSN_SET(INSN_TPAUSE) | INSN_SET(INSN_UMWAIT),
 		 0xae},
 		{INSN_SET(INSN_SYSENTER), 0x34},
+		{INSN_SET(INSN_LSL), 0x03},
 	};
 
 	*pairs = (struct pairs){.xbegin = kinds & INSN_SET(INSN_XBEGIN),

@@ -23,6 +23,7 @@
 
 #include "../shim/rings.h"
 #include "insn_kind.h"
+#include "insn_scan.h"
 #include "mounts.h"
 #include "output.h"
 #include "patcher.h"
@@ -193,7 +194,11 @@ static void on_upcall(struct container *c, pid_t tid, const struct user_regs_str
 		on_end(c);
 		break;
 	case UPCALL_REFUSED_INSN:
-		end_with(c, CONTAINER_BUG, "refused instruction at 0x%llx", regs->rsi);
+		end_with(c, CONTAINER_STOPPED,
+			 "the program executed %s at 0x%llx, which is not supported: the answer "
+			 "would be "
+			 "the host's",
+			 insn_kind_name(INSN_CODE_KIND((unsigned)regs->rdi)), regs->rsi);
 		break;
 	case UPCALL_HOST_FAILED:
 		memcpy(text, HEAD->bug_text, sizeof(text));

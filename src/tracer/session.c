@@ -27,6 +27,7 @@
 
 #include "caller.h"
 #include "config_pairs.h"
+#include "cpu_baseline.h"
 #include "output.h"
 #include "progress.h"
 #include "recorder.h"
@@ -416,12 +417,26 @@ static void configure(struct session *s)
 	c->memory_bytes = o->memory_bytes;
 	c->start_time_ns = o->start_time_ns;
 	config_seed(o->seed, c->seed);
+	/* The tool has looked at the name. */
+	cpu_baseline_named(o->cpu, &c->cpu);
 	caller_configure(c, o->no_files);
 	configure_rest(s);
 	for (int fd = 0; fd < 3; fd++) {
 		if (c->stdio[fd].kind == STDIO_FILE)
 			s->container.stdio_fd[fd] = fd;
 	}
+}
+
+static int baseline_check(const struct session *s)
+{
+	char lacks[512];
+
+	if (!cpu_baseline_missing(&HEAD->config.cpu, lacks, sizeof(lacks)))
+		return 0;
+	say(s, "this machine lacks what the processor baseline %s %s: %s",
+	    cpu_baseline_name(&HEAD->config.cpu),
+	    s->reader != NULL ? "of the log needs" : "needs; choose a lower one with --cpu", lacks);
+	return -ENOTSUP;
 }
 
 static int record_start(struct session *s, const char *program)
@@ -512,7 +527,7 @@ static void run(struct session *s, const char *program)
 	if (prepare(s) < 0)
 		return;
 	configure(s);
-	if (told(s, container_mount(&s->container)) < 0)
+	if (baseline_check(s) < 0 || told(s, container_mount(&s->container)) < 0)
 		return;
 	source_local_init(&s->local);
 	s->container.source = &s->local.base;
@@ -663,12 +678,9 @@ static int replay_prepare(struct session *s)
 	}
 	configure_rest(s);
 	HEAD->config.replay = 1;
-	if (HEAD->config.cpu_level > caller_cpu_level()) {
-		say(s, "this machine lacks the recorded processor baseline x86-64-v%u",
-		    HEAD->config.cpu_level);
-		return -ENOTSUP;
-	}
-	error = rebuild(s);
+	error = baseline_check(s);
+	if (error == 0)
+		error = rebuild(s);
 	return error < 0 ? error : stdio_open(s);
 }
 

@@ -22,6 +22,7 @@ struct session_options {
 	uint64_t epoch_events;
 	uint64_t slice_events;
 	uint32_t cpus;
+	const char *cpu; /* baseline: see cpu_baseline_named */
 	uint64_t memory_bytes;
 	uint32_t perturb;
 	bool trace_events;

@@ -10,6 +10,8 @@
  *
  * log_edit IN OUT --output NAME hash | removed: nothing but the hash of that output is another, or
  * it is said to have been removed.
+ *
+ * log_edit IN OUT --config KEY VALUE: the same log with another value in its configuration.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -203,12 +205,35 @@ static void copy_log(struct edit *edit)
 	check(evlog_writer_finish(edit->writer, evlog_reader_end(edit->reader)), "end");
 }
 
+/* The header with VALUE for KEY. */
+static struct evlog_header reconfigured(struct edit *edit, const char *key, const char *value)
+{
+	struct evlog_header header = *evlog_reader_header(edit->reader);
+	size_t count = header.config.pair_count;
+	const char **at = get_memory(2 * count * sizeof(*at));
+
+	memcpy(at, header.config.at, 2 * count * sizeof(*at));
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(at[2 * i], key) != 0)
+			continue;
+		at[2 * i + 1] = value;
+		edit->places++;
+	}
+	header.config.at = at;
+	return header;
+}
+
 int main(int argc, char **argv)
 {
 	static struct edit edit;
 	struct evlog_damage damage = {0};
+	const char *key = "", *value = "";
 
-	if (argc == 6 && !strcmp(argv[3], "--output")) {
+	if (argc == 6 && !strcmp(argv[3], "--config")) {
+		key = argv[4];
+		value = argv[5];
+		argv[3] = argv[4] = "\xff no text of any log \xff";
+	} else if (argc == 6 && !strcmp(argv[3], "--output")) {
 		edit.output = argv[4];
 		edit.removed = !strcmp(argv[5], "removed");
 		argv[3] = argv[4] = "\xff no text of any log \xff";
@@ -222,10 +247,11 @@ int main(int argc, char **argv)
 	check(evlog_reader_open(argv[1], &damage, &edit.reader), argv[1]);
 	check(evlog_reader_state(edit.reader) == EVLOG_WHOLE ? 0 : -EBADMSG, argv[1]);
 	check(evlog_reader_image_each(edit.reader, note_blob, &edit), "image");
-	check(evlog_writer_create(argv[2], evlog_reader_header(edit.reader),
-				  evlog_reader_host(edit.reader), &edit.writer),
+	struct evlog_header header = reconfigured(&edit, key, value);
+	check(evlog_writer_create(argv[2], &header, evlog_reader_host(edit.reader), &edit.writer),
 	      argv[2]);
 	copy_log(&edit);
+	free((void *)header.config.at);
 	evlog_writer_destroy(edit.writer);
 	evlog_reader_destroy(edit.reader);
 	printf("%zu places changed\n", edit.places);

@@ -5,6 +5,7 @@
 #include <cpuid.h>
 #include <x86intrin.h>
 #include <stdint.h>
+#include <string.h>
 #include "check.h"
 
 static void print_tsc(void)
@@ -67,8 +68,28 @@ static void check_registers(void)
 	CHECK(out == r11 && rest == r11);
 }
 
-int main(void)
+/* What the host's processor alone could answer. */
+static void execute_refused(const char *name)
 {
+	unsigned value = 0;
+
+	printf("before\n");
+	fflush(stdout);
+	if (!strcmp(name, "lsl"))
+		__asm__ volatile("lsl %1, %0" : "+r"(value) : "r"(0x7b) : "cc");
+	else if (!strcmp(name, "rdfsbase"))
+		__asm__ volatile("rdfsbase %0" : "+r"(*(uint64_t *)&(uint64_t){0}));
+	else
+		__asm__ volatile("mov $1, %%ecx\n\ttpause %%ecx" : : "a"(0), "d"(0) : "ecx", "cc");
+	printf("after %u\n", value);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1) {
+		execute_refused(argv[1]);
+		return 0;
+	}
 	print_tsc();
 	print_random();
 	print_cpuid();

@@ -437,14 +437,15 @@ static void test_scan(void)
 				      "\x0f\x01\xf9\x0f\x01\xd0"  /* rdtscp, xgetbv */
 				      "\xf3\x48\x0f\xae\xdb"	  /* wrgsbase %rbx */
 				      "\x66\x0f\xae\xf1"	  /* tpause %ecx */
+				      "\x0f\x03\xc1"		  /* lsl %ecx, %eax */
 				      "\xc7\xf8\0\0\0\0\xcd\x80"; /* xbegin, int80 */
 	static const struct insn_site expected[] = {
 		{5, INSN_CPUID, 0, 0, 2, true},	  {7, INSN_RDTSC, 0, 0, 2, true},
 		{9, INSN_RDRAND, 2, 8, 4, true},  {13, INSN_RDSEED, 9, 2, 5, true},
 		{18, INSN_RDPID, 8, 8, 5, true},  {23, INSN_RDTSCP, 0, 0, 3, true},
 		{26, INSN_XGETBV, 0, 0, 3, true}, {29, INSN_WRGSBASE, 3, 8, 5, true},
-		{34, INSN_TPAUSE, 1, 4, 4, true}, {38, INSN_XBEGIN, 0, 0, 6, true},
-		{44, INSN_INT80, 0, 0, 2, true},
+		{34, INSN_TPAUSE, 1, 4, 4, true}, {38, INSN_LSL, 0, 0, 3, true},
+		{41, INSN_XBEGIN, 0, 0, 6, true}, {47, INSN_INT80, 0, 0, 2, true},
 	};
 	struct code_view view = {code, sizeof(code) - 1, starts, 1};
 	struct insn_site *sites;

@@ -33,7 +33,7 @@
 
 #include "base/cache_folder.h"
 #include "shim/shim_abi.h"
-#include "tracer/caller.h"
+#include "tracer/cpu_baseline.h"
 #include "tracer/remedy.h"
 
 /* Since Linux 6.3; newer than Debian 12's headers. */
@@ -111,7 +111,7 @@ static int probe_kernel(char *found)
 
 static int probe_processor(char *found)
 {
-	unsigned level = caller_cpu_level();
+	unsigned level = cpu_baseline_machine_level();
 
 	snprintf(found, FOUND_SIZE, "x86-64-v%u; replays logs of x86-64-v1%s%s", level,
 		 level > 1 ? " to v" : "",
@@ -121,11 +121,11 @@ static int probe_processor(char *found)
 	return 0;
 }
 
-/* What is recorded on a v3 processor (avx2, bmi2, fma) is replayed on one. */
+/* What is recorded on a v3 processor (avx2, bmi2, fma, xsavec) is replayed on one. */
 static int probe_processor_v3(char *found)
 {
 	(void)found;
-	return caller_cpu_level() >= 3 ? 0 : -ENOTSUP;
+	return cpu_baseline_machine_level() >= 3 ? 0 : -ENOTSUP;
 }
 
 static int probe_proc(char *found)

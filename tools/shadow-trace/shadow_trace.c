@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "doctor.h"
+#include "tracer/cpu_baseline.h"
 #include "tracer/session.h"
 #include "tracer/stats.h"
 #include "pack.h"
@@ -41,6 +42,7 @@ enum option_key {
 	KEY_ENV,
 	KEY_CLEAN_ENV,
 	KEY_CHDIR,
+	KEY_CPU,
 	KEY_CPUS,
 	KEY_MEMORY,
 	KEY_STATS,
@@ -74,6 +76,11 @@ static const struct argp_option options[] = {
 	{"env", KEY_ENV, "K=V", 0, "set a variable for the program", 0},
 	{"clean-env", KEY_CLEAN_ENV, NULL, 0, "hand over nothing of the environment but --env", 0},
 	{"chdir", KEY_CHDIR, "DIR", 0, "run the program in DIR", 0},
+	{"cpu", KEY_CPU, "BASELINE", 0,
+	 "features the program is shown: x86-64-v1, -v2, -v3, or native, all of this machine's "
+	 "that "
+	 "are the same each time (x86-64-v3, or what the machine has below it)",
+	 0},
 	{"cpus", KEY_CPUS, "N", 0, "processors the program is told of (2)", 0},
 	{"memory", KEY_MEMORY, "SIZE", 0, "memory the program is told of (4G)", 0},
 	{"stats", KEY_STATS, NULL, 0,
@@ -208,6 +215,17 @@ static void take_program(struct argp_state *state, struct command *c)
 	state->next = state->argc;
 }
 
+static const char *baseline(struct argp_state *state, const char *name)
+{
+	struct region_cpu cpu;
+
+	if (cpu_baseline_named(name, &cpu) < 0)
+		argp_error(state,
+			   "--cpu: '%s' is none of x86-64-v1, x86-64-v2, x86-64-v3 and native",
+			   name);
+	return name;
+}
+
 static bool parse_number(struct argp_state *state, struct session_options *s, int key,
 			 const char *arg)
 {
@@ -227,6 +245,9 @@ static bool parse_number(struct argp_state *state, struct session_options *s, in
 		return true;
 	case KEY_SLICE:
 		s->slice_events = number(state, "slice", arg, 1, INT64_MAX);
+		return true;
+	case KEY_CPU:
+		s->cpu = baseline(state, arg);
 		return true;
 	case KEY_CPUS:
 		s->cpus = (uint32_t)number(state, "cpus", arg, 1, CPUS_MAX);
