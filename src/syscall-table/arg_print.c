@@ -6,6 +6,7 @@
  * an item that event_item_find gave it, so never beyond what the record holds; what is missing
  * falls back to the plain address.
  */
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -13,14 +14,17 @@
 #include <linux/futex.h>
 #include <linux/openat2.h>
 #include <linux/sched.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/time.h>
+#include <sys/un.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -255,6 +259,111 @@ static void print_iovec(const struct place *at)
 	put_quoted(at->out, item.bytes, item.head.stored_bytes, item.head.full_bytes,
 		   at->string_max);
 	fputc(']', at->out);
+}
+
+/* Sockets. */
+
+static void put_in_address(FILE *out, const char *name, int family, const void *address)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	if (inet_ntop(family, address, text, sizeof(text)))
+		fprintf(out, ", %s=\"%s\"", name, text);
+}
+
+static void put_sockaddr_in(FILE *out, const uint8_t *bytes)
+{
+	struct sockaddr_in a;
+
+	memcpy(&a, bytes, sizeof(a));
+	fprintf(out, ", sin_port=%u", ntohs(a.sin_port));
+	put_in_address(out, "sin_addr", AF_INET, &a.sin_addr);
+}
+
+static void put_sockaddr_in6(FILE *out, const uint8_t *bytes)
+{
+	struct sockaddr_in6 a;
+
+	memcpy(&a, bytes, sizeof(a));
+	fprintf(out, ", sin6_port=%u", ntohs(a.sin6_port));
+	put_in_address(out, "sin6_addr", AF_INET6, &a.sin6_addr);
+}
+
+/* A name of AF_UNIX: a path up to its NUL; whole, if it begins with one. */
+static void put_sun_path(FILE *out, const uint8_t *path, size_t size)
+{
+	size_t length = strnlen((const char *)path, size);
+
+	if (!size)
+		return;
+	fputs(length ? ", sun_path=" : ", sun_path=@", out);
+	if (length)
+		put_quoted(out, path, length, length, SIZE_MAX);
+	else
+		put_quoted(out, path + 1, size - 1, size - 1, SIZE_MAX);
+}
+
+static void print_sockaddr(const struct place *at)
+{
+	struct event_item_view item;
+	sa_family_t family;
+
+	if (!fetch_item(at, &item))
+		return;
+	size_t size = item.head.stored_bytes;
+	if (size < sizeof(family)) {
+		print_ptr(at);
+		return;
+	}
+	memcpy(&family, item.bytes, sizeof(family));
+	fputs("{sa_family=", at->out);
+	flag_set_print(at->out, &flags_socket_family, family);
+	if (family == AF_UNIX)
+		put_sun_path(at->out, item.bytes + sizeof(family), size - sizeof(family));
+	else if (family == AF_INET && size >= sizeof(struct sockaddr_in))
+		put_sockaddr_in(at->out, item.bytes);
+	else if (family == AF_INET6 && size >= sizeof(struct sockaddr_in6))
+		put_sockaddr_in6(at->out, item.bytes);
+	fputc('}', at->out);
+}
+
+static void print_msghdr(const struct place *at)
+{
+	struct msghdr h;
+
+	if (!fetch(at, &h, sizeof(h)))
+		return;
+	fprintf(at->out, "{msg_name=%p, msg_namelen=%u, msg_iov=%p, msg_iovlen=%zu", h.msg_name,
+		h.msg_namelen, (void *)h.msg_iov, h.msg_iovlen);
+	fprintf(at->out, ", msg_control=%p, msg_controllen=%zu, msg_flags=", h.msg_control,
+		h.msg_controllen);
+	flag_set_print(at->out, &flags_msg_flags, (unsigned int)h.msg_flags);
+	fputc('}', at->out);
+}
+
+/* Names are those of SOL_SOCKET. */
+static void print_sock_option(const struct place *at)
+{
+	if (at->event->head.args[1] == SOL_SOCKET)
+		print_set32(at);
+	else
+		print_int(at);
+}
+
+static void print_sockopt(const struct place *at)
+{
+	struct event_item_view item;
+	int32_t number;
+
+	if (!fetch_item(at, &item))
+		return;
+	if (item.head.full_bytes == sizeof(number) && item.head.stored_bytes == sizeof(number)) {
+		memcpy(&number, item.bytes, sizeof(number));
+		fprintf(at->out, "[%" PRId32 "]", number);
+	} else {
+		put_quoted(at->out, item.bytes, item.head.stored_bytes, item.head.full_bytes,
+			   at->string_max);
+	}
 }
 
 /* The length of the string at `bytes`, without the NUL that may be missing at the end. */
@@ -839,6 +948,8 @@ size_t arg_struct_size(enum arg_kind kind)
 		[ARG_EPOLL_EVENT_IN] = sizeof(struct epoll_event),
 		[ARG_OPEN_HOW_IN] = sizeof(struct open_how),
 		[ARG_CLONE_ARGS_IN] = CLONE_ARGS_SIZE_VER0,
+		[ARG_MSGHDR_IN] = sizeof(struct msghdr),
+		[ARG_MSGHDR_OUT] = sizeof(struct msghdr),
 		[ARG_STAT_OUT] = sizeof(struct stat),
 		[ARG_STATX_OUT] = sizeof(struct statx),
 		[ARG_STATFS_OUT] = sizeof(struct statfs),

@@ -33,6 +33,7 @@ static const struct file_ops *const ops_of_kind[OFD_KIND_COUNT] = {
 	[OFD_FIFO] = &fifo_ops,
 	[OFD_EVENTFD] = &eventfd_ops,
 	[OFD_EPOLL] = &epoll_ops,
+	[OFD_SOCKET] = &socket_file_ops,
 };
 
 const struct file_ops *file_ops_of(u32 kind)
@@ -115,6 +116,17 @@ static u32 fd_limit(struct task *t)
 	u64 soft = proc_of(t)->rlimits[RLIMIT_OF_FILES][0];
 
 	return soft < APP_FD_MAX ? (u32)soft : APP_FD_MAX;
+}
+
+bool fd_has_room(struct task *t)
+{
+	u32 files = proc_of(t)->files, limit = fd_limit(t), fd = 0;
+
+	if (FILES->heads[files].top < limit)
+		return true;
+	while (fd < limit && FILES->tables[files].fd[fd])
+		fd++;
+	return fd < limit;
 }
 
 static void fd_set(struct task *t, u32 fd, u32 ofd, u32 flags)

@@ -45,6 +45,7 @@ enum ofd_kind {
 	OFD_FIFO, /* a FIFO opened for both */
 	OFD_EVENTFD,
 	OFD_EPOLL,
+	OFD_SOCKET,
 	OFD_KIND_COUNT
 };
 
@@ -207,6 +208,7 @@ const struct file_ops *file_ops_of(u32 kind);
 
 /* Defined by the families that own the kinds. */
 extern const struct file_ops pipe_read_ops, pipe_write_ops, fifo_ops, eventfd_ops, epoll_ops;
+extern const struct file_ops socket_file_ops;
 
 /* Kinds of wait keys of this family: struct sched_key {kind, object}. */
 enum file_key_kind {
@@ -254,6 +256,8 @@ long fd_install(struct task *t, u32 ofd, u32 flags);
 long fd_install_host(struct task *t, long fd, u32 ofd, u32 flags);
 /* Another number, at least `from`, for the description of an open descriptor. */
 long fd_duplicate(struct task *t, u32 fd, u32 from, u32 flags);
+/* Whether fd_install would find a number. */
+bool fd_has_room(struct task *t);
 /* Closes a number, in the kernel too.  0 or -EBADF. */
 long fd_close(struct task *t, u32 fd);
 

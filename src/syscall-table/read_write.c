@@ -10,6 +10,7 @@
 #include "code_pages.h"
 #include "lookup.h"
 #include "file_kinds.h"
+#include "io_vector.h"
 #include "position.h"
 #include "synth.h"
 
@@ -281,9 +282,9 @@ const struct file_ops path_ops = {
 
 /* In code the app wrote our breakpoints may stand, and the kernel cannot write to it while it is
  * executed. */
-static void io_expose(struct task *t, const struct file_io *io)
+void io_prepare(struct task *t, const struct file_io *io)
 {
-	for (u32 i = 0; i < io->count; i++)
+	for (u32 i = 0; i < io->count && __builtin_expect(mm_of(t)->code_page_count, 0); i++)
 		code_hide(mm_of(t), page_down(io->iov[i].base), io->iov[i].base + io->iov[i].len);
 }
 
@@ -300,8 +301,7 @@ static long io_run(struct task *t, struct file_io *io, bool write)
 	if (io->offset >= 0 && !ops->seek)
 		return -ESPIPE;
 	io->nowait |= (o->flags & O_NONBLOCK) != 0;
-	if (__builtin_expect(mm_of(t)->code_page_count, 0))
-		io_expose(t, io);
+	io_prepare(t, io);
 	if (write)
 		return ops->write ? ops->write(t, o, io) : -EINVAL;
 	return ops->read ? ops->read(t, o, io) : -EINVAL;
@@ -337,8 +337,7 @@ long sys_pwrite64(struct task *t, struct frame *f)
 	return (s64)f->arg[3] < 0 ? -EINVAL : io_single(t, f, (s64)f->arg[3], true);
 }
 
-/* Takes the app's vector in: its total is cut at FILE_IO_MAX as the kernel does. */
-static long iov_in(struct task *t, u64 user, u64 count, struct user_iov *iov, u64 *ret_total)
+long io_vector_in(struct task *t, u64 user, u64 count, struct user_iov *iov, u64 *ret_total)
 {
 	u64 total = 0;
 
@@ -371,7 +370,7 @@ static long io_vector(struct task *t, struct frame *f, s64 offset, u32 rwf, bool
 		return -EBADF;
 	if (rwf & ~(u32)(RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT))
 		return -EOPNOTSUPP;
-	long r = iov_in(t, f->arg[1], f->arg[2], iov, &io.total);
+	long r = io_vector_in(t, f->arg[1], f->arg[2], iov, &io.total);
 	return r < 0 ? r : io_run(t, &io, write);
 }
 

@@ -25,15 +25,18 @@ struct watch {
 	u32 ofd;		   /* what the item watches */
 };
 
+struct socket;
+
 /* A description in use by a parked task: its reference is dropped if the task never returns. */
 struct park_hold {
 	u32 task, proc, ofd;
 };
 
 struct ready_state {
-	u64 next_ino; /* inode numbers of pipes given out, less READY_FIRST_INO */
+	u64 next_ino; /* inode numbers of pipes and sockets given out, less READY_FIRST_INO */
 	u32 holds;
 	u32 watches;
+	struct socket *sockets; /* of socket.c: all there are */
 	struct park_hold hold[TASK_SLOTS_MAX];
 	struct watch *bucket[READY_BUCKETS];
 };

@@ -573,6 +573,8 @@ static void put_fd_target(const struct synth_ctx *c, struct synth_text *out)
 
 	if (anon_names[o->kind])
 		text_add(out, "anon_inode:%s", anon_names[o->kind]);
+	else if (o->kind == OFD_SOCKET)
+		text_add(out, "socket:[%lu]", ino_of(c, o));
 	else if (o->path)
 		put_path_target(o, out);
 	else if (o->kind == OFD_NULL)
