@@ -235,8 +235,8 @@ static long pair_create(struct task *t, struct frame *f, struct socket **a, stru
 long sys_socketpair(struct task *t, struct frame *f)
 {
 	u32 type = (u32)f->arg[1];
-	struct socket *a, *b;
-	s32 fds[2];
+	struct socket *a = NULL, *b = NULL;
+	s32 fds[2] = {0};
 
 	if (type_flags_are_wrong(type))
 		return -EINVAL;
