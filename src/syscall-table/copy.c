@@ -5,6 +5,7 @@
 #include <asm/stat.h>
 #include "capture.h"
 #include "position.h"
+#include "splice.h"
 
 #define COPY_CHUNK 0x10000u
 
@@ -15,6 +16,11 @@ struct copying {
 	s64 in_at, out_at; /* -1: the position */
 	u64 size;
 };
+
+static bool is_file(const struct ofd *o)
+{
+	return o->kind == OFD_HOST_FILE || o->kind == OFD_SYNTH_FILE;
+}
 
 /* Bytes of the chunk that the output took. */
 static long copy_out(struct copying *c, u8 *buf, u64 n)
@@ -28,6 +34,8 @@ static long copy_out(struct copying *c, u8 *buf, u64 n)
 			     .nowait = c->out->flags & O_NONBLOCK,
 			     .inside = true};
 
+	if (!(file_ops_of(c->out->kind)->splices & FILE_SPLICE_OUT))
+		return -EINVAL;
 	long r = file_ops_of(c->out->kind)->write(c->t, c->out, &io);
 	if (r > 0 && c->out_at >= 0)
 		c->out_at += r;
@@ -41,7 +49,17 @@ static void copy_unread(struct copying *c, u64 n)
 		position_moved(c->in, SYS3(NR_lseek, c->in_fd, -(s64)n, 1));
 }
 
-static long copy_chunk(struct copying *c, u8 *buf, u64 want)
+/* Of a device: there is always as much as is asked for, and no position. */
+static long read_device(struct copying *c, u8 *buf, u64 want)
+{
+	struct user_iov iov = {(u64)buf, want};
+	struct file_io io = {.iov = &iov, .count = 1, .fd = c->in_fd, .total = want, .offset = -1};
+
+	io.inside = true;
+	return file_ops_of(c->in->kind)->read(c->t, c->in, &io);
+}
+
+static long read_file(struct copying *c, u8 *buf, u64 want)
 {
 	long got;
 
@@ -55,8 +73,22 @@ static long copy_chunk(struct copying *c, u8 *buf, u64 want)
 		return got;
 	if (c->in_at < 0)
 		position_read(c->in, (u64)got);
+	return got;
+}
+
+static long copy_chunk(struct copying *c, u8 *buf, u64 want)
+{
+	bool file = is_file(c->in);
+
+	long got = file ? read_file(c, buf, want) : read_device(c, buf, want);
+	if (got <= 0)
+		return got;
 	long put = copy_out(c, buf, (u64)got);
-	copy_unread(c, (u64)got - (put > 0 ? (u64)put : 0));
+	/* The sink may have parked us, and another thread may have closed the number. */
+	if (fd_get(c->t, c->in_fd) != c->in)
+		c->size = 0;
+	else if (file)
+		copy_unread(c, (u64)got - (put > 0 ? (u64)put : 0));
 	if (put > 0 && c->in_at >= 0)
 		c->in_at += put;
 	return put;
@@ -95,24 +127,54 @@ static long offset_out(u64 user, s64 value)
 	return user && user_put(user, value) ? -EFAULT : 0;
 }
 
-static bool is_file(const struct ofd *o)
-{
-	return o->kind == OFD_HOST_FILE || o->kind == OFD_SYNTH_FILE;
-}
-
 static long copy_check(const struct copying *c)
 {
 	if (!c->in || !c->out || (c->in->flags & O_ACCMODE) == O_WRONLY ||
 	    (c->out->flags & O_ACCMODE) == O_RDONLY)
 		return -EBADF;
-	if (!is_file(c->in) || !file_ops_of(c->out->kind)->write)
-		return -EINVAL;
 	return 0;
 }
 
 static s64 position(s64 at, u32 fd)
 {
 	return at >= 0 ? at : SYS3(NR_lseek, fd, 0, 1);
+}
+
+/* Into a pipe goes what fits, as with splice. */
+static long send_to_pipe(struct copying *c)
+{
+	struct splicing s = {.t = c->t,
+			     .in = c->in,
+			     .out = c->out,
+			     .in_fd = c->in_fd,
+			     .out_fd = c->out_fd,
+			     .in_at = c->in_at,
+			     .out_at = -1,
+			     .size = c->size,
+			     .nowait = c->out->flags & O_NONBLOCK};
+
+	long r = splice_into_pipe(&s);
+	c->in_at = s.in_at;
+	return r;
+}
+
+static long send_run(struct copying *c)
+{
+	const struct file_ops *in = file_ops_of(c->in->kind);
+	bool to_pipe = is_pipe(c->out);
+
+	if (!to_pipe && (!in->seek || c->out->flags & O_APPEND))
+		return -EINVAL;
+	if (!c->size)
+		return 0;
+	if (!(in->splices & FILE_SPLICE_IN))
+		return -EINVAL;
+	if (to_pipe)
+		return send_to_pipe(c);
+	/* One description: it is read and written from where it stood. */
+	if (c->in == c->out && is_file(c->in))
+		c->in_at = position(c->in_at, c->in_fd);
+	return copy_run(c);
 }
 
 long sys_sendfile(struct task *t, struct frame *f)
@@ -123,19 +185,18 @@ long sys_sendfile(struct task *t, struct frame *f)
 			    .out_at = -1,
 			    .size = f->arg[3] < FILE_IO_MAX ? f->arg[3] : FILE_IO_MAX};
 
+	long r = offset_in(t, f->arg[2], &c.in_at);
+	if (r == -EFAULT)
+		return r;
 	c.in = fd_get_io(t, c.in_fd);
 	c.out = fd_get_io(t, c.out_fd);
-	long r = copy_check(&c);
+	long denied = copy_check(&c);
+	if (denied < 0)
+		return denied;
+	if (f->arg[2] && !file_ops_of(c.in->kind)->seek)
+		return -ESPIPE;
 	if (!r)
-		r = offset_in(t, f->arg[2], &c.in_at);
-	if (r < 0)
-		return r;
-	if (c.out->flags & O_APPEND)
-		return -EINVAL;
-	/* One description: it is read and written from where it stood. */
-	if (c.in == c.out)
-		c.in_at = position(c.in_at, c.in_fd);
-	r = copy_run(&c);
+		r = send_run(&c);
 	return r < 0 || !offset_out(f->arg[2], c.in_at) ? r : -EFAULT;
 }
 

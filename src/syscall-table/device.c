@@ -206,13 +206,14 @@ static long stat_by_path(struct task *t, struct ofd *o, u32 fd, struct vstat *re
 	return 0;
 }
 
-#define DEVICE_OPS(reader, writer)                                                               \
+#define DEVICE_OPS(reader, writer, splicing)                                                     \
 	{                                                                                        \
 		.read = (reader), .write = (writer), .poll = always_ready, .seek = stay_at_zero, \
-		.stat = stat_by_path                                                             \
+		.stat = stat_by_path, .splices = (splicing)                                      \
 	}
 
-const struct file_ops null_ops = DEVICE_OPS(null_read, swallow);
-const struct file_ops zero_ops = DEVICE_OPS(zero_read, swallow);
-const struct file_ops full_ops = DEVICE_OPS(zero_read, full_write);
-const struct file_ops random_ops = DEVICE_OPS(random_read, swallow);
+const struct file_ops null_ops = DEVICE_OPS(null_read, swallow, FILE_SPLICE_OUT);
+const struct file_ops zero_ops = DEVICE_OPS(zero_read, swallow, FILE_SPLICE_IN | FILE_SPLICE_OUT);
+const struct file_ops full_ops = DEVICE_OPS(zero_read, full_write, FILE_SPLICE_IN);
+const struct file_ops random_ops =
+	DEVICE_OPS(random_read, swallow, FILE_SPLICE_IN | FILE_SPLICE_OUT);

@@ -182,6 +182,10 @@ long io_give(struct task *t, const struct file_io *io, u64 at, const void *from,
 long io_peek(const struct file_io *io, u64 at, void *to, u64 size);
 #define FILE_IO_MAX 0x7ffff000u
 
+/* Takes a vector of the app's in, `iov` having room for FILE_IOV_MAX: its total is cut at
+ * FILE_IO_MAX as the kernel does.  0, -EINVAL, -EFAULT. */
+long io_vector_in(struct task *t, u64 user, u64 count, struct user_iov *iov, u64 *ret_total);
+
 /*
  * What a kind of file does.  A NULL member means: read and write EINVAL, poll always readable and
  * writable, seek ESPIPE, ioctl ENOTTY, fcntl EINVAL, stat: an anonymous inode.
@@ -201,7 +205,12 @@ struct file_ops {
 	long (*stat)(struct task *t, struct ofd *o, u32 fd, struct vstat *ret);
 	/* The last reference went: wake the other side, free the object. */
 	void (*release)(struct ofd *o);
+	/* enum file_splice: what splice and sendfile may do with it.  Such reads and writes are
+	 * `inside`, and return -EAGAIN instead of parking if told so. */
+	u32 splices;
 };
+
+enum file_splice { FILE_SPLICE_IN = 1, FILE_SPLICE_OUT = 2 };
 
 /* The operations of a kind; never NULL. */
 const struct file_ops *file_ops_of(u32 kind);

@@ -21,8 +21,8 @@ ASSIGNED = list(range(0, 337)) + list(range(424, 470))
 
 FLAGS = ("parks", "address", "noreturn", "frame", "quiet")
 TESTS = ("files", "dirs", "pipes", "poll", "memory", "threads", "processes", "signals", "time",
-         "random", "ident", "futex", "xattr", "seccomp_filter", "sockets", "refused")
-CLASSES = ("virtual", "host", "refused")
+         "random", "ident", "futex", "xattr", "seccomp_filter", "sockets", "splice", "inotify", "refused")
+CLASSES = ("virtual", "host", "splice", "inotify", "refused")
 LENGTHS = ("SIZE", "INT", "UINT")
 LEN_RESULT = 7
 COLUMNS = 8

@@ -6,18 +6,17 @@
  * counts as full: POLLOUT is off, and blocked writers are woken when the room comes back to it, not
  * at every byte read, as in Linux, where a page must have become free.
  *
- * Invariants: used <= allocated <= capacity, except that a ring stays when capacity shrinks below
- * it; start is 0 when used is 0, so small messages stay in the first page.
+ * The bytes lie in the ring (pipe_ring.c).  What is written through a description with O_DIRECT
+ * becomes packets: each takes a page's room, and a read takes no more than one.
  */
 #include <asm/ioctls.h>
 #include <asm/stat.h>
 #include "pipe.h"
 #include "../shim/signal.h"
 
-#define PIPE_DEV	13	 /* st_dev, as that of the standard streams when they are pipes */
-#define PIPE_USER_MAX	1048576u /* /proc/sys/fs/pipe-max-size: what an ordinary user may set */
-#define PIPE_ROOT_MAX	0x80000000u
-#define PIPE_RING_FIRST 4080u /* with the heap's head one page */
+#define PIPE_DEV      13       /* st_dev, as that of the standard streams when they are pipes */
+#define PIPE_USER_MAX 1048576u /* /proc/sys/fs/pipe-max-size: what an ordinary user may set */
+#define PIPE_ROOT_MAX 0x80000000u
 
 struct pipe *pipe_create(struct task *t)
 {
@@ -64,92 +63,43 @@ static void pipe_release(struct ofd *o)
 	if (!--p->descriptions) {
 		if (p->vnode)
 			vnode_at(p->vnode)->fifo = 0;
-		heap_free(p->bytes);
+		pipe_ring_free(p);
 		heap_free(p);
 	} else if (!p->readers != !p->writers) {
 		ready_changed(pipe_key(p), READY_ALWAYS | POLLERR | POLLHUP);
 	}
 }
 
-static u64 room_of(const struct pipe *p)
-{
-	return p->capacity - p->used;
-}
-
-static bool is_full(const struct pipe *p)
-{
-	return room_of(p) < PIPE_ATOMIC;
-}
-
-/* ---- the ring ---- */
-
-/* Makes the ring at least `need` bytes, which capacity allows. */
-static void ring_reserve_bytes(struct pipe *p, u64 need)
-{
-	u64 size = PIPE_RING_FIRST;
-
-	if (need <= p->allocated)
-		return;
-	while (size < need)
-		size = 2 * (size + 16) - 16;
-	if (size > p->capacity)
-		size = p->capacity;
-	u8 *fresh = heap_alloc_unset(size);
-	u64 first = p->allocated - p->start < p->used ? p->allocated - p->start : p->used;
-	if (p->used) {
-		memcpy(fresh, p->bytes + p->start, first);
-		memcpy(fresh + first, p->bytes, p->used - first);
-	}
-	heap_free(p->bytes);
-	p->bytes = fresh;
-	p->start = 0;
-	p->allocated = size;
-}
-
-/* Moves `n` bytes, which fit, from byte `at` of the operation into the ring. */
-static long ring_put(struct task *t, struct pipe *p, const struct file_io *io, u64 at, u64 n)
-{
-	ring_reserve_bytes(p, p->used + n);
-	u64 end = (p->start + p->used) % p->allocated;
-	u64 first = p->allocated - end < n ? p->allocated - end : n;
-
-	long r = io_take(t, io, at, p->bytes + end, first);
-	if (!r && first < n)
-		r = io_take(t, io, at + first, p->bytes, n - first);
-	if (!r)
-		p->used += n;
-	return r;
-}
-
-/* Moves `n` bytes, which are there, from the ring into the operation. */
-static long ring_take(struct task *t, struct pipe *p, const struct file_io *io, u64 n)
-{
-	u64 first = p->allocated - p->start < n ? p->allocated - p->start : n;
-
-	long r = io_give(t, io, 0, p->bytes + p->start, first);
-	if (!r && first < n)
-		r = io_give(t, io, first, p->bytes, n - first);
-	if (r)
-		return r;
-	p->used -= n;
-	p->start = p->used ? (p->start + n) % p->allocated : 0;
-	return 0;
-}
-
 /* ---- read ---- */
 
 static long take(struct task *t, struct pipe *p, const struct file_io *io)
 {
-	u64 n = p->used < io->total ? p->used : io->total;
-	bool was_full = is_full(p);
+	u64 n = pipe_readable(p, io->total);
+	bool was_full = pipe_is_full(p);
+	struct user_iov span[2];
 
-	long r = ring_take(t, p, io, n);
+	pipe_span(p, n, span);
+	long r = io_give(t, io, 0, (const void *)span[0].base, span[0].len);
+	if (!r && span[1].len)
+		r = io_give(t, io, span[0].len, (const void *)span[1].base, span[1].len);
 	if (r < 0)
 		return r;
-	p->read_ns = (s64)now_ns();
-	if (was_full && !is_full(p))
-		ready_changed(pipe_key(p), POLLOUT | POLLWRNORM);
+	pipe_drop_read(p, n);
+	pipe_taken(p, was_full);
 	return (long)n;
+}
+
+void pipe_taken(struct pipe *p, bool was_full)
+{
+	p->read_ns = (s64)now_ns();
+	if (was_full && !pipe_is_full(p))
+		ready_changed(pipe_key(p), POLLOUT | POLLWRNORM);
+}
+
+void pipe_given(struct pipe *p)
+{
+	p->written_ns = (s64)now_ns();
+	ready_changed(pipe_key(p), POLLIN | POLLRDNORM);
 }
 
 static long wait_for_bytes(struct task *t, struct pipe *p)
@@ -184,38 +134,55 @@ static long pipe_read(struct task *t, struct ofd *o, const struct file_io *io)
 /* ---- write ---- */
 
 /* How much of a write, of which `left` bytes are to do, goes in now; 0: it must wait. */
-static u64 puttable(const struct pipe *p, const struct file_io *io, u64 left)
+static u64 puttable(const struct pipe *p, const struct file_io *io, u64 left, bool packets)
 {
-	u64 room = room_of(p);
+	u64 room = pipe_room(p);
 
+	if (packets)
+		return pipe_is_full(p) ? 0 : left < PIPE_ATOMIC ? left : PIPE_ATOMIC;
 	if (left <= room)
 		return left;
-	if (io->total <= PIPE_ATOMIC || (is_full(p) && !io->nowait))
+	if (io->total <= PIPE_ATOMIC || (pipe_is_full(p) && !io->nowait))
 		return 0;
 	return room;
 }
 
-static long no_reader(struct task *t)
+long pipe_no_reader(struct task *t)
 {
 	signal_send_task(t->index, SIG_PIPE, NULL);
 	return -EPIPE;
 }
 
-/* Writes until done, or until it would have to wait: then -EAGAIN. */
-static long put(struct task *t, struct pipe *p, const struct file_io *io, u64 *done)
+/* Moves `n` bytes, which fit, from byte `at` of the operation into the ring. */
+static long put_piece(struct task *t, struct pipe *p, const struct file_io *io, u64 at, u64 n)
 {
+	struct user_iov span[2];
+
+	pipe_tail(p, n, span);
+	long r = io_take(t, io, at, (void *)span[0].base, span[0].len);
+	if (!r && span[1].len)
+		r = io_take(t, io, at + span[0].len, (void *)span[1].base, span[1].len);
+	return r;
+}
+
+/* Writes until done, or until it would have to wait: then -EAGAIN. */
+static long put(struct task *t, struct ofd *o, const struct file_io *io, u64 *done)
+{
+	struct pipe *p = pipe_of(o);
+	bool packets = o->flags & O_DIRECT;
+
 	while (*done < io->total) {
 		if (!p->readers)
-			return no_reader(t);
-		u64 n = puttable(p, io, io->total - *done);
+			return pipe_no_reader(t);
+		u64 n = puttable(p, io, io->total - *done, packets);
 		if (!n)
 			return -EAGAIN;
-		long r = ring_put(t, p, io, *done, n);
+		long r = put_piece(t, p, io, *done, n);
 		if (r < 0)
 			return r;
+		pipe_append(p, n, packets);
 		*done += n;
-		p->written_ns = (s64)now_ns();
-		ready_changed(pipe_key(p), POLLIN | POLLRDNORM);
+		pipe_given(p);
 	}
 	return 0;
 }
@@ -225,13 +192,13 @@ static long pipe_write(struct task *t, struct ofd *o, const struct file_io *io)
 	struct pipe *p = pipe_of(o);
 	u64 done = 0;
 
-	long r = put(t, p, io, &done);
+	long r = put(t, o, io, &done);
 	if (r == -EAGAIN && !io->nowait) {
 		park_hold_begin(t, o);
 		while (r == -EAGAIN) {
 			r = ready_wait(t, pipe_key(p), POLLOUT);
 			if (!r)
-				r = put(t, p, io, &done);
+				r = put(t, o, io, &done);
 		}
 		park_hold_end(t);
 	}
@@ -254,7 +221,7 @@ static u32 pipe_poll(struct task *t, struct ofd *o)
 			ready |= POLLHUP;
 	}
 	if (may_write(o)) {
-		if (!is_full(p))
+		if (!pipe_is_full(p))
 			ready |= POLLOUT | POLLWRNORM;
 		if (!p->readers)
 			ready |= POLLERR;
@@ -289,11 +256,11 @@ static long set_capacity(struct task *t, struct pipe *p, u32 size)
 		return -EINVAL;
 	if (capacity > p->capacity && capacity > PIPE_USER_MAX && proc_of(t)->euid)
 		return -EPERM;
-	if (capacity < p->used)
+	if (capacity < p->used + p->padding)
 		return -EBUSY;
-	bool was_full = is_full(p);
+	bool was_full = pipe_is_full(p);
 	p->capacity = capacity;
-	if (was_full && !is_full(p))
+	if (was_full && !pipe_is_full(p))
 		ready_changed(pipe_key(p), POLLOUT | POLLWRNORM);
 	return (long)capacity;
 }
@@ -391,10 +358,9 @@ static long pipe_open(struct task *t, u64 user, u32 flags)
 	u32 reader, writer;
 	s32 fds[2];
 
-	/* Packet mode is refused: few use it, and those fall back. */
-	if (flags & ~(u32)(O_CLOEXEC | O_NONBLOCK))
+	if (flags & ~(u32)(O_CLOEXEC | O_NONBLOCK | O_DIRECT))
 		return -EINVAL;
-	long r = ends_create(t, flags & O_NONBLOCK, &reader, &writer);
+	long r = ends_create(t, flags & (O_NONBLOCK | O_DIRECT), &reader, &writer);
 	if (r < 0)
 		return r;
 	long in = fd_install(t, reader, flags);

@@ -7,10 +7,20 @@
 #define PIPE_ATOMIC   4096u /* PIPE_BUF: writes of at most so much are never mixed or cut */
 #define PIPE_CAPACITY 65536u
 
+/* What was written in packet mode keeps its end: heap, in order. */
+struct pipe_packet {
+	struct pipe_packet *next;
+	u64 at; /* where it starts, counted in all bytes that ever went through the pipe */
+	u64 size;
+};
+
 /* Heap; in `state` of the descriptions of both ends.  Lives while there is any. */
 struct pipe {
 	u8 *bytes; /* ring of `allocated` bytes: grows with the need up to capacity */
 	u64 allocated, start, used, capacity;
+	u64 taken;   /* bytes that ever left it */
+	u64 padding; /* of packets: what they are short of a page each */
+	struct pipe_packet *packets, *last_packet;
 	u32 readers, writers;		/* descriptions; one open for both counts as each */
 	u32 reader_opens, writer_opens; /* how many there ever were: what openers of a FIFO await */
 	u32 descriptions;
@@ -30,6 +40,33 @@ static inline struct pipe *pipe_of(const struct ofd *o)
 {
 	return o->state;
 }
+
+/* ---- the ring: pipe_ring.c ---- */
+
+u64 pipe_room(const struct pipe *p);
+bool pipe_is_full(const struct pipe *p);
+/* Where the first `n` bytes, which are there, lie; the second piece may be empty. */
+void pipe_span(const struct pipe *p, u64 n, struct user_iov ret[2]);
+/* Where `n` bytes more, for which there is room, are to be put before pipe_append. */
+void pipe_tail(struct pipe *p, u64 n, struct user_iov ret[2]);
+/* The bytes put there are in the pipe from now on; `packet`: as one. */
+void pipe_append(struct pipe *p, u64 n, bool packet);
+/* How many of the first bytes a read of `want` takes: it ends with a packet. */
+u64 pipe_readable(const struct pipe *p, u64 want);
+/* How many of the first bytes are of one kind; *ret_packet: which. */
+u64 pipe_run(const struct pipe *p, bool *ret_packet);
+/* They are gone; of a packet that a read did not take wholly, the rest too. */
+void pipe_drop(struct pipe *p, u64 n);
+void pipe_drop_read(struct pipe *p, u64 n);
+void pipe_ring_free(struct pipe *p);
+
+/* ---- pipe.c ---- */
+
+/* Bytes were taken out, or put in: times, and who waits for it. */
+void pipe_taken(struct pipe *p, bool was_full);
+void pipe_given(struct pipe *p);
+/* SIGPIPE; -EPIPE. */
+long pipe_no_reader(struct task *t);
 
 /* A fresh pipe without descriptions. */
 struct pipe *pipe_create(struct task *t);

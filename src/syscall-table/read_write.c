@@ -237,6 +237,7 @@ const struct file_ops host_file_ops = {
 	.seek = host_seek,
 	.fcntl = host_fcntl,
 	.stat = host_stat,
+	.splices = FILE_SPLICE_IN | FILE_SPLICE_OUT,
 };
 
 /* Text of /proc and the like: what stat says of it is synth_stat's to say. */
@@ -264,6 +265,7 @@ const struct file_ops synth_file_ops = {
 	.poll = always_ready,
 	.seek = host_seek,
 	.stat = synth_file_stat,
+	.splices = FILE_SPLICE_IN,
 };
 
 /* Without a vnode it is a name below /proc, /sys or /dev. */

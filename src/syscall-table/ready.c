@@ -1,8 +1,8 @@
 /*
  * Readiness changes, parking on them, and the references of parked tasks.  Owns READY.
  *
- * Invariants: a task has at most one hold; a watch is in exactly one bucket, that of its key, and
- * READY->watches counts them, so a container without epolls pays one comparison a change.
+ * Invariants: a watch is in exactly one bucket, that of its key, and READY->watches
+ * counts them, so a container without epolls pays one comparison a change.
  */
 #include "ready.h"
 #include "../shim/signal.h"

@@ -15,6 +15,7 @@
 #define READY_BUCKETS	256u
 #define READY_ALWAYS	(POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM)
 #define READY_FIRST_INO 1000
+#define PARK_HOLDS	4u
 #define READY_BIT_OPEN	(1u << 28) /* wait nodes: for the other side of a FIFO */
 #define READY_BIT_EPOLL (1u << 29) /* wait nodes: in epoll_wait, woken one at a time */
 
@@ -37,7 +38,7 @@ struct ready_state {
 	u32 holds;
 	u32 watches;
 	struct socket *sockets; /* of socket.c: all there are */
-	struct park_hold hold[TASK_SLOTS_MAX];
+	struct park_hold hold[TASK_SLOTS_MAX * PARK_HOLDS];
 	struct watch *bucket[READY_BUCKETS];
 };
 #define READY REGION_AT(struct ready_state, READY_OFF)
@@ -63,7 +64,8 @@ long ready_wait(struct task *t, struct sched_key key, u32 events);
 
 /*
  * References of a task that may park and never return (its process is killed, or another thread
- * calls execve).  One at a time per task; the description lives until park_hold_end.
+ * calls execve).  Of one task up to PARK_HOLDS, on one description or ended all together, because
+ * which of them an end drops is not said; a description lives until then.
  */
 void park_hold_begin(struct task *t, struct ofd *o);
 void park_hold_end(struct task *t);

@@ -489,4 +489,5 @@ const struct file_ops socket_file_ops = {
 	.ioctl = socket_ioctl,
 	.stat = socket_stat,
 	.release = socket_release,
+	.splices = FILE_SPLICE_IN | FILE_SPLICE_OUT,
 };

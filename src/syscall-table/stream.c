@@ -157,6 +157,7 @@ const struct file_ops stream_out_ops = {
 	.poll_key = stream_poll_key,
 	.ioctl = stream_ioctl,
 	.stat = stream_stat,
+	.splices = FILE_SPLICE_OUT,
 };
 
 /* /dev/null, which also is seen to be written to. */
@@ -177,4 +178,5 @@ const struct file_ops stream_null_ops = {
 	.poll_key = stream_poll_key,
 	.seek = null_seek,
 	.stat = stream_stat,
+	.splices = FILE_SPLICE_OUT,
 };
