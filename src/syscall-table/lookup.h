@@ -20,6 +20,14 @@ long lookup_failed(struct task *t, const struct path *p, long error);
 long special_open(struct task *t, const char *abs, u32 flags, u32 mode);
 long special_stat(struct task *t, const char *abs, bool follow, struct vstat *ret);
 long special_readlink(struct task *t, const char *abs, char *to, u32 size);
+/*
+ * Where a special path leads that is meant with its last link followed (synth.c).  0: outside, to
+ * what lookup would have found there.  SPECIAL_FD: to descriptor *ret_fd of the task itself.
+ * LOOKUP_SPECIAL: nowhere else.  Or a negative errno.
+ */
+#define SPECIAL_FD 2
+long special_target(struct task *t, struct path *p, struct stat *ret_st, u32 *ret_vnode,
+		    u32 *ret_fd);
 
 /* stat of any descriptor. */
 long fd_stat(struct task *t, struct ofd *o, u32 fd, struct vstat *ret);

@@ -31,6 +31,15 @@ static long target_fd(struct task *t, u32 fd, bool io, struct target *ret)
 	return SYS2(NR_fstat, fd, &ret->st);
 }
 
+/* Links of /proc lead to files: C libraries change modes by way of /proc/self/fd. */
+static long target_special(struct task *t, struct target *ret)
+{
+	u32 fd;
+
+	long r = special_target(t, &ret->p, &ret->st, &ret->vnode, &fd);
+	return r == SPECIAL_FD ? target_fd(t, fd, false, ret) : r;
+}
+
 static long target_path(struct task *t, s32 dirfd, u64 user, u32 at_flags, struct target *ret)
 {
 	if (at_flags & ~(u32)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
@@ -42,7 +51,8 @@ static long target_path(struct task *t, s32 dirfd, u64 user, u32 at_flags, struc
 		return target_fd(t, (u32)dirfd, false, ret);
 	ret->by_fd = false;
 	ret->at_flags = at_flags & AT_SYMLINK_NOFOLLOW;
-	return lookup(t, &ret->p, ret->at_flags, &ret->st, &ret->vnode);
+	r = lookup(t, &ret->p, ret->at_flags, &ret->st, &ret->vnode);
+	return r == LOOKUP_SPECIAL && !ret->at_flags ? target_special(t, ret) : r;
 }
 
 /* Only a file's owner and root change its mode and times; special files are nobody's. */
@@ -61,9 +71,9 @@ static void host_chmod(const struct target *g, u32 mode)
 
 	mode = host_mode(mode) | (dir && HEAD->config.replay ? 0100 : 0);
 	capture_before_metadata(g->vnode);
-	if (g->by_fd)
-		SYS2(NR_fchmod, g->fd, mode);
-	else
+	if (g->by_fd && SYS2(NR_fchmod, g->fd, mode) == -EBADF)
+		SYS4(NR_fchmodat2, g->fd, "", mode, AT_EMPTY_PATH); /* O_PATH; since Linux 6.6 */
+	else if (!g->by_fd)
 		SYS3(NR_fchmodat, g->p.dirfd, g->p.name, mode);
 }
 
@@ -155,7 +165,7 @@ static long change_owner(struct task *t, const struct target *g, u32 uid, u32 gi
 		return 0;
 	capture_before_metadata(g->vnode);
 	if (g->by_fd)
-		SYS3(NR_fchown, g->fd, uid, gid);
+		SYS5(NR_fchownat, g->fd, "", uid, gid, AT_EMPTY_PATH);
 	else
 		SYS5(NR_fchownat, g->p.dirfd, g->p.name, uid, gid, g->at_flags);
 	return 0;
@@ -222,7 +232,7 @@ static void host_times(const struct target *g, const struct vnode *v)
 
 	capture_before_metadata(g->vnode);
 	if (g->by_fd)
-		SYS4(NR_utimensat, g->fd, NULL, ts, 0);
+		SYS4(NR_utimensat, g->fd, "", ts, AT_EMPTY_PATH);
 	else
 		SYS4(NR_utimensat, g->p.dirfd, g->p.name, ts, g->at_flags);
 }

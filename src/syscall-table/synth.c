@@ -366,6 +366,25 @@ static void found_release(struct found *f)
 	heap_free(f->path);
 }
 
+long special_target(struct task *t, struct path *p, struct stat *ret_st, u32 *ret_vnode,
+		    u32 *ret_fd)
+{
+	struct found f;
+
+	long r = resolve(t, p->abs, true, &f);
+	if (r == FOUND_OUTSIDE) {
+		r = f.looked_up;
+		*p = *f.path;
+		*ret_st = f.st;
+		*ret_vnode = f.vnode;
+	} else if (r == FOUND_NODE) {
+		r = is_own_fd(&f) ? SPECIAL_FD : LOOKUP_SPECIAL;
+		*ret_fd = f.ctx.fd;
+	}
+	found_release(&f);
+	return r;
+}
+
 /* ---- attributes ---- */
 
 static u32 mode_of(const struct synth_node *n, const struct synth_ctx *c)

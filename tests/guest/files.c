@@ -137,6 +137,29 @@ static void check_locks(void)
 	close(other);
 }
 
+/* As C libraries change what an O_PATH descriptor names. */
+static void check_links_of_descriptors(void)
+{
+	struct timespec times[2] = {{1000, 0}, {2000, 5}};
+	char name[40], cwd[4096];
+	struct stat st;
+	int fd = open("f", O_PATH);
+
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	CHECK(fchmod(fd, 0600) == -1 && errno == EBADF);
+	CHECK(chmod(name, 0741) == 0 && stat("f", &st) == 0 && (st.st_mode & 07777) == 0741);
+	CHECK(utimensat(AT_FDCWD, name, times, 0) == 0 && stat("f", &st) == 0);
+	CHECK(st.st_mtim.tv_sec == 2000 && st.st_mtim.tv_nsec == 5);
+	CHECK(chown(name, (uid_t)-1, (gid_t)-1) == 0);
+	snprintf(name, sizeof(name), "/dev/fd/%d", fd);
+	CHECK(chmod(name, 0640) == 0 && stat("f", &st) == 0 && (st.st_mode & 07777) == 0640);
+	close(fd);
+	CHECK(chmod(name, 0640) == -1 && errno == ENOENT);
+	snprintf(cwd, sizeof(cwd), "/proc/self/cwd/f");
+	CHECK(chmod(cwd, 0641) == 0 && stat("f", &st) == 0 && (st.st_mode & 07777) == 0641);
+	CHECK(chmod("/proc/self/cwd/none", 0641) == -1 && errno == ENOENT);
+}
+
 static void check_metadata(void)
 {
 	struct stat st, at;
@@ -144,6 +167,7 @@ static void check_metadata(void)
 	struct statx stx;
 	int fd = file("f", O_RDONLY);
 
+	check_links_of_descriptors();
 	CHECK(chmod("f", 04751) == 0 && stat("f", &st) == 0 && st.st_mode == (S_IFREG | 04751));
 	CHECK(fchmod(fd, 0600) == 0 && fstat(fd, &st) == 0 && (st.st_mode & 07777) == 0600);
 	CHECK(fstatat(AT_FDCWD, "f", &at, 0) == 0 && at.st_ino == st.st_ino);
