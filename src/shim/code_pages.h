@@ -32,7 +32,7 @@ struct code_scan {
 	struct code_site sites[CODE_SCAN_MAX];
 };
 #define CODE_SCAN REGION_AT(struct code_scan, REGION_SCAN_OFF)
-_Static_assert(REGION_SCAN_OFF + sizeof(struct code_scan) <= REGION_GENERATOR_OFF, "region map");
+_Static_assert(REGION_SCAN_OFF + sizeof(struct code_scan) <= REGION_SPIN_OFF, "region map");
 
 /* Both halves: the breakpoint at addr, or NULL.  Checks what it follows. */
 static inline const struct code_site *code_site_find(const struct mm *mm, u64 addr)

@@ -9,6 +9,7 @@
 #include "event.h"
 #include "insn.h"
 #include "signal.h"
+#include "spin.h"
 #include "syscall_handlers.h"
 #include "syscall_nr.h"
 #include "../syscall-table/syscall_row.h"
@@ -150,6 +151,12 @@ void shim_dispatch_insn(struct frame *f)
 	if ((code & 0xff) == CODE_FAULT) {
 		signal_fault(t, f);
 		event_finish(t, f, EVENT_SIGNAL, 0, t->fault_signal);
+		return;
+	}
+	if ((code & 0xff) == CODE_SPIN) {
+		digest_bytes(t, f, offsetof(struct frame, resume));
+		spin_park(t);
+		event_finish(t, f, EVENT_SPIN, 0, 0);
 		return;
 	}
 	u64 word = 0;

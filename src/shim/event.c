@@ -6,6 +6,7 @@
  */
 #include "event.h"
 #include "signal.h"
+#include "spin.h"
 
 static void chain_append(void)
 {
@@ -86,8 +87,10 @@ void event_slow(struct task *t, bool slice_over)
 	struct region_head *h = HEAD;
 
 	probe_act(h);
-	if (h->events % CHAIN_EVENTS == 0)
+	if (h->events % CHAIN_EVENTS == 0) {
 		chain_append();
+		spin_wake_changed(true);
+	}
 	if (h->events >= h->epoch_end_event)
 		epoch_take(EPOCH_EVENTS);
 	else if (h->events % CHAIN_EVENTS == 0 && early_epoch_due())

@@ -103,6 +103,8 @@ void event_trace(struct task *t, struct frame *f, s64 nr, long result)
 	u32 size = sizeof(*r);
 	if (nr == EVENT_CPUID)
 		cpuid_args(r, f, (u64)result);
+	if (nr == EVENT_SPIN || nr == EVENT_YIELD)
+		r->args[0] = f->rip;
 	if (row != NULL) {
 		for (u8 i = 0; i < row->nargs; i++)
 			r->args[i] = f->arg[i];

@@ -8,6 +8,7 @@
 #include "process.h"
 #include "mm.h"
 #include "signal.h"
+#include "spin.h"
 #include "syscall_nr.h"
 #include "../syscall-table/files.h"
 #include "../syscall-table/seccomp.h"
@@ -115,6 +116,7 @@ static void task_close(struct task *t)
 	p->events_ended += t->events;
 	signal_release(t);
 	seccomp_release(t);
+	spin_forget(t);
 	sched_task_remove(SCHED, t->index);
 	t->state = TASK_DEAD;
 	PROCT->nlive_tasks--;

@@ -35,6 +35,7 @@
  */
 #define REGION_HEAD_OFF	     0x000000400
 #define REGION_SCAN_OFF	     0x000040000
+#define REGION_SPIN_OFF	     0x000060000
 #define REGION_GENERATOR_OFF 0x000080000
 #define REGION_SCHED_OFF     0x000100240
 #define REGION_CHAIN_OFF     0x002000000 /* uint32_t chain values of the current epoch */
@@ -123,6 +124,7 @@ enum upcall {
 	UPCALL_BUG,	     /* (code, detail): broken invariant; never returns */
 	UPCALL_REFUSED_INSN, /* (kind): never returns */
 	UPCALL_HOST_FAILED,  /* (): the host failed, as bug_text says; never returns */
+	UPCALL_SPIN_PEEK,    /* (slot, address, size): fill SPIN->peeked */
 	UPCALL_STOP, /* (event): the event asked for in HEAD->probe is over; never returns */
 	UPCALL_LIMIT
 };
@@ -270,6 +272,8 @@ struct inbox {
 
 /* In struct task.code: the tracer sends a fault, not an instruction. */
 #define CODE_FAULT 0xfe
+/* There: the task spins, and is at the canonical place of its loop. */
+#define CODE_SPIN 0xfd
 
 #define CHAIN_EVENTS 256
 #define CHAIN_MAX    0x100000 /* bounds --epoch-events at 256 Mi events */

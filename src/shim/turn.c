@@ -9,6 +9,7 @@
 #include "event.h"
 #include "process.h"
 #include "signal.h"
+#include "spin.h"
 #include "syscall_nr.h"
 #include "../syscall-table/files.h"
 #include "../syscall-table/wait.h"
@@ -76,7 +77,7 @@ static void quiescent(void)
 	if (channel_waited()) {
 		epoch_take(EPOCH_QUIESCENT);
 	} else if (idle_until() == SCHED_NEVER) {
-		upcall(UPCALL_DEADLOCK, waits_for_signal(), 0, 0);
+		upcall(UPCALL_DEADLOCK, waits_for_signal() || spin_waits_for_signal(), 0, 0);
 		epoch_take(EPOCH_QUIESCENT);
 	} else if (h->now_ns < idle_until()) {
 		h->now_ns = idle_until();
@@ -91,8 +92,11 @@ static struct task *turn_next(void)
 {
 	u32 next;
 
-	while (sched_turn_pick(SCHED, &next) < 0)
-		quiescent();
+	spin_wake_changed(false);
+	while (sched_turn_pick(SCHED, &next) < 0) {
+		if (!spin_wake_changed(true))
+			quiescent();
+	}
 	return task_at(next);
 }
 

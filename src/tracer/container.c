@@ -135,6 +135,17 @@ void container_task_put(struct container *c, pid_t tid, uint32_t slot)
 		*e = (struct container_task){.tid = tid, .slot = slot};
 }
 
+pid_t container_host_tid(const struct container *c, uint32_t slot)
+{
+	for (uint32_t i = 0; i < CONTAINER_TASK_TABLE; i++) {
+		const struct container_task *e = &c->tasks[i];
+
+		if (e->tid > 0 && e->slot == slot && !e->gone)
+			return e->tid;
+	}
+	return 0;
+}
+
 void container_task_drop(struct container_task *entry)
 {
 	entry->tid = -1;

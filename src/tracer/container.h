@@ -24,6 +24,7 @@
 
 struct container;
 struct patcher;
+struct spin_watch;
 
 /*
  * Where epochs come from.  Called by the wait loop while the task that asks is stopped: fills
@@ -55,6 +56,9 @@ struct container_observer {
 	void (*stopped)(void *data, struct container *c, pid_t tid, bool asked);
 	/* All tasks wait and nothing but a signal from outside can change that. */
 	void (*deadlock)(void *data, struct container *c);
+	/* Task `number`, stopped at `address`, has kept others waiting for seconds without an event,
+	 * and its loop is no fixed point.  At most once. */
+	void (*long_turn)(void *data, pid_t tid, uint32_t number, uint64_t address);
 };
 
 enum container_end {
@@ -83,6 +87,7 @@ struct container {
 	int region_fd, shim_fd;
 	struct shim_symbols shim;
 	struct patcher *patcher;
+	struct spin_watch *spin_watch; /* while it runs */
 	struct epoch_source *source;
 	struct container_observer observer;
 	pid_t init;	 /* on the host */
@@ -150,6 +155,8 @@ void container_destroy(struct container *c);
 /* tasks of the host <-> slots */
 void container_task_put(struct container *c, pid_t tid, uint32_t slot);
 struct container_task *container_task_get(struct container *c, pid_t tid);
+/* The living task of a slot on the host, or 0. */
+pid_t container_host_tid(const struct container *c, uint32_t slot);
 void container_task_drop(struct container_task *entry);
 
 /* The slot of a GS base, or NONE: both bounds and alignment are checked. */

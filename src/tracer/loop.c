@@ -22,11 +22,13 @@
 #include <sys/wait.h>
 
 #include "../shim/rings.h"
+#include "../shim/spin.h"
 #include "insn_kind.h"
 #include "insn_scan.h"
 #include "mounts.h"
 #include "output.h"
 #include "patcher.h"
+#include "spin_watch.h"
 #include "tracee.h"
 #include "vsyscall.h"
 
@@ -152,6 +154,15 @@ static void check_patcher(struct container *c)
 			 strerror(-patcher_error(c->patcher)));
 }
 
+/* The memory of a spinning task, for a task that cannot look at it. */
+static void spin_peek(struct container *c, uint64_t slot, uint64_t address, uint64_t size)
+{
+	pid_t tid = slot < TASK_SLOTS_MAX ? container_host_tid(c, (uint32_t)slot) : 0;
+
+	SPIN->peek_failed = tid == 0 || size > SPIN_BYTES_MAX ||
+			    tracee_read(tid, tracee_address(address), SPIN->peeked, size) < 0;
+}
+
 static void on_upcall(struct container *c, pid_t tid, const struct user_regs_struct *regs)
 {
 	char text[sizeof(HEAD->bug_text)];
@@ -169,6 +180,9 @@ static void on_upcall(struct container *c, pid_t tid, const struct user_regs_str
 		break;
 	case UPCALL_DIVERGED:
 		end_stopped(c, tid, CONTAINER_DIVERGED);
+		break;
+	case UPCALL_SPIN_PEEK:
+		spin_peek(c, regs->rdi, regs->rsi, regs->rdx);
 		break;
 	case UPCALL_STOP:
 		end_stopped(c, tid, CONTAINER_PROBED);
@@ -513,6 +527,28 @@ static void on_exit_of(struct container *c, pid_t tid, int status)
 	container_task_drop(e);
 }
 
+static void on_stop(struct container *c, pid_t tid, int status);
+
+/* A new task, or one that was asked to stop because it may spin. */
+static void on_started(struct container *c, pid_t tid)
+{
+	struct user_regs_struct regs;
+	int status = 0;
+
+	switch (spin_watch_stopped(c->spin_watch, c, tid, &regs, &status)) {
+	case SPIN_PARKS:
+		resume_with(c, tid, &regs);
+		break;
+	case SPIN_DISTURBED:
+		on_stop(c, tid, status);
+		break;
+	case SPIN_NOT_ASKED:
+	case SPIN_NO:
+		resume(c, tid);
+		break;
+	}
+}
+
 static void on_stop(struct container *c, pid_t tid, int status)
 {
 	struct tracee_event e = tracee_event_of(status);
@@ -538,26 +574,44 @@ static void on_stop(struct container *c, pid_t tid, int status)
 		on_signal(c, tid, e.value);
 		break;
 	case TRACEE_STARTED:
+		on_started(c, tid);
+		break;
 	case TRACEE_OTHER:
 		resume(c, tid);
 		break;
 	}
 }
 
+static void between_waits(struct container *c)
+{
+	spin_watch_tick(c->spin_watch, c);
+	if (c->source->interrupted != NULL && c->source->interrupted(c->source))
+		end_with(c, CONTAINER_STOPPED, "ended from outside");
+}
+
 void container_run(struct container *c)
 {
+	if (spin_watch_create(&c->spin_watch) < 0) {
+		end_with(c, CONTAINER_BUG, "not enough memory");
+		return;
+	}
 	if (c->early_tid != 0)
 		on_stop(c, c->early_tid, c->early_status);
 	while (!c->ended) {
 		int status;
-		pid_t tid = waitpid(-1, &status, __WALL);
 
+		spin_watch_wait_begin(c->spin_watch);
+		pid_t tid = waitpid(-1, &status, __WALL);
+		int error = errno;
+		spin_watch_wait_end(c->spin_watch);
 		if (tid > 0)
 			on_stop(c, tid, status);
-		else if (errno != EINTR)
-			end_with(c, CONTAINER_BUG, "waitpid: %s", strerror(errno));
-		else if (c->source->interrupted != NULL && c->source->interrupted(c->source))
-			end_with(c, CONTAINER_STOPPED, "ended from outside");
+		else if (error == EINTR)
+			between_waits(c);
+		else
+			end_with(c, CONTAINER_BUG, "waitpid: %s", strerror(error));
 	}
+	spin_watch_destroy(c->spin_watch);
+	c->spin_watch = NULL;
 	output_drain(c);
 }

@@ -5,6 +5,7 @@
  */
 #include "tracee.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
@@ -59,6 +60,25 @@ int tracee_message(pid_t tid, unsigned long *ret_message)
 int tracee_siginfo(pid_t tid, siginfo_t *ret_info)
 {
 	return ptrace(PTRACE_GETSIGINFO, tid, NULL, ret_info) < 0 ? -errno : 0;
+}
+
+int tracee_extended(pid_t tid, void *ret_state, size_t size)
+{
+	struct iovec to = {ret_state, size};
+
+	if (ptrace(PTRACE_GETREGSET, tid, (void *)NT_X86_XSTATE, &to) < 0)
+		return -errno;
+	return to.iov_len < size ? (int)to.iov_len : -E2BIG;
+}
+
+int tracee_step(pid_t tid)
+{
+	return ptrace(PTRACE_SINGLESTEP, tid, NULL, NULL) < 0 ? -errno : 0;
+}
+
+int tracee_interrupt(pid_t tid)
+{
+	return ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) < 0 ? -errno : 0;
 }
 
 /* Where a sandbox forbids process_vm_readv: the same, word by word. */

@@ -1,0 +1,155 @@
+/*
+ * Parks spinning tasks and finds out when their loops would go on otherwise; see spin.h.
+ *
+ * Owns the list of parked spinning tasks.  A task is in it exactly as long as it is parked and
+ * nobody has seen its memory changed; its entry (task->spin) lives until it runs again or ends.
+ */
+#include "spin.h"
+
+#include "mm.h"
+#include "shim.h"
+#include "signal.h"
+
+#define SIGNALS_FORWARDED 4
+
+/* What the memory held, by the ranges the tracer found; false if it is not there any more. */
+static bool take_bytes(struct spinner *s)
+{
+	u64 used = 0;
+
+	for (u32 i = 0; i < s->count; i++) {
+		const struct spin_range *r = &s->ranges[i];
+
+		SHIM_ASSERT(r->size <= SPIN_BYTES_MAX - used);
+		if (user_copy_in(s->bytes + used, r->addr, r->size) < 0)
+			return false;
+		used += r->size;
+	}
+	return true;
+}
+
+static bool is_shared(const struct mm *mm, const struct spinner *s)
+{
+	for (u32 i = 0; i < s->count; i++) {
+		const struct vma *v = vma_find(mm, s->ranges[i].addr);
+
+		if (v != NULL && v->flags & VMA_SHARED)
+			return true;
+	}
+	return false;
+}
+
+static void append(struct spinner *s)
+{
+	struct spinner **link = &SPIN->first;
+
+	while (*link != NULL)
+		link = &(*link)->next;
+	*link = s;
+}
+
+static void unlink(struct spinner *s)
+{
+	for (struct spinner **link = &SPIN->first; *link != NULL; link = &(*link)->next) {
+		if (*link == s) {
+			*link = s->next;
+			return;
+		}
+	}
+}
+
+void spin_forget(struct task *t)
+{
+	struct spinner *s = (struct spinner *)t->spin;
+
+	if (s == NULL)
+		return;
+	unlink(s);
+	heap_free(s);
+	t->spin = 0;
+}
+
+void spin_park(struct task *t)
+{
+	struct spinner *s = heap_alloc(sizeof(*s));
+
+	SHIM_ASSERT(SPIN->found_count <= SPIN_RANGES_MAX);
+	s->task = t->index;
+	s->mm = proc_of(t)->mm;
+	s->count = SPIN->found_count;
+	memcpy(s->ranges, SPIN->found, s->count * sizeof(*s->ranges));
+	SHIM_ASSERT(take_bytes(s));
+	s->shared = is_shared(mm_at(s->mm), s);
+	t->spin = (u64)s;
+	append(s);
+	turn_park(t, SCHED_NEVER);
+	spin_forget(t);
+}
+
+/* The bytes now, of the task's own address space or, through the tracer, of another. */
+static const u8 *bytes_now(const struct spinner *s, const struct spin_range *r, bool near, u8 *buf)
+{
+	if (near)
+		return user_copy_in(buf, r->addr, r->size) < 0 ? NULL : buf;
+	upcall(UPCALL_SPIN_PEEK, s->task, r->addr, r->size);
+	return SPIN->peek_failed ? NULL : SPIN->peeked;
+}
+
+/* Memory that is gone counts as changed: the task finds that out by itself. */
+static bool has_changed(const struct spinner *s, bool near)
+{
+	u8 buf[SPIN_BYTES_MAX];
+	u64 used = 0;
+
+	for (u32 i = 0; i < s->count; i++) {
+		const u8 *now = bytes_now(s, &s->ranges[i], near, buf);
+
+		if (now == NULL || memcmp(now, s->bytes + used, s->ranges[i].size) != 0)
+			return true;
+		used += s->ranges[i].size;
+	}
+	return false;
+}
+
+static bool is_due(const struct spinner *s, bool far)
+{
+	bool near = proc_of(current())->mm == s->mm;
+
+	return (near || (far && s->shared)) && has_changed(s, near);
+}
+
+bool spin_wake_changed(bool far)
+{
+	struct spinner **link = &SPIN->first;
+	bool woken = false;
+
+	while (*link != NULL) {
+		struct spinner *s = *link;
+
+		if (is_due(s, far)) {
+			*link = s->next;
+			sched_task_wake(SCHED, s->task, SCHED_WOKEN_OWN, SCHED_NONE);
+			woken = true;
+		} else {
+			link = &s->next;
+		}
+	}
+	return woken;
+}
+
+bool spin_waits_for_signal(void)
+{
+	static const u8 forwarded[SIGNALS_FORWARDED] = {1, 2, 3, 15}; /* HUP INT QUIT TERM */
+
+	for (const struct spinner *s = SPIN->first; s != NULL; s = s->next) {
+		const struct task *t = task_at(s->task);
+
+		for (u32 i = 0; i < SIGNALS_FORWARDED; i++) {
+			u64 handler = signal_proc_of(t)->actions[forwarded[i] - 1].handler;
+
+			if (handler != SIG_HANDLER_DFL && handler != SIG_HANDLER_IGN)
+				return true;
+		}
+	}
+	return false;
+}

@@ -1,0 +1,381 @@
+/*
+ * See spin_watch.h.
+ *
+ *	timer --> tick: no event since the last one, and the holder of the turn used its processor
+ *	          in user mode meanwhile --> asked to stop --> stopped: sampled, perhaps examined
+ *
+ * A sample is the registers alone (20 us).  Two equal samples are a reason to examine a task at
+ * length: a computation never shows the same registers twice, a fixed point soon does.  Without that
+ * reason a task is examined only briefly, and only as long as such examinations that found nothing
+ * have cost less than a thousandth of the time.  Asking a task to stop can shorten a system call, so
+ * only one that computes is asked.
+ */
+#include "spin_watch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../scheduler/scheduler.h"
+#include "container.h"
+#include "patcher.h"
+#include "spin_access.h"
+#include "spin_cycle.h"
+#include "tracee.h"
+
+#define MS 1000000ull
+
+#define TICK_NS	     (10 * MS)
+#define LOOK_MOST_NS (60 * MS) /* between two looks, of the task's processor time */
+#define SAMPLES	     128
+#define STEPS_BRIEF  72
+#define STEPS_LONG   50000
+/* What examinations that find nothing may cost: this much, and a thousandth of the time. */
+#define COST_FREE_NS  (2 * MS)
+#define COST_FRACTION 1000
+#define REPORT_NS     (3000 * MS)
+
+#define WATCH_SIGNAL SIGVTALRM
+#define SCHED_AT     ((const struct sched *)(REGION_BASE + REGION_SCHED_OFF))
+
+struct spin_watch {
+	timer_t timer;
+	bool has_timer;
+	sigset_t signals;
+	uint64_t events, now_ns; /* of the container, at the last tick */
+	uint64_t begun_ns;	 /* real time */
+	/* The silence under way: since when in processor time of its task, and when to look next. */
+	bool silent;
+	uint64_t silent_from_ns, look_at_ns, used_ns;
+	pid_t asked; /* has been asked to stop; 0: nobody */
+	uint64_t samples[SAMPLES];
+	unsigned sample_count;
+	unsigned long_left;    /* equal samples that do not count: a long examination found nothing */
+	unsigned long_penalty;
+	uint64_t cost_ns; /* of examinations that found nothing */
+	bool reported;
+};
+
+static volatile sig_atomic_t ticked;
+
+static void on_tick(int sig)
+{
+	(void)sig;
+	ticked = 1;
+}
+
+static uint64_t monotonic_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+int spin_watch_create(struct spin_watch **ret_watch)
+{
+	struct spin_watch *w = calloc(1, sizeof(*w));
+	struct sigaction action = {.sa_handler = on_tick};
+	struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = WATCH_SIGNAL};
+	const struct itimerspec every = {{0, TICK_NS}, {0, TICK_NS}};
+
+	if (w == NULL)
+		return -ENOMEM;
+	sigemptyset(&w->signals);
+	sigaddset(&w->signals, WATCH_SIGNAL);
+	spin_watch_wait_end(w);
+	sigaction(WATCH_SIGNAL, &action, NULL);
+	event._sigev_un._tid = (pid_t)syscall(SYS_gettid);
+	w->has_timer = timer_create(CLOCK_MONOTONIC, &event, &w->timer) == 0 &&
+		       timer_settime(w->timer, 0, &every, NULL) == 0;
+	w->begun_ns = monotonic_ns();
+	*ret_watch = w;
+	return 0;
+}
+
+void spin_watch_destroy(struct spin_watch *w)
+{
+	if (w == NULL)
+		return;
+	if (w->has_timer)
+		timer_delete(w->timer);
+	free(w);
+}
+
+void spin_watch_wait_begin(struct spin_watch *w)
+{
+	sigprocmask(SIG_UNBLOCK, &w->signals, NULL);
+}
+
+void spin_watch_wait_end(struct spin_watch *w)
+{
+	sigprocmask(SIG_BLOCK, &w->signals, NULL);
+}
+
+/* ---- who, and whether it computes ---- */
+
+/* Time in user mode of a task that is running or ready to run; false for one that is not. */
+static bool user_time_ns(pid_t tid, uint64_t *ret_ns)
+{
+	char path[64], text[512], state;
+	unsigned long long ticks;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)tid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	ssize_t n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	const char *rest = strrchr(text, ')');
+	if (rest == NULL ||
+	    sscanf(rest, ") %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu", &state, &ticks) != 2)
+		return false;
+	*ret_ns = ticks * 1000000000ull / (unsigned long)sysconf(_SC_CLK_TCK);
+	return state == 'R';
+}
+
+/* ---- when to look ---- */
+
+/* Whether nothing has begun or ended in the container since the last tick. */
+static bool is_silent(struct spin_watch *w)
+{
+	uint64_t events = __atomic_load_n(&HEAD->events, __ATOMIC_RELAXED);
+	uint64_t now = __atomic_load_n(&HEAD->now_ns, __ATOMIC_RELAXED);
+	bool same = w->events == events && w->now_ns == now;
+
+	w->events = events;
+	w->now_ns = now;
+	return same;
+}
+
+static void silence_begin(struct spin_watch *w, uint64_t used_ns)
+{
+	w->silent = true;
+	w->silent_from_ns = used_ns;
+	w->look_at_ns = used_ns + 1;
+	w->sample_count = 0;
+}
+
+/* The next look is due after a part of what the silence has lasted. */
+static void look_later(struct spin_watch *w)
+{
+	uint64_t wait = (w->used_ns - w->silent_from_ns) / 4;
+
+	w->look_at_ns = w->used_ns + (wait < LOOK_MOST_NS ? wait : LOOK_MOST_NS) + 1;
+}
+
+void spin_watch_tick(struct spin_watch *w, struct container *c)
+{
+	uint32_t slot = __atomic_load_n(&SCHED_AT->holder, __ATOMIC_RELAXED);
+
+	if (!ticked)
+		return;
+	ticked = 0;
+	if (!is_silent(w) || slot >= TASK_SLOTS_MAX) {
+		w->silent = false;
+		return;
+	}
+	pid_t tid = container_host_tid(c, slot);
+	if (tid == 0 || !user_time_ns(tid, &w->used_ns))
+		return;
+	if (!w->silent)
+		silence_begin(w, w->used_ns);
+	else if (w->used_ns >= w->look_at_ns && tracee_interrupt(tid) == 0)
+		w->asked = tid;
+}
+
+/* ---- the examination ---- */
+
+struct looked_at {
+	pid_t tid;
+	const struct task *task;
+	struct spin_decoder *decoder;
+	int status; /* of the stop that ended the examination */
+};
+
+static bool in_shim(uint64_t address)
+{
+	return address >= SHIM_BASE && address < SHIM_LIMIT;
+}
+
+static int accesses(void *data, const struct user_regs_struct *regs,
+		    struct spin_range ranges[SPIN_ACCESSES_MAX])
+{
+	struct looked_at *l = data;
+	uint8_t bytes[16];
+	size_t size = sizeof(bytes);
+
+	if (in_shim(regs->rip) || patcher_original(l->task, regs->rip) != regs->rip)
+		return -EPERM;
+	while (size > 1 && tracee_read(l->tid, tracee_address(regs->rip), bytes, size) < 0)
+		size--;
+	return spin_decoder_accesses(l->decoder, bytes, size, regs, ranges);
+}
+
+/* Only a trap of the step itself is one: what was executed is no breakpoint. */
+static int step(void *data, struct user_regs_struct *regs)
+{
+	struct looked_at *l = data;
+	int error = tracee_step(l->tid);
+
+	if (error < 0)
+		return error;
+	while (waitpid(l->tid, &l->status, __WALL) < 0) {
+		if (errno != EINTR)
+			return -errno;
+	}
+	struct tracee_event e = tracee_event_of(l->status);
+	if (e.kind != TRACEE_SIGNAL || e.value != SIGTRAP)
+		return -ECANCELED;
+	l->status = 0;
+	return tracee_regs_get(l->tid, regs);
+}
+
+static int read_memory(void *data, uint64_t addr, void *to, size_t size)
+{
+	struct looked_at *l = data;
+
+	return in_shim(addr) ? -EFAULT : tracee_read(l->tid, tracee_address(addr), to, size);
+}
+
+static int extended(void *data, uint8_t state[SPIN_EXTENDED_MAX])
+{
+	return tracee_extended(((struct looked_at *)data)->tid, state, SPIN_EXTENDED_MAX);
+}
+
+static int examine(struct looked_at *l, struct user_regs_struct *regs, unsigned budget,
+		   struct spin_cycle *ret_cycle)
+{
+	const struct spin_machine machine = {accesses, step, read_memory, extended, l};
+	int error = spin_decoder_create(&l->decoder);
+
+	if (error < 0)
+		return error;
+	error = spin_cycle_find(&machine, regs, budget, ret_cycle);
+	spin_decoder_destroy(l->decoder);
+	return error;
+}
+
+/* ---- whether to examine ---- */
+
+static uint64_t sample_of(const struct user_regs_struct *r)
+{
+	const uint64_t all[] = {r->rip, r->rsp, r->rax, r->rbx, r->rcx, r->rdx, r->rsi, r->rdi, r->rbp,
+				r->r8,	r->r9,	r->r10, r->r11, r->r12, r->r13, r->r14, r->r15};
+	uint64_t hash = 0;
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
+		hash = (hash ^ all[i]) * 0x9e3779b97f4a7c15ull ^ hash >> 29;
+	return hash;
+}
+
+static bool was_here_before(struct spin_watch *w, const struct user_regs_struct *regs)
+{
+	uint64_t sample = sample_of(regs);
+	unsigned count = w->sample_count < SAMPLES ? w->sample_count : SAMPLES;
+	bool found = false;
+
+	for (unsigned i = 0; i < count; i++)
+		found = found || w->samples[i] == sample;
+	w->samples[w->sample_count++ % SAMPLES] = sample;
+	return found;
+}
+
+static unsigned steps_due(struct spin_watch *w, const struct user_regs_struct *regs)
+{
+	bool again = was_here_before(w, regs);
+
+	if (again && w->long_left == 0)
+		return STEPS_LONG;
+	if (again)
+		w->long_left--;
+	uint64_t may_cost = COST_FREE_NS + (monotonic_ns() - w->begun_ns) / COST_FRACTION;
+	return w->cost_ns < may_cost ? STEPS_BRIEF : 0;
+}
+
+static void found_nothing(struct spin_watch *w, unsigned steps, uint64_t begun_ns)
+{
+	w->cost_ns += monotonic_ns() - begun_ns;
+	if (steps != STEPS_LONG)
+		return;
+	/* Such as a loop that counts in memory: its registers recur. */
+	w->long_penalty = w->long_penalty * 2 + 1;
+	w->long_left = w->long_penalty;
+}
+
+/* ---- the park ---- */
+
+static void hand_over(const struct container *c, struct task *t, const struct spin_cycle *cycle,
+		      struct user_regs_struct *regs)
+{
+	SPIN->found_count = cycle->range_count;
+	memcpy(SPIN->found, cycle->ranges, cycle->range_count * sizeof(*cycle->ranges));
+	t->resume = regs->rip;
+	t->code = CODE_SPIN;
+	regs->rip = c->shim.fault_entry;
+}
+
+/* ---- the report ---- */
+
+/* A task that nobody waits for may compute as long as it likes. */
+static bool others_wait(void)
+{
+	return SCHED_AT->runnable.count != 0 || HEAD->next_timer_ns != UINT64_MAX;
+}
+
+static void report(struct spin_watch *w, struct container *c, const struct looked_at *l,
+		   const struct user_regs_struct *regs)
+{
+	if (w->reported || w->used_ns - w->silent_from_ns < REPORT_NS || !others_wait() ||
+	    c->observer.long_turn == NULL)
+		return;
+	w->reported = true;
+	c->observer.long_turn(c->observer.data, l->tid, l->task->tid, regs->rip);
+}
+
+static enum spin_verdict look(struct spin_watch *w, struct container *c, struct looked_at *l,
+			      struct user_regs_struct *regs)
+{
+	unsigned steps = steps_due(w, regs);
+	uint64_t begun_ns = monotonic_ns();
+	struct spin_cycle cycle;
+
+	if (steps != 0 && examine(l, regs, steps, &cycle) == 0) {
+		hand_over(c, task_at(l->task->index), &cycle, regs);
+		w->silent = false;
+		return SPIN_PARKS;
+	}
+	if (steps != 0)
+		found_nothing(w, steps, begun_ns);
+	if (l->status != 0)
+		return SPIN_DISTURBED;
+	report(w, c, l, regs);
+	look_later(w);
+	return SPIN_NO;
+}
+
+enum spin_verdict spin_watch_stopped(struct spin_watch *w, struct container *c, pid_t tid,
+				     struct user_regs_struct *ret_regs, int *ret_status)
+{
+	if (tid != w->asked)
+		return SPIN_NOT_ASKED;
+	w->asked = 0;
+	if (!is_silent(w) || tracee_regs_get(tid, ret_regs) < 0 || in_shim(ret_regs->rip))
+		return SPIN_NOT_ASKED;
+	uint32_t slot = container_slot_of(ret_regs->gs_base);
+	if (slot == NONE)
+		return SPIN_NOT_ASKED;
+	struct looked_at l = {.tid = tid, .task = task_at(slot)};
+	enum spin_verdict verdict = look(w, c, &l, ret_regs);
+	*ret_status = l.status;
+	return verdict;
+}

@@ -1,0 +1,387 @@
+/*
+ * Loops that wait without a system call, each of them a fixed point: nothing changes from round to
+ * round until somebody else stores something or a signal comes. `spin` checks them all, `spin NAME`
+ * one of them; `spin deadlock` never ends.
+ */
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "check.h"
+
+#define PAUSE() __asm__ volatile("pause")
+
+static void sleep_ms(long ms)
+{
+	struct timespec t = {ms / 1000, ms % 1000 * 1000000};
+
+	nanosleep(&t, NULL);
+}
+
+static void start(pthread_t *thread, void *(*run)(void *), void *arg)
+{
+	CHECK(pthread_create(thread, NULL, run, arg) == 0);
+}
+
+/* ---- a plain flag ---- */
+
+static volatile int flag;
+
+static void *set_flag(void *arg)
+{
+	sleep_ms(3);
+	flag = (int)(intptr_t)arg;
+	return NULL;
+}
+
+static void test_flag(void)
+{
+	pthread_t thread;
+
+	flag = 0;
+	start(&thread, set_flag, (void *)7);
+	while (flag == 0)
+		;
+	CHECK(flag == 7);
+	pthread_join(thread, NULL);
+}
+
+/* ---- a lock of the C library, held while its owner waits ---- */
+
+static pthread_spinlock_t spinlock;
+static int guarded;
+
+static void *lock_and_wait(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < 5; i++) {
+		pthread_spin_lock(&spinlock);
+		int before = guarded;
+		sleep_ms(1);
+		guarded = before + 1;
+		pthread_spin_unlock(&spinlock);
+	}
+	return NULL;
+}
+
+static void test_spinlock(void)
+{
+	pthread_t threads[3];
+
+	guarded = 0;
+	CHECK(pthread_spin_init(&spinlock, PTHREAD_PROCESS_PRIVATE) == 0);
+	for (int i = 0; i < 3; i++)
+		start(&threads[i], lock_and_wait, NULL);
+	for (int i = 0; i < 3; i++)
+		pthread_join(threads[i], NULL);
+	CHECK(guarded == 15);
+}
+
+/* ---- tickets: each waits for a number of its own ---- */
+
+static atomic_uint ticket_next, ticket_now;
+static char order[64];
+
+static void *take_tickets(void *arg)
+{
+	for (int i = 0; i < 4; i++) {
+		unsigned mine = atomic_fetch_add(&ticket_next, 1);
+
+		while (atomic_load(&ticket_now) != mine)
+			PAUSE();
+		order[mine] = (char)('a' + (int)(intptr_t)arg);
+		sched_yield();
+		sleep_ms(1);
+		atomic_fetch_add(&ticket_now, 1);
+	}
+	return NULL;
+}
+
+static void test_tickets(void)
+{
+	pthread_t threads[4];
+
+	memset(order, 0, sizeof(order));
+	ticket_next = ticket_now = 0;
+	for (int i = 0; i < 4; i++)
+		start(&threads[i], take_tickets, (void *)(intptr_t)i);
+	for (int i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+	CHECK(strlen(order) == 16);
+}
+
+/* ---- test and set: the loop writes, always the same ---- */
+
+static atomic_flag taken = ATOMIC_FLAG_INIT;
+
+static void *take_flag(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < 3; i++) {
+		while (atomic_flag_test_and_set(&taken))
+			;
+		int before = guarded;
+		sleep_ms(1);
+		guarded = before + 1;
+		atomic_flag_clear(&taken);
+	}
+	return NULL;
+}
+
+static void test_atomic(void)
+{
+	pthread_t threads[3];
+
+	guarded = 0;
+	for (int i = 0; i < 3; i++)
+		start(&threads[i], take_flag, NULL);
+	for (int i = 0; i < 3; i++)
+		pthread_join(threads[i], NULL);
+	CHECK(guarded == 9);
+}
+
+/* ---- a handler ends it ---- */
+
+static volatile sig_atomic_t alarmed;
+
+static void on_alarm(int sig)
+{
+	alarmed = sig;
+}
+
+static void test_alarm(void)
+{
+	const struct itimerval once = {{0, 0}, {0, 20000}}, many = {{0, 5000}, {0, 5000}};
+	const struct itimerval none = {{0, 0}, {0, 0}};
+	struct timespec before, after;
+
+	signal(SIGALRM, on_alarm);
+	clock_gettime(CLOCK_MONOTONIC, &before);
+	setitimer(ITIMER_REAL, &once, NULL);
+	while (!alarmed)
+		;
+	clock_gettime(CLOCK_MONOTONIC, &after);
+	long ms = (after.tv_sec - before.tv_sec) * 1000 + (after.tv_nsec - before.tv_nsec) / 1000000;
+	CHECK(ms >= 19);
+	setitimer(ITIMER_REAL, &many, NULL);
+	for (int i = 0; i < 3; i++) {
+		alarmed = 0;
+		while (!alarmed)
+			;
+	}
+	setitimer(ITIMER_REAL, &none, NULL);
+}
+
+/* ---- several at once, each freed by the one before ---- */
+
+#define CHAIN 6
+static volatile int links[CHAIN + 1];
+
+static void *chain_link(void *arg)
+{
+	int i = (int)(intptr_t)arg;
+
+	while (!links[i])
+		PAUSE();
+	links[i + 1] = links[i] + 1;
+	return NULL;
+}
+
+static void test_chain(void)
+{
+	pthread_t threads[CHAIN];
+
+	memset((void *)links, 0, sizeof(links));
+	for (int i = CHAIN - 1; i >= 0; i--)
+		start(&threads[i], chain_link, (void *)(intptr_t)i);
+	sleep_ms(2);
+	links[0] = 1;
+	while (!links[CHAIN])
+		PAUSE();
+	CHECK(links[CHAIN] == CHAIN + 1);
+	for (int i = 0; i < CHAIN; i++)
+		pthread_join(threads[i], NULL);
+}
+
+/* ---- through calls, so that the round writes return addresses, and with vector registers ---- */
+
+static __attribute__((noinline)) int calls_deeper(volatile int *at, int depth)
+{
+	return depth == 0 ? *at : calls_deeper(at, depth - 1) + (at == NULL);
+}
+
+static __attribute__((noinline)) double weighed(volatile double *at)
+{
+	return *at * 0.5 + 1.0;
+}
+
+static volatile double weight;
+
+static void *set_both(void *arg)
+{
+	(void)arg;
+	sleep_ms(1);
+	flag = 1;
+	sleep_ms(1);
+	weight = 4.0;
+	return NULL;
+}
+
+static void test_calls(void)
+{
+	pthread_t thread;
+
+	flag = 0;
+	weight = 0;
+	start(&thread, set_both, NULL);
+	while (calls_deeper(&flag, 2) == 0 || calls_deeper(&flag, 1) == 0)
+		;
+	while (weighed(&weight) < 2.0)
+		;
+	CHECK(weighed(&weight) == 3.0);
+	pthread_join(thread, NULL);
+}
+
+/* ---- between two processes ---- */
+
+static void test_processes(void)
+{
+	volatile int *shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+				    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int status;
+
+	CHECK(shared != MAP_FAILED);
+	pid_t child = fork();
+	CHECK(child >= 0);
+	if (child == 0) {
+		for (int i = 0; i < 5; i++) {
+			while (shared[0] != 2 * i + 1)
+				PAUSE();
+			shared[0]++;
+		}
+		_exit(shared[0]);
+	}
+	for (int i = 0; i < 5; i++) {
+		shared[0]++;
+		while (shared[0] != 2 * i + 2)
+			PAUSE();
+	}
+	CHECK(waitpid(child, &status, 0) == child);
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 10);
+	munmap((void *)shared, 4096);
+}
+
+/* ---- exit_group reaches who spins ---- */
+
+static void *spin_for_ever(void *arg)
+{
+	(void)arg;
+	for (;;)
+		PAUSE();
+	return NULL;
+}
+
+static void test_killed(void)
+{
+	int status;
+	pid_t child = fork();
+
+	CHECK(child >= 0);
+	if (child == 0) {
+		pthread_t thread;
+
+		start(&thread, spin_for_ever, NULL);
+		sleep_ms(5);
+		_exit(9);
+	}
+	CHECK(waitpid(child, &status, 0) == child);
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 9);
+	child = fork();
+	CHECK(child >= 0);
+	if (child == 0)
+		spin_for_ever(NULL);
+	sleep_ms(5);
+	CHECK(kill(child, SIGTERM) == 0);
+	CHECK(waitpid(child, &status, 0) == child);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+}
+
+/* ---- a million locks, seldom contended ---- */
+
+static void *lock_often(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < 200; i++) {
+		pthread_spin_lock(&spinlock);
+		guarded++;
+		if (i % 20 == 0)
+			sched_yield();
+		pthread_spin_unlock(&spinlock);
+	}
+	return NULL;
+}
+
+static void test_often(void)
+{
+	pthread_t threads[2];
+
+	guarded = 0;
+	CHECK(pthread_spin_init(&spinlock, PTHREAD_PROCESS_PRIVATE) == 0);
+	for (int i = 0; i < 2; i++)
+		start(&threads[i], lock_often, NULL);
+	for (int i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	CHECK(guarded == 400);
+}
+
+/* ---- what never ends ---- */
+
+static volatile int never[2];
+
+static void *wait_for_other(void *arg)
+{
+	int i = (int)(intptr_t)arg;
+
+	while (!never[1 - i])
+		;
+	never[i] = 1;
+	return NULL;
+}
+
+static void deadlock(void)
+{
+	pthread_t thread;
+
+	start(&thread, wait_for_other, (void *)1);
+	wait_for_other((void *)0);
+}
+
+static const struct {
+	const char *name;
+	void (*run)(void);
+} tests[] = {
+	{"flag", test_flag},   {"spinlock", test_spinlock},   {"tickets", test_tickets},
+	{"atomic", test_atomic}, {"alarm", test_alarm},	      {"chain", test_chain},
+	{"calls", test_calls}, {"processes", test_processes}, {"killed", test_killed},
+	{"often", test_often},
+};
+
+int main(int argc, char **argv)
+{
+	if (argc > 1 && strcmp(argv[1], "deadlock") == 0)
+		deadlock();
+	for (size_t i = 0; i < sizeof(tests) / sizeof(*tests); i++) {
+		if (argc == 1 || strcmp(argv[1], tests[i].name) == 0) {
+			tests[i].run();
+			printf("%s ok\n", tests[i].name);
+		}
+	}
+	return 0;
+}
