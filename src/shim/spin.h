@@ -1,10 +1,11 @@
 /*
  * Spinning tasks: those that wait in a loop without a single event.
  *
- * The tracer finds out that a task's loop is a fixed point (src/tracer/spin_cycle.h), moves the task
- * to the loop's canonical place and has it make one event, EVENT_SPIN, in which it is parked until
- * the memory that its loop touches is other than it was, or a signal is to be taken.  When the tracer
- * looked leaves no trace: the state at the canonical place is the same in every round of the loop.
+ * The tracer finds out that a task's loop is a fixed point (src/tracer/spin_cycle.h), moves the
+ * task to the loop's canonical place and has it make one event, EVENT_SPIN, in which it is parked
+ * until the memory that its loop touches is other than it was, or a signal is to be taken.  When
+ * the tracer looked leaves no trace: the state at the canonical place is the same in every round of
+ * the loop.
  *
  * Memory is looked at where turns change and every CHAIN_EVENTS events, so at places which are
  * functions of the container's state.

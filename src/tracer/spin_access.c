@@ -1,6 +1,6 @@
 /*
- * See spin_access.h.  A loop may only be taken for a fixed point if nothing it writes escapes us, so
- * all memory operands count, whether read or written, and what is not understood is refused:
+ * See spin_access.h.  A loop may only be taken for a fixed point if nothing it writes escapes us,
+ * so all memory operands count, whether read or written, and what is not understood is refused:
  * encodings that capstone 4 does not know or gets wrong (EVEX), operands beside the memory operand
  * (bit strings), sizes that depend on the processor (xsave).
  */
@@ -13,8 +13,8 @@
 
 #include "insn_scan.h"
 
-#define EVEX	    0x62
-#define CACHE_SIZE  512 /* instructions, by address */
+#define EVEX	   0x62
+#define CACHE_SIZE 512 /* instructions, by address */
 
 struct spin_decoder {
 	csh capstone;
@@ -46,15 +46,15 @@ void spin_decoder_destroy(struct spin_decoder *d)
 
 /* Those whose memory operands are not all that they touch, or not as large as they say. */
 static const unsigned refused[] = {
-	X86_INS_ENTER,	   X86_INS_XLATB,	X86_INS_MASKMOVDQU, X86_INS_VMASKMOVDQU,
-	X86_INS_MASKMOVQ,  X86_INS_FXSAVE,	X86_INS_FXSAVE64,   X86_INS_FXRSTOR,
-	X86_INS_FXRSTOR64, X86_INS_XSAVE,	X86_INS_XSAVE64,    X86_INS_XSAVEC,
-	X86_INS_XSAVEC64,  X86_INS_XSAVEOPT,	X86_INS_XSAVEOPT64, X86_INS_XSAVES,
-	X86_INS_XSAVES64,  X86_INS_XRSTOR,	X86_INS_XRSTOR64,   X86_INS_XRSTORS,
-	X86_INS_XRSTORS64, X86_INS_POPFQ,	X86_INS_POPF,	    
-	X86_INS_FNSTENV,   X86_INS_FNSAVE,	X86_INS_FRSTOR,	    X86_INS_FLDENV,
-   X86_INS_INT1,	X86_INS_INT3,	    X86_INS_INT,
-	X86_INS_SYSCALL,   X86_INS_SYSENTER,	X86_INS_XBEGIN,	    X86_INS_XTEST,
+	X86_INS_ENTER,	   X86_INS_XLATB,    X86_INS_MASKMOVDQU, X86_INS_VMASKMOVDQU,
+	X86_INS_MASKMOVQ,  X86_INS_FXSAVE,   X86_INS_FXSAVE64,	 X86_INS_FXRSTOR,
+	X86_INS_FXRSTOR64, X86_INS_XSAVE,    X86_INS_XSAVE64,	 X86_INS_XSAVEC,
+	X86_INS_XSAVEC64,  X86_INS_XSAVEOPT, X86_INS_XSAVEOPT64, X86_INS_XSAVES,
+	X86_INS_XSAVES64,  X86_INS_XRSTOR,   X86_INS_XRSTOR64,	 X86_INS_XRSTORS,
+	X86_INS_XRSTORS64, X86_INS_POPFQ,    X86_INS_POPF,	 X86_INS_FNSTENV,
+	X86_INS_FNSAVE,	   X86_INS_FRSTOR,   X86_INS_FLDENV,	 X86_INS_INT1,
+	X86_INS_INT3,	   X86_INS_INT,	     X86_INS_SYSCALL,	 X86_INS_SYSENTER,
+	X86_INS_XBEGIN,	   X86_INS_XTEST,
 };
 
 static bool is_refused(const cs_insn *insn)
@@ -99,9 +99,9 @@ static bool reg_value(const struct user_regs_struct *r, const cs_insn *insn, uns
 		      uint64_t *ret)
 {
 	switch (reg) {
-#define REG(name, field)             \
-	case X86_REG_##name:         \
-		*ret = r->field;     \
+#define REG(name, field)         \
+	case X86_REG_##name:     \
+		*ret = r->field; \
 		return true
 		REG(RAX, rax);
 		REG(RBX, rbx);

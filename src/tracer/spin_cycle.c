@@ -176,10 +176,12 @@ static int compare(uint64_t a, uint64_t b)
 
 static int place_compare(const struct user_regs_struct *a, const struct user_regs_struct *b)
 {
-	const uint64_t x[] = {a->rip, a->rsp, a->rax, a->rbx, a->rcx, a->rdx, a->rsi, a->rdi, a->rbp,
-			      a->r8,  a->r9,  a->r10, a->r11, a->r12, a->r13, a->r14, a->r15};
-	const uint64_t y[] = {b->rip, b->rsp, b->rax, b->rbx, b->rcx, b->rdx, b->rsi, b->rdi, b->rbp,
-			      b->r8,  b->r9,  b->r10, b->r11, b->r12, b->r13, b->r14, b->r15};
+	const uint64_t x[] = {a->rip, a->rsp, a->rax, a->rbx, a->rcx, a->rdx,
+			      a->rsi, a->rdi, a->rbp, a->r8,  a->r9,  a->r10,
+			      a->r11, a->r12, a->r13, a->r14, a->r15};
+	const uint64_t y[] = {b->rip, b->rsp, b->rax, b->rbx, b->rcx, b->rdx,
+			      b->rsi, b->rdi, b->rbp, b->r8,  b->r9,  b->r10,
+			      b->r11, b->r12, b->r13, b->r14, b->r15};
 	int order = 0;
 
 	for (size_t i = 0; order == 0 && i < sizeof(x) / sizeof(*x); i++)

@@ -14,13 +14,13 @@
 
 #include "../shim/spin.h"
 
-#define SPIN_ACCESSES_MAX 8    /* by one instruction */
+#define SPIN_ACCESSES_MAX 8	/* by one instruction */
 #define SPIN_EXTENDED_MAX 16384 /* bytes of floating point and vector state: 11008 with AMX */
 
 /* The machine that is looked at.  Errors are negative and end the examination. */
 struct spin_machine {
-	/* What the instruction at regs->rip reads or writes: ranges, and how many.  An error if that
-	 * is not known for certain, or if executing it may be an event. */
+	/* What the instruction at regs->rip reads or writes: ranges, and how many.  An error if
+	 * that is not known for certain, or if executing it may be an event. */
 	int (*accesses)(void *data, const struct user_regs_struct *regs,
 			struct spin_range ranges[SPIN_ACCESSES_MAX]);
 	/* Executes one instruction; *regs is the state behind it. */
@@ -42,8 +42,9 @@ struct spin_cycle {
 
 /*
  * Executes up to `budget` instructions from *regs on to find a recurring state; then the machine is
- * left at the canonical place.  0; -EAGAIN: none recurred; -E2BIG: the loop touches too much memory;
- * -EXDEV: it has no canonical place; or the error of a callback.  *regs is where the machine is.
+ * left at the canonical place.  0; -EAGAIN: none recurred; -E2BIG: the loop touches too much
+ * memory; -EXDEV: it has no canonical place; or the error of a callback.  *regs is where the
+ * machine is.
  */
 int spin_cycle_find(const struct spin_machine *machine, struct user_regs_struct *regs,
 		    unsigned budget, struct spin_cycle *ret_cycle);

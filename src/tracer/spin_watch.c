@@ -5,10 +5,10 @@
  *	          in user mode meanwhile --> asked to stop --> stopped: sampled, perhaps examined
  *
  * A sample is the registers alone (20 us).  Two equal samples are a reason to examine a task at
- * length: a computation never shows the same registers twice, a fixed point soon does.  Without that
- * reason a task is examined only briefly, and only as long as such examinations that found nothing
- * have cost less than a thousandth of the time.  Asking a task to stop can shorten a system call, so
- * only one that computes is asked.
+ * length: a computation never shows the same registers twice, a fixed point soon does.  Without
+ *that reason a task is examined only briefly, and only as long as such examinations that found
+ *nothing have cost less than a thousandth of the time.  Asking a task to stop can shorten a system
+ *call, so only one that computes is asked.
  */
 #include "spin_watch.h"
 
@@ -52,13 +52,14 @@ struct spin_watch {
 	sigset_t signals;
 	uint64_t events, now_ns; /* of the container, at the last tick */
 	uint64_t begun_ns;	 /* real time */
-	/* The silence under way: since when in processor time of its task, and when to look next. */
+	/* The silence under way: since when in processor time of its task, and when to look next.
+	 */
 	bool silent;
 	uint64_t silent_from_ns, look_at_ns, used_ns;
 	pid_t asked; /* has been asked to stop; 0: nobody */
 	uint64_t samples[SAMPLES];
 	unsigned sample_count;
-	unsigned long_left;    /* equal samples that do not count: a long examination found nothing */
+	unsigned long_left; /* equal samples that do not count: a long examination found nothing */
 	unsigned long_penalty;
 	uint64_t cost_ns; /* of examinations that found nothing */
 	bool reported;
@@ -269,8 +270,9 @@ static int examine(struct looked_at *l, struct user_regs_struct *regs, unsigned 
 
 static uint64_t sample_of(const struct user_regs_struct *r)
 {
-	const uint64_t all[] = {r->rip, r->rsp, r->rax, r->rbx, r->rcx, r->rdx, r->rsi, r->rdi, r->rbp,
-				r->r8,	r->r9,	r->r10, r->r11, r->r12, r->r13, r->r14, r->r15};
+	const uint64_t all[] = {r->rip, r->rsp, r->rax, r->rbx, r->rcx, r->rdx,
+				r->rsi, r->rdi, r->rbp, r->r8,	r->r9,	r->r10,
+				r->r11, r->r12, r->r13, r->r14, r->r15};
 	uint64_t hash = 0;
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)

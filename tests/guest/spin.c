@@ -168,7 +168,8 @@ static void test_alarm(void)
 	while (!alarmed)
 		;
 	clock_gettime(CLOCK_MONOTONIC, &after);
-	long ms = (after.tv_sec - before.tv_sec) * 1000 + (after.tv_nsec - before.tv_nsec) / 1000000;
+	long ms =
+		(after.tv_sec - before.tv_sec) * 1000 + (after.tv_nsec - before.tv_nsec) / 1000000;
 	CHECK(ms >= 19);
 	setitimer(ITIMER_REAL, &many, NULL);
 	for (int i = 0; i < 3; i++) {
@@ -253,8 +254,8 @@ static void test_calls(void)
 
 static void test_processes(void)
 {
-	volatile int *shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
-				    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	volatile int *shared =
+		mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	int status;
 
 	CHECK(shared != MAP_FAILED);
@@ -367,9 +368,9 @@ static const struct {
 	const char *name;
 	void (*run)(void);
 } tests[] = {
-	{"flag", test_flag},   {"spinlock", test_spinlock},   {"tickets", test_tickets},
-	{"atomic", test_atomic}, {"alarm", test_alarm},	      {"chain", test_chain},
-	{"calls", test_calls}, {"processes", test_processes}, {"killed", test_killed},
+	{"flag", test_flag},	 {"spinlock", test_spinlock},	{"tickets", test_tickets},
+	{"atomic", test_atomic}, {"alarm", test_alarm},		{"chain", test_chain},
+	{"calls", test_calls},	 {"processes", test_processes}, {"killed", test_killed},
 	{"often", test_often},
 };
 
