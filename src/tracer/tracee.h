@@ -45,7 +45,8 @@ int tracee_regs_set(pid_t tid, const struct user_regs_struct *regs);
 int tracee_continue(pid_t tid);
 int tracee_message(pid_t tid, unsigned long *ret_message);
 int tracee_siginfo(pid_t tid, siginfo_t *ret_info);
-/* Floating point and vector state, as XSAVE has it: its size, -E2BIG if that is more than `size`. */
+/* Floating point and vector state, as XSAVE has it: its size, -E2BIG if that is more than `size`.
+ */
 int tracee_extended(pid_t tid, void *ret_state, size_t size);
 
 /* One instruction, then a SIGTRAP that waitpid tells of. */
