@@ -10,6 +10,23 @@
 #define FALLOC_KNOWN (FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)
 #define ZERO_CHUNK   0x10000u
 
+/* By way of a link below /proc: of a descriptor it is the name of its file that counts. */
+static long truncate_special(struct task *t, struct path *p, struct stat *st, u32 *vnode)
+{
+	u32 fd;
+
+	long r = special_target(t, p, st, vnode, &fd);
+	if (r != SPECIAL_FD)
+		return r;
+	const struct ofd *o = fd_get(t, fd);
+	if (!o->vnode || !o->path)
+		return LOOKUP_SPECIAL;
+	r = path_set(t, AT_FDCWD, o->path, 0, p);
+	if (!r)
+		r = lookup(t, p, 0, st, vnode);
+	return !r && *vnode != o->vnode ? -ENOENT : r;
+}
+
 long sys_truncate(struct task *t, struct frame *f)
 {
 	struct path p;
@@ -22,6 +39,8 @@ long sys_truncate(struct task *t, struct frame *f)
 		r = -EINVAL;
 	if (!r)
 		r = lookup(t, &p, 0, &st, &vnode);
+	if (r == LOOKUP_SPECIAL)
+		r = truncate_special(t, &p, &st, &vnode);
 	if (r)
 		return r < 0 ? r : -EINVAL;
 	struct vnode *v = vnode_at(vnode);

@@ -146,6 +146,25 @@ long sys_symlinkat(struct task *t, struct frame *f)
 	return make_symlink(t, f->arg[0], (s32)f->arg[1], f->arg[2]);
 }
 
+/* What a link below /proc leads to gets a name: the way out of a file made with O_TMPFILE. */
+static long link_special(struct task *t, struct path *p, struct stat *st, u32 *vnode, u32 *flags)
+{
+	u32 fd;
+
+	long r = special_target(t, p, st, vnode, &fd);
+	if (r != SPECIAL_FD)
+		return r;
+	const struct ofd *o = fd_get(t, fd);
+	*vnode = o->vnode;
+	if (!o->vnode)
+		return LOOKUP_SPECIAL;
+	p->dirfd = (s32)fd;
+	p->name[0] = '\0';
+	p->is_empty = true;
+	*flags = AT_EMPTY_PATH;
+	return 0;
+}
+
 static long make_link(struct task *t, s32 from_fd, u64 from, s32 to_fd, u64 to, u32 flags)
 {
 	struct path a, b;
@@ -157,6 +176,8 @@ static long make_link(struct task *t, s32 from_fd, u64 from, s32 to_fd, u64 to, 
 	long r = path_in(t, from_fd, from, flags & AT_EMPTY_PATH ? PATH_EMPTY_OK : 0, &a);
 	if (!r)
 		r = lookup(t, &a, flags & AT_SYMLINK_FOLLOW ? 0 : AT_SYMLINK_NOFOLLOW, &st, &vnode);
+	if (r == LOOKUP_SPECIAL && flags & AT_SYMLINK_FOLLOW)
+		r = link_special(t, &a, &st, &vnode, &flags);
 	if (r)
 		return r < 0 ? r : -EXDEV;
 	r = name_in(t, to_fd, to, &b, &parent);

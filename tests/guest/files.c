@@ -155,6 +155,12 @@ static void check_links_of_descriptors(void)
 	CHECK(chmod(name, 0640) == 0 && stat("f", &st) == 0 && (st.st_mode & 07777) == 0640);
 	close(fd);
 	CHECK(chmod(name, 0640) == -1 && errno == ENOENT);
+	fd = open("f", O_RDONLY);
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	CHECK(truncate(name, 3) == 0 && fstat(fd, &st) == 0 && st.st_size == 3);
+	CHECK(linkat(AT_FDCWD, name, AT_FDCWD, "by-link", 0) == -1 && errno == EXDEV);
+	CHECK(linkat(AT_FDCWD, name, AT_FDCWD, "by-link", AT_SYMLINK_FOLLOW) == 0);
+	CHECK(fstat(fd, &st) == 0 && st.st_nlink == 2 && unlink("by-link") == 0 && close(fd) == 0);
 	snprintf(cwd, sizeof(cwd), "/proc/self/cwd/f");
 	CHECK(chmod(cwd, 0641) == 0 && stat("f", &st) == 0 && (st.st_mode & 07777) == 0641);
 	CHECK(chmod("/proc/self/cwd/none", 0641) == -1 && errno == ENOENT);
@@ -184,6 +190,19 @@ static void check_metadata(void)
 	close(fd);
 }
 
+/* A file made without a name gets one. */
+static void check_named_later(int fd)
+{
+	char name[40];
+	struct stat st;
+
+	CHECK(write(fd, "x", 1) == 1 && fstat(fd, &st) == 0 && st.st_nlink == 0);
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	CHECK(linkat(AT_FDCWD, name, AT_FDCWD, "named", AT_SYMLINK_FOLLOW) == 0);
+	CHECK(fstat(fd, &st) == 0 && st.st_nlink == 1 && size_of("named") == 1);
+	CHECK(close(fd) == 0 && unlink("named") == 0);
+}
+
 static void check_unlinked(void)
 {
 	struct stat st;
@@ -195,7 +214,7 @@ static void check_unlinked(void)
 	anonymous = open(".", O_TMPFILE | O_RDWR, 0600);
 	CHECK(anonymous >= 0 || errno == EOPNOTSUPP);
 	if (anonymous >= 0)
-		CHECK(write(anonymous, "x", 1) == 1 && close(anonymous) == 0);
+		check_named_later(anonymous);
 }
 
 static void check_devices(void)
