@@ -36,9 +36,11 @@ static u32 item_add(u8 *at, u8 arg, u8 kind, u64 addr, u64 full, bool string)
 
 static u64 in_length(const struct syscall_row *row, const struct frame *f, long result)
 {
+	u64 count = result > 0 ? (u64)result : 0;
+
 	if (row->len_arg < 6)
-		return f->arg[row->len_arg];
-	return result > 0 ? (u64)result : 0;
+		count = f->arg[row->len_arg];
+	return count * row->len_unit + row->len_head;
 }
 
 static u32 items_add(u8 *at, const struct syscall_row *row, const struct frame *f, long result)
@@ -53,9 +55,9 @@ static u32 items_add(u8 *at, const struct syscall_row *row, const struct frame *
 		else if (row->buf_in_args >> i & 1)
 			used += item_add(at + used, i, EVENT_ITEM_IN, f->arg[i],
 					 in_length(row, f, result), false);
-		else if (row->buf_out_args >> i & 1 && result > 0)
-			used += item_add(at + used, i, EVENT_ITEM_OUT, f->arg[i], (u64)result,
-					 false);
+		else if (row->buf_out_args >> i & 1 && result + row->len_head > 0 && result >= 0)
+			used += item_add(at + used, i, EVENT_ITEM_OUT, f->arg[i],
+					 (u64)result + row->len_head, false);
 	}
 	return used;
 }

@@ -66,6 +66,8 @@ u32 mm_clone(u32 index)
 		v[to->count] = *old;
 		v[to->count++].flags &= ~VMA_LOCKED;
 		mm_file_hold(file_of(old));
+		if (old->flags & VMA_SEGMENT)
+			segment_attached(old);
 		if (old->kind != VMA_STUB)
 			to->total_bytes += old->end - old->start;
 	}
@@ -84,8 +86,11 @@ void mm_put(u32 index)
 
 	if (index == 0 || --mm->refs != 0)
 		return;
-	for (u32 i = 0; i < mm->count; i++)
+	for (u32 i = 0; i < mm->count; i++) {
+		if (vma_at(mm, i)->flags & VMA_SEGMENT)
+			segment_detached(vma_at(mm, i));
 		mm_file_put(file_of(vma_at(mm, i)));
+	}
 	code_free(mm);
 	heap_free((void *)mm->vmas);
 	mm->vmas = 0;
@@ -191,7 +196,7 @@ static bool is_kernel_private(const struct vma *v)
 
 static long kernel_map(const struct vma *want, int fd)
 {
-	u64 flags = MAP_FIXED | MAP_NORESERVE;
+	u64 flags = MAP_FIXED | MAP_NORESERVE, base = want->file ? file_of(want)->base : 0;
 
 	flags |= is_kernel_private(want) ? MAP_PRIVATE : MAP_SHARED;
 	if (want->kind != VMA_FILE) {
@@ -199,7 +204,7 @@ static long kernel_map(const struct vma *want, int fd)
 		fd = -1;
 	}
 	return SYS6(NR_mmap, want->start, want->end - want->start, code_kernel_prot(want), flags,
-		    (long)fd, want->kind == VMA_FILE ? want->file_off : 0);
+		    (long)fd, want->kind == VMA_FILE ? base + want->file_off : 0);
 }
 
 static void empty(struct mm *mm, u64 start, u64 end)

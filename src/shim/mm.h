@@ -39,6 +39,7 @@ enum vma_flag {
 	VMA_LOCKED = 4,
 	VMA_DONTFORK = 8,
 	VMA_TOUCHED = 16, /* a private file mapping that was writable once: its bytes may be new */
+	VMA_SEGMENT = 32, /* System V shared memory: never one with a neighbour */
 };
 
 /* What a mapping shows: a file, or the identity of shared anonymous memory (vnode 0). */
@@ -48,6 +49,8 @@ struct mm_file {
 	u64 id;					/* of shared anonymous memory, unique; else 0 */
 	u64 path;				/* heap string, or 0 */
 	u64 dev, ino, size, mtime_ns, ctime_ns; /* the host's: key of patches only */
+	u64 base;    /* where it begins in the file that is mapped: not 0 in SHIM_FD_REGION only */
+	u64 segment; /* address of a struct shm_segment (sysv_shm.c), or 0 */
 };
 
 struct vma {
@@ -170,6 +173,11 @@ u64 vma_mapped_until(const struct mm *mm, u64 start, u64 end);
  * there is none. */
 u64 vma_choose(const struct mm *mm, u64 len, u64 align, u64 low, u64 high);
 u64 vma_choose_low(const struct mm *mm, u64 len, u64 low, u64 high);
+/* sysv_shm.c: a VMA with VMA_SEGMENT came, or is about to go. */
+void segment_attached(const struct vma *v);
+void segment_detached(const struct vma *v);
+/* Whether so many bytes from addr in such a VMA are the segment's. */
+bool segment_holds(const struct vma *v, u64 addr, u64 len);
 /* References to files of mappings; NULL is fine. */
 void mm_file_hold(struct mm_file *file);
 void mm_file_put(struct mm_file *file);

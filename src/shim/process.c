@@ -11,6 +11,7 @@
 #include "spin.h"
 #include "syscall_nr.h"
 #include "../syscall-table/files.h"
+#include "../syscall-table/ipc.h"
 #include "../syscall-table/seccomp.h"
 #include "../syscall-table/wait.h"
 
@@ -117,6 +118,8 @@ static void task_close(struct task *t)
 	signal_release(t);
 	seccomp_release(t);
 	spin_forget(t);
+	if (t->ipc_waiter || t->sem_undo)
+		ipc_task_gone(t);
 	sched_task_remove(SCHED, t->index);
 	t->state = TASK_DEAD;
 	PROCT->nlive_tasks--;

@@ -150,9 +150,9 @@ static const char *put_directive(struct sink *s, const char *p, va_list *ap)
 	} else if (*p == 'd') {
 		s64 v = wide ? va_arg(*ap, s64) : va_arg(*ap, int);
 		put_number(s, v < 0 ? -(u64)v : (u64)v, 10, v < 0, width, pad);
-	} else if (*p == 'u' || *p == 'x') {
+	} else if (*p == 'u' || *p == 'x' || *p == 'o') {
 		u64 v = wide ? va_arg(*ap, u64) : va_arg(*ap, unsigned);
-		put_number(s, v, *p == 'u' ? 10 : 16, false, width, pad);
+		put_number(s, v, *p == 'u' ? 10 : *p == 'x' ? 16 : 8, false, width, pad);
 	} else {
 		put_char(s, *p);
 	}

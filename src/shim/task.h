@@ -57,7 +57,9 @@ struct task {
 	u64 step_page;	      /* page that is executed and stored into: see code_pages.c; or 0 */
 	struct seccomp_filter *seccomp_filter; /* the youngest of the app's own filters, or NULL */
 	u64 seccomp_mode;		       /* SECCOMP_MODE_* */
-	u64 spin; /* heap address of struct spinner while it spins, parked; or 0 */
+	u64 spin;	/* heap address of struct spinner while it spins, parked; or 0 */
+	u64 ipc_waiter; /* heap: its place in a queue of ipc.h or mqueue.h while it waits, or 0 */
+	u64 sem_undo;	/* heap: what semop is to undo at its end, or 0; see sysv_sem.c */
 };
 _Static_assert(offsetof(struct task, self) == TASK_SELF, "entry.S");
 _Static_assert(offsetof(struct task, user_rsp) == TASK_USER_RSP, "entry.S");

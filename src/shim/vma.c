@@ -92,7 +92,7 @@ static bool can_merge(const struct vma *a, const struct vma *b)
 {
 	if (a->end != b->start || a->prot != b->prot || a->kind != b->kind || a->flags != b->flags)
 		return false;
-	if (a->kind == VMA_STUB || !same_file(file_of(a), file_of(b)))
+	if (a->kind == VMA_STUB || a->flags & VMA_SEGMENT || !same_file(file_of(a), file_of(b)))
 		return false;
 	return a->file == 0 || a->file_off + (a->end - a->start) == b->file_off;
 }
@@ -126,6 +126,28 @@ static void account(struct mm *mm, const struct vma *v, u32 n, u64 sign)
 	}
 }
 
+static bool is_among(const struct vma *v, const struct vma *list, u32 n)
+{
+	for (u32 i = 0; i < n; i++) {
+		if (list[i].file == v->file && list[i].start == v->start)
+			return true;
+	}
+	return false;
+}
+
+/* Tells of segments that come and go; what only got shorter at its end is the same VMA. */
+static void tell_segments(const struct vma *old, u32 nold, const struct vma *new, u32 nnew)
+{
+	for (u32 i = 0; i < nnew; i++) {
+		if (new[i].flags & VMA_SEGMENT && !is_among(&new[i], old, nold))
+			segment_attached(&new[i]);
+	}
+	for (u32 i = 0; i < nold; i++) {
+		if (old[i].flags & VMA_SEGMENT && !is_among(&old[i], new, nnew))
+			segment_detached(&old[i]);
+	}
+}
+
 /* Replaces VMAs [first, last) by the n pieces. */
 static void splice(struct mm *mm, u32 first, u32 last, const struct vma *piece, u32 n)
 {
@@ -134,6 +156,7 @@ static void splice(struct mm *mm, u32 first, u32 last, const struct vma *piece, 
 
 	if (first == last && n == 0)
 		return;
+	tell_segments(array_of(mm) + first, last - first, piece, n);
 	for (u32 i = 0; i < n; i++)
 		mm_file_hold(file_of(&piece[i]));
 	for (u32 i = first; i < last; i++)

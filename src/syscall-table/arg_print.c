@@ -21,6 +21,7 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/sem.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/time.h>
@@ -154,6 +155,16 @@ static void print_set32(const struct place *at)
 static void print_set64(const struct place *at)
 {
 	flag_set_print(at->out, at->flags, at->value);
+}
+
+/* Flags and, in the low bits, a mode. */
+static void print_ipc_flags(const struct place *at)
+{
+	uint32_t flags = (uint32_t)at->value & ~0777u, mode = at->value & 0777;
+
+	if (flags)
+		flag_set_print(at->out, at->flags, flags);
+	fprintf(at->out, flags ? "|%#03o" : "%#03o", mode);
 }
 
 void arg_print_signal(FILE *out, int signal)
@@ -876,6 +887,43 @@ static void print_epoll_events(const struct place *at)
 		put_epoll_event(at->out, &event);
 	}
 	close_array(at, &item, i, sizeof(event));
+}
+
+/* System V IPC. */
+
+static void print_sembufs(const struct place *at)
+{
+	struct event_item_view item;
+	struct sembuf op;
+	size_t i;
+
+	if (!fetch_item(at, &item))
+		return;
+	fputc('[', at->out);
+	for (i = 0; fetch_element(&item, i, &op, sizeof(op)); i++) {
+		fprintf(at->out, "%s{%u, %d, ", i ? ", " : "", op.sem_num, op.sem_op);
+		flag_set_print(at->out, at->flags, (uint16_t)op.sem_flg);
+		fputc('}', at->out);
+	}
+	close_array(at, &item, i, sizeof(op));
+}
+
+static void print_msgbuf(const struct place *at)
+{
+	struct event_item_view item;
+	int64_t type;
+
+	if (!fetch_item(at, &item))
+		return;
+	if (item.head.stored_bytes < sizeof(type)) {
+		fputs("{}", at->out);
+		return;
+	}
+	memcpy(&type, item.bytes, sizeof(type));
+	fprintf(at->out, "{mtype=%" PRId64 ", mtext=", type);
+	put_quoted(at->out, item.bytes + sizeof(type), item.head.stored_bytes - sizeof(type),
+		   item.head.full_bytes - sizeof(type), at->string_max);
+	fputc('}', at->out);
 }
 
 static const struct {

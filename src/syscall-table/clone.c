@@ -12,6 +12,7 @@
 #include "../shim/process.h"
 #include "../shim/signal.h"
 #include "files.h"
+#include "ipc.h"
 #include "seccomp.h"
 #include "syscall_handlers.h"
 #include "wait.h"
@@ -170,6 +171,8 @@ static long do_clone(struct task *t, struct clone_request *r)
 	memcpy(child->comm, t->comm, sizeof(child->comm));
 	child->gs_app = t->gs_app;
 	seccomp_inherit(t, child);
+	if (r->flags & CLONE_SYSVSEM)
+		sem_undo_share(t, child);
 	child->clear_child_tid = r->flags & CLONE_CHILD_CLEARTID ? r->child_tid : 0;
 	child->child_set_tid = r->flags & CLONE_CHILD_SETTID ? r->child_tid : 0;
 	child_frame(t, child, r);

@@ -21,10 +21,12 @@ ASSIGNED = list(range(0, 337)) + list(range(424, 470))
 
 FLAGS = ("parks", "address", "noreturn", "frame", "quiet")
 TESTS = ("files", "dirs", "pipes", "poll", "memory", "threads", "processes", "signals", "time",
-         "random", "ident", "futex", "xattr", "seccomp_filter", "sockets", "splice", "inotify", "refused")
-CLASSES = ("virtual", "host", "splice", "inotify", "refused")
+         "random", "ident", "futex", "xattr", "seccomp_filter", "sockets", "splice", "inotify",
+         "ipc", "refused")
+CLASSES = ("virtual", "host", "refused")
 LENGTHS = ("SIZE", "INT", "UINT")
 LEN_RESULT = 7
+LENGTH = re.compile(r"(ret|\d)(?:\*(\d+))?(?:\+(\d+))?$")
 COLUMNS = 8
 
 
@@ -87,6 +89,9 @@ class Row:
     def check_length(self, arg):
         length = self.args[arg].partition(":")[2]
         flow = self.flows[arg]
+        if length and not LENGTH.match(length):
+            self.fail(f"argument {arg}: {length!r} is no length")
+        length = LENGTH.match(length).group(1) if length else ""
         if flow not in ("IN", "BUF_IN", "BUF_OUT"):
             if length:
                 self.fail(f"argument {arg} takes no length")
@@ -107,10 +112,17 @@ class Row:
     def read_mask(self):
         return sum(1 << arg for arg in range(len(self.args)) if self.is_read(arg))
 
-    def length_arg(self):
-        lengths = [text.partition(":")[2] for arg, text in enumerate(self.args)
-                   if self.is_read(arg)]
-        return int(lengths[0]) if lengths and lengths[0] != "ret" else LEN_RESULT
+    def length(self):
+        """Argument, bytes of a thing and of the head, for what is read or else written."""
+        texts = [text.partition(":")[2] for arg, text in enumerate(self.args)
+                 if self.is_read(arg) or self.flows[arg] == "BUF_OUT"]
+        texts.sort(key=lambda text: text.startswith("ret"))
+        arg, size, head = LENGTH.match(texts[0] if texts else "ret").groups()
+        return (LEN_RESULT if arg == "ret" else int(arg), int(size or 1), int(head or 0))
+
+    def c_length(self):
+        arg, size, head = self.length()
+        return f".len_arg = {arg}, .len_unit = {size}, .len_head = {head}"
 
     def c_flags(self):
         return " | ".join("SYSCALL_" + flag.upper() for flag in self.flags) or "0"
@@ -164,7 +176,7 @@ def make_dispatch(rows):
             f"[{row.number}] = {{ .handler = {handler}, .nargs = {len(row.args)}, "
             f".class = SYSCALL_{row.class_.upper()}, .flags = {row.c_flags()}, .error = {error}, "
             f".path_args = {row.mask('PATH', 'STR'):#x}, .buf_in_args = {row.read_mask():#x}, "
-            f".buf_out_args = {row.mask('BUF_OUT'):#x}, .len_arg = {row.length_arg()} }}, "
+            f".buf_out_args = {row.mask('BUF_OUT'):#x}, {row.c_length()} }}, "
             f"/* {row.name} */")
     return NOTICE + "\n".join(lines) + "\n"
 

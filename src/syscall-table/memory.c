@@ -328,9 +328,10 @@ static long move_mapping(struct task *t, const struct move *m)
 	if (proto.kind != VMA_FILE)
 		proto.kind = VMA_ANON;
 	mm_file_hold(file);
+	/* The new one first: with its last mapping a removed segment is gone. */
+	vma_set(mm, m->to, m->to + m->new_len, &proto);
 	if (!(m->flags & MREMAP_DONTUNMAP))
 		vma_set(mm, m->from, m->from + m->old_len, NULL);
-	vma_set(mm, m->to, m->to + m->new_len, &proto);
 	mm_file_put(file);
 	return (long)m->to;
 }
@@ -407,6 +408,15 @@ static bool can_grow_in_place(const struct mm *mm, const struct move *m)
 	       mm_is_app_range(end, new_end) && vma_range_is_free(mm, end, new_end);
 }
 
+/* Behind the end of a segment lies another one, not the nothing that Linux has there. */
+static bool leaves_segment(const struct move *m)
+{
+	if (!(m->vma.flags & VMA_SEGMENT) || segment_holds(&m->vma, m->from, m->new_len))
+		return false;
+	HEAD->refused_count[NR_mremap]++;
+	return true;
+}
+
 long sys_mremap(struct task *t, struct frame *f)
 {
 	struct mm *mm = mm_of(t);
@@ -427,7 +437,7 @@ long sys_mremap(struct task *t, struct frame *f)
 		return (long)m.from;
 	if (m.from + m.old_len > m.vma.end)
 		return -EFAULT;
-	if (m.new_len > m.old_len && !mm_fits(t, m.new_len - m.old_len))
+	if (m.new_len > m.old_len && (!mm_fits(t, m.new_len - m.old_len) || leaves_segment(&m)))
 		return -ENOMEM;
 	if (m.old_len != 0 && can_grow_in_place(mm, &m))
 		return grow_in_place(t, &m);

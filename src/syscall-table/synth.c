@@ -35,6 +35,7 @@ static const struct {
 	{"/proc/#P/task/#T", synth_state_nodes},
 	{"/proc", synth_kernel_nodes},
 	{"/proc/sys", synth_sysctl_nodes},
+	{"/proc", synth_ipc_nodes},
 	{"/sys", synth_sys_nodes},
 	{"/sys/fs/cgroup", synth_cgroup_nodes},
 	{"/dev", synth_dev_nodes},

@@ -10,6 +10,7 @@
 #include "../shim/mm.h"
 #include "../shim/signal.h"
 #include "seccomp.h"
+#include "ipc.h"
 #include "synth.h"
 #include "wait.h"
 
@@ -152,19 +153,29 @@ static void put_vma_name(struct synth_text *out, const struct vma *v)
 		text_string(out, v->kind == VMA_HEAP ? "[heap]" : "[stack]");
 	} else if (file) {
 		text_pad(out, MAPS_NAME_COLUMN);
-		const char *path =
-			file->vnode && file->path ? (char *)file->path : "/dev/zero (deleted)";
+		bool named = file->path && (file->vnode || v->flags & VMA_SEGMENT);
+		const char *path = named ? (char *)file->path : "/dev/zero (deleted)";
+		bool gone = v->flags & VMA_SEGMENT ||
+			    (file->vnode && vnode_at(file->vnode)->flags & VNODE_GONE &&
+			     strncmp(path, "/memfd:", 7) != 0);
 		put_escaped(out, path, "\\012");
-		if (file->vnode && vnode_at(file->vnode)->flags & VNODE_GONE &&
-		    strncmp(path, "/memfd:", 7) != 0)
+		if (gone)
 			text_string(out, " (deleted)");
 	}
+}
+
+/* The inode number of memory without a file: of a segment its id, as in Linux. */
+static u64 segment_or_id(const struct vma *v)
+{
+	const struct mm_file *file = (const struct mm_file *)v->file;
+
+	return v->flags & VMA_SEGMENT ? (u64)((struct ipc_object *)file->segment)->id : file->id;
 }
 
 void synth_put_vma(struct synth_text *out, const struct vma *v)
 {
 	const struct mm_file *file = (const struct mm_file *)v->file;
-	u64 ino = !file ? 0 : file->vnode ? vnode_at(file->vnode)->ino : file->id;
+	u64 ino = !file ? 0 : file->vnode ? vnode_at(file->vnode)->ino : segment_or_id(v);
 
 	text_add(out, "%08lx-%08lx %c%c%c%c %08lx ", v->start, v->end,
 		 v->prot & PROT_READ ? 'r' : '-', v->prot & PROT_WRITE ? 'w' : '-',

@@ -57,6 +57,8 @@ struct syscall_row {
 	uint8_t buf_in_args;	  /* arguments that point to bytes read by the call, see len_arg */
 	uint8_t buf_out_args;	  /* arguments that point to bytes written: as many as it returns */
 	uint8_t len_arg; /* the argument that is the length of buf_in_args, or SYSCALL_LEN_RESULT */
+	uint8_t len_unit; /* it counts things of so many bytes */
+	uint8_t len_head; /* bytes in front that it does not count, of what is written too */
 };
 
 #endif

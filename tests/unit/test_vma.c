@@ -23,7 +23,7 @@
 #define BASE  0x100000ul
 
 static unsigned long seed, state;
-static long allocated;
+static long allocated, segments;
 
 void *heap_alloc(u64 size);
 void heap_free(void *p);
@@ -43,6 +43,16 @@ void heap_free(void *p)
 void vnode_close(u32 index)
 {
 	(void)index;
+}
+
+void segment_attached(const struct vma *v)
+{
+	segments += v->flags & VMA_SEGMENT ? 1 : 1000;
+}
+
+void segment_detached(const struct vma *v)
+{
+	segments -= v->flags & VMA_SEGMENT ? 1 : 1000;
 }
 
 static u32 next_random(u32 below)
@@ -67,13 +77,16 @@ static u64 addr_of(u32 page)
 static void check_against_model(struct mm *mm)
 {
 	u64 total = 0, locked = 0;
+	long attached = 0;
 
 	for (u32 i = 0; i < mm->count; i++) {
 		const struct vma *v = vma_at(mm, i);
 		CHECK(v->start < v->end && (i == 0 || vma_at(mm, i - 1)->end <= v->start));
 		total += v->kind != VMA_STUB ? v->end - v->start : 0;
 		locked += v->flags & VMA_LOCKED ? v->end - v->start : 0;
+		attached += v->flags & VMA_SEGMENT ? 1 : 0;
 	}
+	CHECK(attached == segments);
 	CHECK(total == mm->total_bytes && locked == mm->locked_bytes);
 	for (u32 i = 0; i < PAGES; i++) {
 		const struct vma *v = vma_find(mm, addr_of(i));
@@ -124,7 +137,9 @@ static void change(struct mm *mm, struct mm_file *files)
 	v.prot = (u8)next_random(4);
 	v.flags = next_random(4) == 0 ? VMA_LOCKED : 0;
 	if (v.kind == VMA_FILE) {
-		v.file = (u64)&files[next_random(2)];
+		u32 file = next_random(3);
+		v.file = (u64)&files[file];
+		v.flags |= file == 2 ? VMA_SEGMENT : 0;
 		v.file_off = v.start; /* neighbours continue each other */
 	}
 	vma_set(mm, v.start, v.end, map ? &v : NULL);
@@ -136,7 +151,7 @@ static void change(struct mm *mm, struct mm_file *files)
 static void run(void)
 {
 	struct mm *mm = calloc(1, sizeof(*mm));
-	struct mm_file files[2] = {{.refs = 1, .vnode = 1}, {.refs = 1, .vnode = 2}};
+	struct mm_file files[3] = {{.refs = 1, .vnode = 1}, {.refs = 1, .vnode = 2}, {.refs = 1}};
 
 	memset(model, 0, sizeof(model));
 	for (int step = 0; step < 400; step++) {
@@ -146,7 +161,8 @@ static void run(void)
 	}
 	vma_set(mm, BASE, addr_of(PAGES), NULL);
 	CHECK(mm->count == 0 && mm->total_bytes == 0 && mm->locked_bytes == 0);
-	CHECK(files[0].refs == 1 && files[1].refs == 1);
+	CHECK(files[0].refs == 1 && files[1].refs == 1 && files[2].refs == 1);
+	CHECK(segments == 0);
 	heap_free((void *)mm->vmas);
 	free(mm);
 	CHECK(allocated == 0);

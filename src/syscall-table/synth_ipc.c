@@ -1,0 +1,28 @@
+/*
+ * What /proc says of System V IPC and of POSIX message queues: the objects there are, and limits,
+ * which are those that Linux has by default and cannot be changed.
+ */
+#include "ipc.h"
+#include "synth.h"
+
+#define LIMIT(name, contents) NODE_FIXED_AS(name, 0644, contents)
+
+const struct synth_node synth_ipc_nodes[] = {
+	NODE_DIR("/sysvipc"),
+	NODE_TEXT("/sysvipc/msg", msg_make_text),
+	NODE_TEXT("/sysvipc/sem", sem_make_text),
+	NODE_TEXT("/sysvipc/shm", shm_make_text),
+	LIMIT("/sys/kernel/auto_msgmni", "0\n"),
+	LIMIT("/sys/kernel/msg_next_id", "-1\n"),
+	LIMIT("/sys/kernel/msgmax", "8192\n"),
+	LIMIT("/sys/kernel/msgmnb", "16384\n"),
+	LIMIT("/sys/kernel/msgmni", "32000\n"),
+	LIMIT("/sys/kernel/sem", "32000\t1024000000\t500\t32000\n"),
+	LIMIT("/sys/kernel/sem_next_id", "-1\n"),
+	LIMIT("/sys/kernel/shm_next_id", "-1\n"),
+	LIMIT("/sys/kernel/shm_rmid_forced", "0\n"),
+	LIMIT("/sys/kernel/shmall", "18446744073692774399\n"),
+	LIMIT("/sys/kernel/shmmax", "18446744073692774399\n"),
+	LIMIT("/sys/kernel/shmmni", "4096\n"),
+	{.path = NULL},
+};
