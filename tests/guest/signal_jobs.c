@@ -48,16 +48,19 @@ static char hear(void)
 
 static void check_stop(void)
 {
-	int status;
+	int status, told[2];
 	pid_t child;
+	char letter = 'e';
 	struct rusage usage;
 
 	install(SIGCHLD, note, SA_RESTART);
 	seen = 0;
+	CHECK(pipe(told) == 0);
 	CHECK((child = fork()) >= 0);
 	if (child == 0) {
 		raise(SIGSTOP);
-		_exit(5);
+		_exit(read(told[0], &letter, 1) == 1 ? 5
+						     : 1); /* not before its stop's end was seen */
 	}
 	CHECK(waitpid(child, &status, WUNTRACED) == child && WIFSTOPPED(status));
 	CHECK(seen == 1 && last_code == CLD_STOPPED && last_status == SIGSTOP);
@@ -68,7 +71,9 @@ static void check_stop(void)
 	CHECK(kill(child, SIGCONT) == 0);
 	CHECK(waitid(P_PID, (id_t)child, &info, WCONTINUED) == 0);
 	CHECK(info.si_pid == child && info.si_code == CLD_CONTINUED && info.si_status == SIGCONT);
+	CHECK(write(told[1], &letter, 1) == 1);
 	CHECK(wait4(child, &status, 0, &usage) == child && WEXITSTATUS(status) == 5);
+	CHECK(close(told[0]) == 0 && close(told[1]) == 0);
 	CHECK(usage.ru_maxrss > 0 && seen == 2 && last_code == CLD_EXITED && last_status == 5);
 }
 
