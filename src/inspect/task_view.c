@@ -66,9 +66,9 @@ static int take_mappings(const struct mm *mm, struct task_view *view)
 
 static int take_frame(const struct task *t, struct task_view *view)
 {
-	uint64_t slot = (uint64_t)t, at = (uint64_t)t->frame;
+	uint64_t top = task_stack_top(t), at = (uint64_t)t->frame;
 
-	if (at < slot + sizeof(*t) || at > slot + TASK_SLOT_SIZE - FRAME_SIZE || at % 8 != 0)
+	if (at < top - (TASK_SLOT_HEAD - 0x1000) || at > top - FRAME_SIZE || at % 8 != 0)
 		return -EBADMSG;
 	memcpy(&view->frame, (const void *)at, sizeof(view->frame));
 	/* Behind an emulated instruction it may be in a stub, where the following ones were moved.

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#define SCHED_TASKS_MAX	  4096u	     /* task indices are below this */
+#define SCHED_TASKS_MAX	  8192u	     /* task indices are below this */
 #define SCHED_NODES_MAX	  65536u     /* wait nodes of all tasks together: 16 a task, if all poll */
 #define SCHED_BUCKETS_MAX 8192u	     /* of the key table; a power of two */
 #define SCHED_NONE	  UINT32_MAX /* no task, no node */

@@ -220,9 +220,8 @@ shim_clone:
 	.globl	shim_child
 	.type	shim_child, @function
 shim_child:
-	mov	%rsp, %rbx
-	and	$-TASK_SLOT_SIZE, %rbx	/* the slot this stack belongs to */
-	mov	$158, %eax		/* arch_prctl(ARCH_SET_GS, slot) */
+	mov	(%rsp), %rbx		/* its struct task: child_frame */
+	mov	$158, %eax		/* arch_prctl(ARCH_SET_GS, task) */
 	mov	$0x1001, %edi
 	mov	%rbx, %rsi
 	call	call_page
@@ -234,7 +233,7 @@ shim_child:
 	jmp	shim_return
 
 /*
- * The program entry: the kernel has just executed the shim.  argv[0] is the slot's index in
+ * The program entry: the kernel has just executed the shim.  argv[0] is task_offset of the slot in
  * decimal.  Maps the region, then moves to the task's shim stack.
  */
 	.globl	_start
@@ -260,7 +259,6 @@ _start:
 	call	call_page
 	test	%rax, %rax
 	js	5f
-	shl	$16, %rbx
 	movabs	$(REGION_BASE + REGION_TASK_OFF), %rax
 	add	%rax, %rbx
 	mov	$158, %eax

@@ -3,9 +3,11 @@
  * state; who is whose child is kept by wait.c.
  *
  * A slot is free when it was never used, or when its task is dead and the tracer has seen the
- * kernel task gone.  Which slot a task gets is not visible to the app and not part of any order.
+ * kernel task gone.  Which slot a task gets is not visible to the app and not part of any order;
+ * whether it gets one follows from the number of living tasks alone.
  */
 #include "process.h"
+#include "ids.h"
 #include "mm.h"
 #include "signal.h"
 #include "spin.h"
@@ -43,22 +45,63 @@ u32 id_next(void)
 	return id;
 }
 
-static bool slot_free(const struct task *t)
+/* ---- slots ---- */
+
+static void slot_died(struct task *t)
 {
-	return t->state == TASK_FREE ||
-	       (t->state == TASK_DEAD && __atomic_load_n(&t->host_gone, __ATOMIC_ACQUIRE));
+	t->state = TASK_DEAD;
+	t->next_thread = NONE;
+	if (PROCT->dead_first == NONE)
+		PROCT->dead_first = t->index;
+	else
+		task_at(PROCT->dead_last)->next_thread = t->index;
+	PROCT->dead_last = t->index;
+}
+
+/* The slot that died first if the kernel has finished with it; else that is asked last next time.
+ */
+static u32 slot_again(void)
+{
+	u32 slot = PROCT->dead_first;
+
+	if (slot == NONE)
+		return NONE;
+	struct task *t = task_at(slot);
+
+	PROCT->dead_first = t->next_thread;
+	if (__atomic_load_n(&t->host_gone, __ATOMIC_ACQUIRE))
+		return slot;
+	slot_died(t);
+	return NONE;
+}
+
+/*
+ * There are twice as many slots as tasks, and a dead task keeps its own only for a while, or as
+ * the main thread of a living process: so one comes free, though perhaps not yet.
+ */
+static u32 slot_take(void)
+{
+	u64 pause[2] = {0, 100000};
+	u32 slot = slot_again();
+
+	if (slot == NONE && PROCT->slots_used < TASK_SLOTS_MAX)
+		return PROCT->slots_used++;
+	for (u32 tries = 0; slot == NONE; tries++) {
+		if (tries % TASK_SLOTS_MAX == TASK_SLOTS_MAX - 1)
+			SYS2(NR_nanosleep, pause, 0);
+		slot = slot_again();
+	}
+	return slot;
 }
 
 static void slot_init(struct task *t, u32 index, u32 proc)
 {
-	u64 stack = (u64)t + TASK_SLOT_SIZE;
-
 	memset(t, 0, sizeof(*t));
 	t->self = t;
-	t->stack = stack;
+	t->stack = task_stack_top(t);
 	t->index = index;
 	t->proc = proc;
-	t->next_thread = NONE;
+	t->next_thread = t->prev_thread = NONE;
 	t->clone_child = NONE;
 	t->vfork_child = NONE;
 	t->state = TASK_LIVE;
@@ -67,61 +110,108 @@ static void slot_init(struct task *t, u32 index, u32 proc)
 
 long task_create(u32 proc, struct task **ret_task)
 {
-	for (u32 i = 0; i < TASK_SLOTS_MAX; i++) {
-		struct task *t = task_at(i);
+	u32 index;
 
-		if (!slot_free(t))
-			continue;
-		slot_init(t, i, proc);
-		PROCT->nlive_tasks++;
-		*ret_task = t;
-		return 0;
-	}
-	return -EAGAIN;
+	if (PROCT->nlive_tasks >= TASKS_MAX)
+		return -EAGAIN;
+	index = slot_take();
+	slot_init(task_at(index), index, proc);
+	PROCT->nlive_tasks++;
+	*ret_task = task_at(index);
+	return 0;
 }
 
-void task_abandon(struct task *t)
+void task_enter(struct task *t)
 {
-	t->state = TASK_FREE;
-	PROCT->nlive_tasks--;
+	struct proc *p = proc_of(t);
+
+	t->prev_thread = p->threads_last;
+	if (p->threads_last == NONE)
+		p->threads = t->index;
+	else
+		task_at(p->threads_last)->next_thread = t->index;
+	p->threads_last = t->index;
+	p->nthreads++;
+	ids_add_task(t);
 }
+
+static void task_leave(struct task *t)
+{
+	struct proc *p = proc_of(t);
+
+	if (t->prev_thread == NONE)
+		p->threads = t->next_thread;
+	else
+		task_at(t->prev_thread)->next_thread = t->next_thread;
+	if (t->next_thread == NONE)
+		p->threads_last = t->prev_thread;
+	else
+		task_at(t->next_thread)->prev_thread = t->prev_thread;
+	p->nthreads--;
+	ids_remove_task(t);
+}
+
+/* ---- processes ---- */
 
 long proc_create(u32 *ret_proc)
 {
-	for (u32 i = PROC_INIT + 1; i < PROCS_MAX; i++) {
-		struct proc *p = proc_at(i);
+	u32 index = PROCT->procs_free;
 
-		if (p->state != PROC_FREE)
-			continue;
-		memset(p, 0, sizeof(*p));
-		p->state = PROC_LIVE;
-		p->vfork_parent = NONE;
-		p->threads = NONE;
-		PROCT->nlive_procs++;
-		*ret_proc = i;
-		return 0;
-	}
-	return -EAGAIN;
+	if (index == PROC_INIT && PROCT->procs_used == PROCS_MAX)
+		return -EAGAIN;
+	if (index == PROC_INIT)
+		index = PROCT->procs_used++;
+	else
+		PROCT->procs_free = proc_at(index)->parent;
+	struct proc *p = proc_at(index);
+
+	memset(p, 0, sizeof(*p));
+	p->state = PROC_LIVE;
+	p->vfork_parent = NONE;
+	p->threads = p->threads_last = NONE;
+	PROCT->nlive_procs++;
+	*ret_proc = index;
+	return 0;
 }
+
+void proc_free(u32 proc)
+{
+	proc_at(proc)->state = PROC_FREE;
+	proc_at(proc)->parent = PROCT->procs_free;
+	PROCT->procs_free = proc;
+}
+
+/* ---- cpu time ---- */
+
+void task_tell_events(struct task *t)
+{
+	proc_of(t)->events += t->events - t->events_told;
+	t->events_told = t->events;
+}
+
+u64 proc_cpu_ns(u32 proc)
+{
+	const struct task *t = current();
+	u64 untold = t->proc == proc ? t->events - t->events_told : 0;
+
+	return (proc_at(proc)->events + untold) * HEAD->config.time_step_ns;
+}
+
+/* ---- ends ---- */
 
 /* Takes the task out of its process's list and ends it in the books. */
 static void task_close(struct task *t)
 {
-	struct proc *p = proc_of(t);
-	u32 *link = &p->threads;
-
-	while (*link != t->index)
-		link = &task_at(*link)->next_thread;
-	*link = t->next_thread;
-	p->nthreads--;
-	p->events_ended += t->events;
+	task_leave(t);
+	task_tell_events(t);
+	proc_tree_task_ends(t);
 	signal_release(t);
 	seccomp_release(t);
 	spin_forget(t);
 	if (t->ipc_waiter || t->sem_undo)
 		ipc_task_gone(t);
 	sched_task_remove(SCHED, t->index);
-	t->state = TASK_DEAD;
+	slot_died(t);
 	PROCT->nlive_tasks--;
 }
 
@@ -212,6 +302,8 @@ void proc_kill_other_threads(struct task *t)
 			task_close(other);
 	}
 	/* After exec the thread group's leader is the one that called it, under the group's id. */
+	ids_remove_task(t);
 	t->tid = p->pid;
+	ids_add_task(t);
 	p->leader = t->index;
 }

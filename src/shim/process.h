@@ -6,10 +6,17 @@
 
 /* A fresh slot with its shim stack, or -EAGAIN. */
 long task_create(u32 proc, struct task **ret_task);
-/* Gives back a slot whose kernel task never came to be. */
-void task_abandon(struct task *t);
-/* A process slot with the next free pid, or -EAGAIN. */
+/* Enters the task, whose tid is set, as the youngest of its process. */
+void task_enter(struct task *t);
+/* A fresh entry in the table of processes, or -EAGAIN. */
 long proc_create(u32 *ret_proc);
+/* Gives the entry back: nothing names the process any more. */
+void proc_free(u32 proc);
+/*
+ * Adds to the process's count what the task did since it was told last.  Due when a task gives the
+ * turn away: proc_cpu_ns looks at no task but the current one.
+ */
+void task_tell_events(struct task *t);
 /* The next free id for a task or process. */
 u32 id_next(void);
 

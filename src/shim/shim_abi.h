@@ -61,9 +61,15 @@
 #define SHIM_FD_STDIO (SHIM_FD_BASE + 3) /* three: stdin, stdout, stderr that are regular files */
 #define SHIM_FD_COUNT 6
 
-/* Task slots. */
-#define TASK_SLOT_SIZE 0x10000
-#define TASK_SLOTS_MAX 4096
+/*
+ * Task slots: twice as many as tasks, since a slot is not free before the kernel has finished its
+ * last user.  A slot's struct task and the top of its shim stack, right below, share a page: see
+ * task_offset in task.h.
+ */
+#define TASK_SLOT_SIZE 0x20000
+#define TASK_SLOTS_MAX 8192
+#define TASK_SLOT_HEAD 0x10000 /* least size of the shim stack */
+#define TASKS_MAX      4096
 
 /* Offsets into struct task that entry.S uses; checked by static assertions in task.h. */
 #define TASK_SELF     0

@@ -6,7 +6,7 @@
  * at REGION_SIGNAL_OFF, state per task (mask, own queue, alternate stack) in task.private_area.
  * Rules are those of Linux (signal(7), kernel/signal.c); where Linux leaves a choice, the choice
  * is a function of container state: a process's signal goes to its main thread unless that blocks
- * it, then to the thread with the lowest tid that does not.
+ * it, then to the oldest thread that does not.
  *
  * All functions are called by the holder of the turn.
  *
@@ -359,7 +359,8 @@ u64 signal_next_check(void);
 void signal_expire_timers(u64 now_ns);
 /* Disarms all timers of a process. */
 void signal_drop_timers(u32 proc);
-/* Virtual cpu time of a process: events of its tasks, living and ended, times the step. */
+/* Virtual cpu time of a process: events of its tasks, living and ended, times the step (process.c).
+ */
 u64 proc_cpu_ns(u32 proc);
 
 /* ---- frames (signal_frame.c) ---- */

@@ -108,24 +108,11 @@ static int queue_take(struct signal_queue *q, u64 set, struct k_siginfo *ret_inf
 
 void signal_flush(u32 proc, u64 set)
 {
+	if (SIGNALS->nqueued == 0)
+		return;
 	queue_drop(&state_of(proc)->queue, set);
 	for (u32 i = proc_at(proc)->threads; i != NONE; i = task_at(i)->next_thread)
 		queue_drop(&signal_task_of(task_at(i))->queue, set);
-}
-
-int signal_take(struct task *t, u64 set, struct k_siginfo *ret_info)
-{
-	int sig = queue_take(&signal_task_of(t)->queue, set, ret_info);
-
-	if (sig == 0) {
-		sig = queue_take(&signal_proc_of(t)->queue, set, ret_info);
-		if (sig != 0)
-			signal_recalc_proc(t->proc);
-	}
-	signal_recalc(t);
-	if (sig != 0 && ret_info->code == SIG_SI_KERNEL)
-		HEAD->answers++;
-	return sig;
 }
 
 /* ---- who takes what ---- */
@@ -138,45 +125,30 @@ static u64 blocked_by(struct task *t)
 }
 
 /*
- * The main thread if it does not block the signal, else the one with the lowest tid.  By ids: in
- * which slot a task lies depends on the host.
+ * The oldest thread that does not block the signal: the main one while it lives.  By age: in which
+ * slot a task lies depends on the host.
  */
-static bool comes_before(const struct proc *p, const struct task *a, const struct task *b)
-{
-	if (b == NULL || a->tid == p->pid)
-		return true;
-	return b->tid != p->pid && a->tid < b->tid;
-}
-
 static struct task *taker_of(u32 proc, u64 bit)
 {
-	const struct proc *p = proc_at(proc);
-	struct task *best = NULL;
-
-	for (u32 i = p->threads; i != NONE; i = task_at(i)->next_thread) {
-		struct task *t = task_at(i);
-
-		if (!(blocked_by(t) & bit) && comes_before(p, t, best))
-			best = t;
+	for (u32 i = proc_at(proc)->threads; i != NONE; i = task_at(i)->next_thread) {
+		if (!(blocked_by(task_at(i)) & bit))
+			return task_at(i);
 	}
-	return best;
+	return NULL;
 }
 
-/* The signals of the process that fall to t. */
+/* The signals of the process that fall to t: no older thread lets them through. */
 static u64 share_of(struct task *t)
 {
-	u64 left = signal_proc_of(t)->queue.pending & ~blocked_by(t), mine = 0;
+	u64 left = signal_proc_of(t)->queue.pending & ~blocked_by(t);
 
-	for (; left != 0; left &= left - 1) {
-		u64 bit = left & -left;
-
-		if (taker_of(t->proc, bit) == t)
-			mine |= bit;
-	}
-	return mine;
+	for (u32 i = proc_of(t)->threads; left != 0 && i != t->index && i != NONE;
+	     i = task_at(i)->next_thread)
+		left &= blocked_by(task_at(i));
+	return left;
 }
 
-void signal_recalc(struct task *t)
+static void recalc(struct task *t, u64 share)
 {
 	struct signal_task *s = signal_task_of(t);
 
@@ -185,17 +157,55 @@ void signal_recalc(struct task *t)
 	else if (s->flags & (SIGNAL_DEAF | SIGNAL_STOPPED))
 		s->attention = 0;
 	else
-		s->attention = (s->queue.pending & ~blocked_by(t)) | share_of(t) |
-			       (s->flags & SIGNAL_STOPPING);
+		s->attention =
+			(s->queue.pending & ~blocked_by(t)) | share | (s->flags & SIGNAL_STOPPING);
+}
+
+void signal_recalc(struct task *t)
+{
+	recalc(t, share_of(t));
+}
+
+static void wake_pending(struct task *t)
+{
+	if (signal_pending(t))
+		sched_task_wake(SCHED, t->index, SCHED_WOKEN_SIGNAL, SCHED_NONE);
 }
 
 void signal_recalc_proc(u32 proc)
 {
+	u64 left = state_of(proc)->queue.pending;
+
 	for (u32 i = proc_at(proc)->threads; i != NONE; i = task_at(i)->next_thread) {
-		signal_recalc(task_at(i));
-		if (signal_pending(task_at(i)))
-			sched_task_wake(SCHED, i, SCHED_WOKEN_SIGNAL, SCHED_NONE);
+		u64 blocked = blocked_by(task_at(i));
+
+		recalc(task_at(i), left & ~blocked);
+		left &= blocked;
+		wake_pending(task_at(i));
 	}
+}
+
+/* Takes one of the process's signals, perhaps from under the thread it fell to. */
+static int take_shared(struct task *t, u64 set, struct k_siginfo *ret_info)
+{
+	int sig = queue_take(&signal_proc_of(t)->queue, set, ret_info);
+	struct task *other = sig != 0 ? taker_of(t->proc, SIG_BIT(sig)) : NULL;
+
+	if (other != NULL && other != t)
+		signal_recalc(other);
+	return sig;
+}
+
+int signal_take(struct task *t, u64 set, struct k_siginfo *ret_info)
+{
+	int sig = queue_take(&signal_task_of(t)->queue, set, ret_info);
+
+	if (sig == 0)
+		sig = take_shared(t, set, ret_info);
+	signal_recalc(t);
+	if (sig != 0 && ret_info->code == SIG_SI_KERNEL)
+		HEAD->answers++;
+	return sig;
 }
 
 /* ---- sending ---- */
@@ -211,12 +221,16 @@ bool signal_is_ignored(u32 proc, int sig)
 /* What happens at once, whoever takes the signal and whatever it does with it. */
 static void send_prepare(u32 proc, int sig)
 {
+	u32 queued = SIGNALS->nqueued;
+
 	if (STOP_SIGNALS & SIG_BIT(sig)) {
 		signal_flush(proc, SIG_BIT(SIG_CONT));
 	} else if (sig == SIG_CONT) {
 		signal_flush(proc, STOP_SIGNALS);
 		signal_end_stop(proc);
 	}
+	if (SIGNALS->nqueued != queued)
+		signal_recalc_proc(proc);
 }
 
 static struct k_siginfo info_of_current(int sig)
@@ -246,7 +260,12 @@ static long send(u32 proc, struct task *target, bool to_task, int sig, const str
 	struct k_siginfo own = info == NULL ? info_of_current(sig) : *info;
 	struct signal_queue *q = to_task ? &signal_task_of(target)->queue : &state_of(proc)->queue;
 	long error = queue_add(q, sig, &own);
-	signal_recalc_proc(proc);
+	struct task *taker = to_task ? target : taker_of(proc, SIG_BIT(sig));
+
+	if (taker != NULL) {
+		signal_recalc(taker);
+		wake_pending(taker);
+	}
 	return error;
 }
 
@@ -313,8 +332,11 @@ void signal_set_mask(struct task *t, u64 mask)
 {
 	struct signal_task *s = signal_task_of(t);
 
+	u64 changed = s->mask;
+
 	s->mask = mask & ~SIG_UNBLOCKABLE;
-	if (signal_proc_of(t)->queue.pending != 0)
+	changed ^= s->mask;
+	if (signal_proc_of(t)->queue.pending & changed)
 		signal_recalc_proc(t->proc);
 	else
 		signal_recalc(t);
@@ -445,7 +467,7 @@ void signal_release(struct task *t)
 	if (proc_of(t)->state != PROC_LIVE)
 		return;
 	signal_leave_stop(t);
-	if (signal_proc_of(t)->queue.pending != 0)
+	if (signal_proc_of(t)->queue.pending & ~blocked_by(t) && !proc_of(t)->exiting)
 		signal_recalc_proc(t->proc);
 }
 

@@ -41,16 +41,16 @@ static void first_process(struct task *t)
 		1;
 	PROCT->procs[PROC_INIT].threads = NONE;
 	PROCT->next_id = 2;
+	PROCT->procs_used = PROC_INIT + 1;
+	PROCT->dead_first = PROCT->dead_last = NONE;
 	u64 request = t->exec_request;
 	SHIM_ASSERT(proc_create(&index) == 0 && index == PROC_INIT + 1);
-	t->state = TASK_FREE;
 	SHIM_ASSERT(task_create(index, &same) == 0 && same == t);
 	t->exec_request = request;
 	struct proc *p = proc_at(index);
 	p->pid = p->pgid = p->sid = t->tid = id_next();
 	p->parent = PROC_INIT;
-	p->leader = p->threads = t->index;
-	p->nthreads = 1;
+	p->leader = t->index;
 	p->exit_signal = SIG_CHLD;
 	p->uid = p->suid = c->uid;
 	p->euid = p->fsuid = c->euid;
@@ -66,6 +66,7 @@ static void first_process(struct task *t)
 	u32 picked;
 	SHIM_ASSERT(sched_turn_pick(SCHED, &picked) == 0 && picked == t->index);
 	t->turn = 1;
+	task_enter(t);
 	signal_first(t);
 	vnode_init();
 	files_init_first(t);

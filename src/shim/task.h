@@ -1,9 +1,9 @@
 /*
  * Tasks and processes as both halves see them.
  *
- * A slot is struct task at its start and the task's private shim stack at its end.  Slots are
- * found by GS base.  The slot of a dead task is reused only after the tracer saw the kernel task
- * gone (host_gone), because a dying task still runs on its shim stack.
+ * A slot is the task's private shim stack and above it struct task.  Slots are found by GS base.
+ * The slot of a dead task is reused only after the tracer saw the kernel task gone (host_gone),
+ * because a dying task still runs on its shim stack.
  */
 #ifndef SHADOW_TASK_H
 #define SHADOW_TASK_H
@@ -11,6 +11,9 @@
 #include "shim_abi.h"
 
 #define NONE 0xffffffffu
+
+/* Where struct task begins in its page, at least: below it the part of the stack most calls use. */
+#define TASK_IN_PAGE 0x800
 
 enum task_state { TASK_FREE, TASK_LIVE, TASK_DEAD };
 
@@ -25,14 +28,15 @@ struct task {
 	u32 turn;  /* futex word: 1 when the task holds the turn */
 	u32 index; /* slot */
 	u32 state;
-	u32 host_gone;	 /* set by the tracer: the kernel has finished the last user of this slot */
-	u32 tid;	 /* virtual */
-	u32 proc;	 /* index into PROCS */
-	u32 next_thread; /* list of the threads of a process */
-	u32 clone_child; /* slot of the child this task is creating: the tracer reads it */
+	u32 host_gone; /* set by the tracer: the kernel has finished the last user of this slot */
+	u32 tid;       /* virtual */
+	u32 proc;      /* index into PROCS */
+	u32 next_thread, prev_thread; /* list of the threads of a process; of dead slots */
+	u32 clone_child;     /* slot of the child this task is creating: the tracer reads it */
 	u32 born_trapped;    /* the current event came through a tracer stop */
 	u32 parked;	     /* the current event parked the task */
 	u64 events;	     /* of this task: its virtual cpu time in steps */
+	u64 events_told;     /* of these, how many are in its process's count */
 	u64 digest_out;	     /* hash of the bytes read, written and returned in the current event */
 	u64 calls_end;	     /* calls below need no look at filters: all of the table, or 0 */
 	u64 fast_clocks;     /* clocks below may be read the short way; see seccomp.c for both */
@@ -60,7 +64,10 @@ struct task {
 	u64 spin;	/* heap address of struct spinner while it spins, parked; or 0 */
 	u64 ipc_waiter; /* heap: its place in a queue of ipc.h or mqueue.h while it waits, or 0 */
 	u64 sem_undo;	/* heap: what semop is to undo at its end, or 0; see sysv_sem.c */
+	u32 pdeathsig;	/* sent when the thread that made its process ends; 0: none */
+	u32 made_children; /* some living process was made by this task */
 };
+_Static_assert(sizeof(struct task) + TASK_IN_PAGE + 15 * 64 <= 0x1000, "one page");
 _Static_assert(offsetof(struct task, self) == TASK_SELF, "entry.S");
 _Static_assert(offsetof(struct task, user_rsp) == TASK_USER_RSP, "entry.S");
 _Static_assert(offsetof(struct task, stack) == TASK_STACK, "entry.S");
@@ -68,9 +75,38 @@ _Static_assert(offsetof(struct task, resume) == TASK_RESUME, "entry.S");
 _Static_assert(offsetof(struct task, r11) == TASK_R11, "entry.S");
 _Static_assert(offsetof(struct task, code) == TASK_CODE, "entry.S");
 
+/*
+ * Where struct task lies behind the first slot's start.  Not at the same place of each slot:
+ * caches choose their sets by the low bits of an address, and what every turn touches of a
+ * thousand tasks would all fall into the same few.  So it takes one of 16 lines of one of 16 pages.
+ */
+static inline u64 task_offset(u32 index)
+{
+	u64 page = index % 16, line = index / 16 % 16;
+
+	return (u64)index * TASK_SLOT_SIZE + TASK_SLOT_HEAD - 0x1000 + page * 0x1000 +
+	       TASK_IN_PAGE + line * 64;
+}
+
 static inline struct task *task_at(u32 index)
 {
-	return REGION_AT(struct task, REGION_TASK_OFF + (u64)index * TASK_SLOT_SIZE);
+	return REGION_AT(struct task, REGION_TASK_OFF + task_offset(index));
+}
+
+/* The top of its shim stack. */
+static inline u64 task_stack_top(const struct task *t)
+{
+	return (u64)t;
+}
+
+/* The slot of the struct task at `address`, or NONE. */
+static inline u32 task_slot_of(u64 address)
+{
+	u64 first = REGION_BASE + REGION_TASK_OFF, slot = (address - first) / TASK_SLOT_SIZE;
+
+	if (address < first || slot >= TASK_SLOTS_MAX || address != (u64)task_at((u32)slot))
+		return NONE;
+	return (u32)slot;
 }
 
 #define PROCS_MAX 4096
@@ -80,9 +116,9 @@ enum proc_state { PROC_FREE, PROC_LIVE, PROC_ZOMBIE };
 struct proc {
 	u32 state;
 	u32 pid, pgid, sid;
-	u32 parent;  /* index; PROC_INIT for orphans */
-	u32 leader;  /* slot of the group leader while it lives */
-	u32 threads; /* first live thread: slot */
+	u32 parent;		   /* index; PROC_INIT for orphans */
+	u32 leader;		   /* slot of the group leader while it lives */
+	u32 threads, threads_last; /* live threads, oldest first: slots */
 	u32 nthreads;
 	u32 mm;		/* index into the address spaces; shared by vfork children */
 	u32 files;	/* index into the descriptor tables */
@@ -99,8 +135,8 @@ struct proc {
 	u64 exe_path; /* heap string: absolute path of the program */
 	u64 cmdline;  /* heap blob: NUL-separated */
 	u32 cmdline_len;
-	u32 dumpable, no_new_privs, pdeathsig, subreaper;
-	u64 events_ended;	 /* events of its ended tasks */
+	u32 dumpable, no_new_privs, subreaper;
+	u64 events;		 /* of its tasks, as of their last turns: see proc_cpu_ns */
 	u64 utime_ns, cutime_ns; /* virtual cpu time: own events, waited-for children's */
 	u64 environ_blob;
 	u32 environ_len;
@@ -114,7 +150,10 @@ struct proc_table {
 	u32 next_id; /* next pid or tid to try; ids grow, then wrap at PID_MAX */
 	u32 nlive_tasks;
 	u32 nlive_procs;
-	u32 wrapped; /* ids have started again: some may be in use */
+	u32 wrapped;		    /* ids have started again: some may be in use */
+	u32 slots_used;		    /* slots from here on were never used */
+	u32 dead_first, dead_last;  /* slots of dead tasks, by next_thread, oldest first; or NONE */
+	u32 procs_used, procs_free; /* the same for processes; the free ones by `parent`, 0 ends */
 	struct proc procs[PROCS_MAX];
 };
 #define PROCT	  REGION_AT(struct proc_table, REGION_PROC_OFF)

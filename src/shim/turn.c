@@ -102,8 +102,10 @@ static struct task *turn_next(void)
 
 static void turn_pass(struct task *t)
 {
-	struct task *next = turn_next();
+	struct task *next;
 
+	task_tell_events(t);
+	next = turn_next();
 	if (next != t) {
 		__atomic_store_n(&t->turn, 0, __ATOMIC_RELAXED);
 		turn_give(next);

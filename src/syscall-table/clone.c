@@ -57,8 +57,8 @@ static long new_process(struct task *t, const struct clone_request *r, struct ta
 	if (proc_create(&index) < 0)
 		return -EAGAIN;
 	if (task_create(index, ret_child) < 0) {
-		proc_at(index)->state = PROC_FREE;
 		PROCT->nlive_procs--;
+		proc_free(index);
 		return -EAGAIN;
 	}
 	struct task *child = *ret_child;
@@ -66,14 +66,16 @@ static long new_process(struct task *t, const struct clone_request *r, struct ta
 	*p = *parent;
 	p->pid = child->tid = id_next();
 	p->parent = r->flags & CLONE_PARENT ? parent->parent : t->proc;
-	p->leader = p->threads = child->index;
-	p->nthreads = 1;
+	p->leader = child->index;
+	p->threads = p->threads_last = NONE;
+	p->nthreads = 0;
+	task_enter(child);
 	p->exiting = 0;
 	p->exec_count = 0;
 	p->exit_signal = r->exit_signal;
 	p->vfork_parent = r->flags & CLONE_VFORK ? t->index : NONE;
-	p->pdeathsig = p->subreaper = 0;
-	p->utime_ns = p->cutime_ns = p->events_ended = 0;
+	p->subreaper = 0;
+	p->utime_ns = p->cutime_ns = p->events = 0;
 	p->start_time_ns = now_ns();
 	p->exe_path = p->exe_path ? (u64)heap_strdup((char *)p->exe_path) : 0;
 	if (p->cmdline != 0) {
@@ -100,17 +102,11 @@ static long new_process(struct task *t, const struct clone_request *r, struct ta
 
 static long new_thread(struct task *t, struct task **ret_child)
 {
-	struct proc *p = proc_of(t);
-
 	if (task_create(t->proc, ret_child) < 0)
 		return -EAGAIN;
 	struct task *child = *ret_child;
 	child->tid = id_next();
-	u32 *link = &p->threads;
-	while (*link != NONE)
-		link = &task_at(*link)->next_thread;
-	*link = child->index;
-	p->nthreads++;
+	task_enter(child);
 	signal_thread(t, child);
 	return 0;
 }
@@ -123,7 +119,8 @@ static void child_frame(const struct task *t, struct task *child, const struct c
 	f->rax = 0;
 	if (r->stack != 0)
 		f->rsp = r->stack;
-	*(u64 *)((u64)f - 16) = (u64)shim_child;
+	((u64 *)f)[-1] = (u64)child;
+	((u64 *)f)[-2] = (u64)shim_child;
 }
 
 static u64 kernel_flags(const struct clone_request *r)

@@ -430,7 +430,7 @@ static void exec_shim(struct task *t)
 	size_t len = 0;
 	const char *argv[2] = {slot, NULL}, *envp[1] = {NULL};
 
-	str_format(slot, sizeof(slot), &len, "%u", t->index);
+	str_format(slot, sizeof(slot), &len, "%lu", task_offset(t->index));
 	SYS5(NR_execveat, SHIM_FD_SHIM, "", argv, envp, AT_EMPTY_PATH);
 }
 

@@ -697,10 +697,10 @@ long sys_prctl(struct task *t, struct frame *f)
 	case PR_SET_PDEATHSIG:
 		if (f->arg[1] > 64)
 			return -EINVAL;
-		p->pdeathsig = (u32)f->arg[1];
+		t->pdeathsig = (u32)f->arg[1];
 		return 0;
 	case PR_GET_PDEATHSIG:
-		return put_bytes(t, f->arg[1], &p->pdeathsig, 4);
+		return put_bytes(t, f->arg[1], &t->pdeathsig, 4);
 	case PR_GET_DUMPABLE:
 		return p->dumpable;
 	case PR_SET_DUMPABLE:

@@ -22,16 +22,6 @@ struct itimerval {
 
 static const int timer_signal[TIMERS] = {SIG_ALRM, SIG_VTALRM, SIG_PROF};
 
-u64 proc_cpu_ns(u32 proc)
-{
-	const struct proc *p = proc_at(proc);
-	u64 events = p->events_ended;
-
-	for (u32 i = p->threads; i != NONE; i = task_at(i)->next_thread)
-		events += task_at(i)->events;
-	return events * HEAD->config.time_step_ns;
-}
-
 /* What the timer counts, now. */
 static u64 timer_clock(u32 proc, u32 which)
 {

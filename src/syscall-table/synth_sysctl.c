@@ -53,7 +53,7 @@ static void make_boot_id(const struct synth_ctx *c, struct synth_text *out)
 		text_add(out, "%lu\n", (u64)(value));                              \
 	}
 NUMBER_NODE(pid_max, PID_MAX)
-NUMBER_NODE(threads_max, TASK_SLOTS_MAX)
+NUMBER_NODE(threads_max, TASKS_MAX)
 NUMBER_NODE(max_map_count, MM_VMAS_MAX)
 NUMBER_NODE(mmap_min_addr, APP_MIN_ADDR)
 NUMBER_NODE(file_max, OFDS_MAX)

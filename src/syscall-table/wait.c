@@ -2,14 +2,16 @@
  * The tree of processes, and wait: wait4 and waitid are answered from here; our init reaps the
  * kernel's processes out of sight.
  *
- * Owns the links below.  Children are reaped in the order in which they became zombies.  Orphans
- * go to the nearest subreaper, else to init, which reaps at once.
+ * Owns the links below.  As in Linux each child belongs to a thread of its parent, the one that
+ * made it or the oldest left, and a wait takes the oldest child with news, those of the calling
+ * thread first.  Orphans go to the nearest subreaper, else to init, which reaps at once.
  *
  * Invariants: every process but init is in the list of births from proc_tree_add to proc_reap, and
- * in its parent's list of children.  Index 0 (PROC_INIT) ends a list, being in none.  Kernel rules
- * are from kernel/exit.c.
+ * in one of its parent's lists of children.  Index 0 (PROC_INIT) ends a list, being in none. Kernel
+ * rules are from kernel/exit.c.
  */
 #include <linux/wait.h>
+#include "../shim/process.h"
 #include "../shim/shim.h"
 #include "../shim/signal.h"
 #include "syscall_handlers.h"
@@ -19,20 +21,25 @@
 #define KEY_WAIT	0x57410001 /* object: the waiting process */
 #define TICK_NS		10000000   /* si_utime counts hundredths of a second */
 
+/* Both in the order of links.order. */
+struct child_list {
+	u32 first, last;
+};
+
 struct links {
 	u32 next, prev; /* in the list of births */
-	u32 child_first, child_last;
+	struct child_list living, zombies;
 	u32 sibling_next, sibling_prev;
-	u32 pid;
 	u32 stop_report;     /* signal of a stop the parent has yet to wait for */
 	u32 continue_report; /* the same for going on */
-	u32 pad;
-	u64 zombie_number; /* order of death */
+	u32 news;	     /* children with one of these */
+	u32 maker;	     /* slot of the parent's thread whose child it is; NONE: of init */
+	u64 order;	     /* when it became its parent's child */
 };
 
 struct tree {
 	u32 first, last;
-	u64 zombies; /* so far */
+	u64 orders; /* given out */
 	struct links links[PROCS_MAX];
 };
 #define TREE REGION_AT(struct tree, REGION_TREE_OFF)
@@ -61,44 +68,100 @@ u32 proc_tree_next(u32 proc)
 	return or_none(links_of(proc)->next);
 }
 
-static void child_add(u32 parent, u32 proc)
-{
-	struct links *up = links_of(parent), *own = links_of(proc);
+/* ---- children ---- */
 
-	own->sibling_next = PROC_INIT;
-	own->sibling_prev = up->child_last;
-	if (up->child_last == PROC_INIT)
-		up->child_first = proc;
-	else
-		links_of(up->child_last)->sibling_next = proc;
-	up->child_last = proc;
+/* The list of its parent's that a process belongs in. */
+static struct child_list *list_of(u32 proc)
+{
+	struct links *up = links_of(proc_at(proc)->parent);
+
+	return proc_at(proc)->state == PROC_ZOMBIE ? &up->zombies : &up->living;
 }
 
-static void child_remove(u32 parent, u32 proc)
+static u32 has_report(u32 proc)
 {
-	struct links *up = links_of(parent), *own = links_of(proc);
+	return links_of(proc)->stop_report != 0 || links_of(proc)->continue_report != 0;
+}
 
-	if (own->sibling_prev == PROC_INIT)
-		up->child_first = own->sibling_next;
-	else
-		links_of(own->sibling_prev)->sibling_next = own->sibling_next;
-	if (own->sibling_next == PROC_INIT)
-		up->child_last = own->sibling_prev;
-	else
-		links_of(own->sibling_next)->sibling_prev = own->sibling_prev;
+/* What its parent has yet to hear of it. */
+static void report_set(u32 proc, u32 stop_report, u32 continue_report)
+{
+	struct links *own = links_of(proc), *up = links_of(proc_at(proc)->parent);
+
+	up->news -= has_report(proc);
+	own->stop_report = stop_report;
+	own->continue_report = continue_report;
+	up->news += has_report(proc);
+}
+
+/* Zombies come in the order of death, which is mostly that of their births. */
+static void list_add(struct child_list *list, u32 proc)
+{
+	struct links *own = links_of(proc);
+	u32 before = list->last;
+
+	while (before != PROC_INIT && links_of(before)->order > own->order)
+		before = links_of(before)->sibling_prev;
+	own->sibling_prev = before;
+	own->sibling_next = before == PROC_INIT ? list->first : links_of(before)->sibling_next;
+	*(before == PROC_INIT ? &list->first : &links_of(before)->sibling_next) = proc;
+	*(own->sibling_next == PROC_INIT ? &list->last
+					 : &links_of(own->sibling_next)->sibling_prev) = proc;
+}
+
+static void list_remove(struct child_list *list, u32 proc)
+{
+	struct links *own = links_of(proc);
+
+	*(own->sibling_prev == PROC_INIT ? &list->first
+					 : &links_of(own->sibling_prev)->sibling_next) =
+		own->sibling_next;
+	*(own->sibling_next == PROC_INIT ? &list->last
+					 : &links_of(own->sibling_next)->sibling_prev) =
+		own->sibling_prev;
+}
+
+/* Makes it the youngest child of its parent's thread `maker`. */
+static void child_add(u32 proc, u32 maker)
+{
+	struct links *own = links_of(proc);
+
+	own->maker = maker;
+	own->order = ++TREE->orders;
+	list_add(list_of(proc), proc);
+	links_of(proc_at(proc)->parent)->news += has_report(proc);
+	if (maker != NONE)
+		task_at(maker)->made_children = 1;
+}
+
+static void child_remove(u32 proc)
+{
+	list_remove(list_of(proc), proc);
+	links_of(proc_at(proc)->parent)->news -= has_report(proc);
+}
+
+/* The thread whose child a new process is: with CLONE_PARENT not the one that made it. */
+static u32 maker_of(u32 proc)
+{
+	const struct task *t = current();
+
+	if (proc_at(proc)->parent == PROC_INIT)
+		return NONE;
+	return proc_at(proc)->parent == t->proc ? t->index : links_of(t->proc)->maker;
 }
 
 void proc_tree_add(u32 proc)
 {
 	struct links *own = links_of(proc);
 
-	*own = (struct links){.prev = TREE->last, .pid = proc_at(proc)->pid};
+	*own = (struct links){.prev = TREE->last};
 	if (TREE->last == PROC_INIT)
 		TREE->first = proc;
 	else
 		links_of(TREE->last)->next = proc;
 	TREE->last = proc;
-	child_add(proc_at(proc)->parent, proc);
+	ids_add_proc(proc);
+	child_add(proc, maker_of(proc));
 }
 
 static void tree_remove(u32 proc)
@@ -113,36 +176,8 @@ static void tree_remove(u32 proc)
 		TREE->last = own->prev;
 	else
 		links_of(own->next)->prev = own->prev;
-	child_remove(proc_at(proc)->parent, proc);
-}
-
-u32 proc_find_pid(u32 pid)
-{
-	if (pid == proc_at(PROC_INIT)->pid)
-		return PROC_INIT;
-	for (u32 p = TREE->first; p != PROC_INIT; p = links_of(p)->next) {
-		if (links_of(p)->pid == pid)
-			return p;
-	}
-	return NONE;
-}
-
-struct task *proc_find_tid(u32 proc, u32 tid)
-{
-	if (proc == NONE) {
-		struct task *t = NULL;
-
-		for (u32 p = TREE->first; p != PROC_INIT && t == NULL; p = links_of(p)->next)
-			t = proc_find_tid(p, tid);
-		return t;
-	}
-	if (proc_at(proc)->state != PROC_LIVE)
-		return NULL;
-	for (u32 i = proc_at(proc)->threads; i != NONE; i = task_at(i)->next_thread) {
-		if (task_at(i)->tid == tid)
-			return task_at(i);
-	}
-	return NULL;
+	ids_remove_proc(proc);
+	child_remove(proc);
 }
 
 bool pgrp_is_orphaned(u32 pgid, u32 ignored)
@@ -190,13 +225,11 @@ static void wake_parent(u32 parent)
 void proc_tell_stop(u32 proc, int sig)
 {
 	u32 parent = proc_at(proc)->parent;
-	struct links *own = links_of(proc);
 	struct k_siginfo info = sig != 0 ? child_info(proc, CLD_IS_STOPPED, sig)
 					 : child_info(proc, CLD_IS_CONTINUED, SIG_CONT);
 	const struct k_sigaction *action = &SIGNALS->procs[parent].actions[SIG_CHLD - 1];
 
-	own->stop_report = (u32)sig;
-	own->continue_report = sig == 0;
+	report_set(proc, (u32)sig, sig == 0);
 	if (parent == PROC_INIT)
 		return;
 	if (action->handler != SIG_HANDLER_IGN && !(action->flags & SIG_SA_NOCLDSTOP))
@@ -261,21 +294,54 @@ static void hang_up_orphans(u32 proc, u32 parent, u32 ignored)
 	signal_send_group(p->pgid, SIG_CONT);
 }
 
+/* PR_SET_PDEATHSIG of its threads: the thread whose child it was has ended. */
+static void tell_death(u32 child)
+{
+	for (u32 i = proc_at(child)->threads; i != NONE; i = task_at(i)->next_thread) {
+		if (task_at(i)->pdeathsig != 0)
+			signal_send_proc(child, (int)task_at(i)->pdeathsig, NULL);
+	}
+}
+
 static void orphan(u32 child, u32 parent, u32 reaper)
 {
 	struct proc *p = proc_at(child);
 
-	child_remove(parent, child);
+	child_remove(child);
 	p->parent = reaper;
-	child_add(reaper, child);
+	child_add(child, reaper == PROC_INIT ? NONE : proc_at(reaper)->threads);
 	p->exit_signal = SIG_CHLD;
 	if (p->state == PROC_ZOMBIE) {
 		tell_exit(child);
 		return;
 	}
-	if (p->pdeathsig != 0)
-		signal_send_proc(child, (int)p->pdeathsig, NULL);
+	tell_death(child);
 	hang_up_orphans(child, parent, NONE);
+}
+
+/* Hands the children of task `t` to the oldest thread of its process. */
+static void inherit_list(const struct task *t, u32 first)
+{
+	u32 heir = proc_of(t)->threads, next;
+
+	for (u32 c = first; c != PROC_INIT; c = next) {
+		next = links_of(c)->sibling_next;
+		if (links_of(c)->maker != t->index)
+			continue;
+		child_remove(c);
+		child_add(c, heir);
+		tell_death(c);
+	}
+}
+
+void proc_tree_task_ends(const struct task *t)
+{
+	const struct proc *p = proc_of(t);
+
+	if (!t->made_children || p->threads == NONE || p->state != PROC_LIVE || p->exiting)
+		return;
+	inherit_list(t, links_of(t->proc)->living.first);
+	inherit_list(t, links_of(t->proc)->zombies.first);
 }
 
 void proc_became_zombie(u32 proc)
@@ -283,12 +349,15 @@ void proc_became_zombie(u32 proc)
 	struct links *own = links_of(proc);
 	u32 reaper = reaper_of(proc);
 
+	report_set(proc, 0, 0);
+	list_remove(list_of(proc), proc);
 	proc_at(proc)->state = PROC_ZOMBIE;
-	own->zombie_number = ++TREE->zombies;
-	own->stop_report = own->continue_report = 0;
+	list_add(list_of(proc), proc);
 	signal_release_proc(proc);
-	while (own->child_first != PROC_INIT)
-		orphan(own->child_first, proc, reaper);
+	while (own->living.first != PROC_INIT)
+		orphan(own->living.first, proc, reaper);
+	while (own->zombies.first != PROC_INIT)
+		orphan(own->zombies.first, proc, reaper);
 	hang_up_orphans(proc, proc_at(proc)->parent, proc);
 	tell_exit(proc);
 }
@@ -297,13 +366,12 @@ void proc_reap(u32 proc)
 {
 	struct proc *p = proc_at(proc);
 
-	proc_at(p->parent)->cutime_ns += proc_cpu_ns(proc) + p->cutime_ns;
 	tree_remove(proc);
 	heap_free((void *)p->exe_path);
 	heap_free((void *)p->cmdline);
 	heap_free((void *)p->environ_blob);
 	p->exe_path = p->cmdline = p->environ_blob = 0;
-	p->state = PROC_FREE;
+	proc_free(proc);
 }
 
 /* ---- wait4, waitid ---- */
@@ -325,7 +393,7 @@ struct wait_usage {
 };
 _Static_assert(sizeof(struct wait_usage) == 144, "kernel layout");
 
-static bool is_wanted(u32 child, const struct wait_request *r)
+static bool is_wanted(const struct task *t, u32 child, const struct wait_request *r)
 {
 	const struct proc *p = proc_at(child);
 	bool is_clone = p->exit_signal != SIG_CHLD;
@@ -334,6 +402,8 @@ static bool is_wanted(u32 child, const struct wait_request *r)
 		return false;
 	if (r->kind == WAIT_GROUP && p->pgid != r->id)
 		return false;
+	if (r->options & __WNOTHREAD && links_of(child)->maker != t->index)
+		return false;
 	return r->options & __WALL || is_clone == !!(r->options & __WCLONE);
 }
 
@@ -341,46 +411,95 @@ static bool has_news(u32 child, u32 options)
 {
 	const struct links *own = links_of(child);
 
+	if (proc_at(child)->state == PROC_ZOMBIE)
+		return options & WEXITED;
 	return (options & WSTOPPED && own->stop_report != 0) ||
 	       (options & WCONTINUED && own->continue_report != 0);
 }
 
-/* The oldest wanted zombie, else the first child with other news; NONE, or -ECHILD. */
-static long pick_child(u32 parent, const struct wait_request *r, u32 *ret_child)
+/* Whether `a` comes before `b` to the caller: its own children first, then those of other threads.
+ */
+static bool is_before(const struct task *t, u32 a, u32 b)
 {
-	u32 best = NONE, news = NONE;
-	long result = -ECHILD;
+	const struct links *x = links_of(a), *y = links_of(b);
+	bool x_own = x->maker == t->index, y_own = y->maker == t->index;
 
-	for (u32 c = links_of(parent)->child_first; c != PROC_INIT; c = links_of(c)->sibling_next) {
-		if (!is_wanted(c, r))
+	return x_own != y_own ? x_own : x->order < y->order;
+}
+
+/* The first child of a list that is wanted and has news, or NONE. */
+static u32 first_with_news(const struct task *t, u32 first, const struct wait_request *r)
+{
+	u32 best = NONE;
+
+	for (u32 c = first; c != PROC_INIT; c = links_of(c)->sibling_next) {
+		if (!is_wanted(t, c, r) || !has_news(c, r->options))
 			continue;
-		bool zombie = proc_at(c)->state == PROC_ZOMBIE;
-
-		if (!zombie || r->options & WEXITED)
-			result = 0;
-		if (!zombie && news == NONE && has_news(c, r->options))
-			news = c;
-		if (zombie && r->options & WEXITED &&
-		    (best == NONE || links_of(c)->zombie_number < links_of(best)->zombie_number))
+		if (links_of(c)->maker == t->index)
+			return c;
+		if (best == NONE)
 			best = c;
 	}
-	*ret_child = best != NONE ? best : news;
-	return result;
+	return best;
+}
+
+/* Whether there is a child that may yet have news. */
+static bool may_have_news(const struct task *t, const struct wait_request *r)
+{
+	u32 c = links_of(t->proc)->living.first;
+
+	while (c != PROC_INIT && !is_wanted(t, c, r))
+		c = links_of(c)->sibling_next;
+	return c != PROC_INIT;
+}
+
+/* The one that is named, without looking at the others. */
+static long pick_named(const struct task *t, const struct wait_request *r, u32 *ret_child)
+{
+	u32 c = proc_find_pid(r->id);
+
+	if (c == NONE || c == PROC_INIT || proc_at(c)->parent != t->proc || !is_wanted(t, c, r))
+		return -ECHILD;
+	if (has_news(c, r->options))
+		*ret_child = c;
+	else if (proc_at(c)->state == PROC_ZOMBIE)
+		return -ECHILD;
+	return 0;
+}
+
+/* The first wanted child with news, NONE if there may be some later; or -ECHILD. */
+static long pick_child(const struct task *t, const struct wait_request *r, u32 *ret_child)
+{
+	const struct links *own = links_of(t->proc);
+	u32 zombie = NONE, other = NONE;
+
+	*ret_child = NONE;
+	if (r->kind == WAIT_PID)
+		return pick_named(t, r, ret_child);
+	if (r->options & WEXITED)
+		zombie = first_with_news(t, own->zombies.first, r);
+	if (r->options & (WSTOPPED | WCONTINUED) && own->news != 0)
+		other = first_with_news(t, own->living.first, r);
+	if (zombie == NONE || (other != NONE && is_before(t, other, zombie)))
+		*ret_child = other;
+	else
+		*ret_child = zombie;
+	return *ret_child != NONE || may_have_news(t, r) ? 0 : -ECHILD;
 }
 
 static void collect_news(u32 child, u32 options, struct wait_found *ret)
 {
-	struct links *own = links_of(child);
-	bool keep = options & WNOWAIT;
+	const struct links *own = links_of(child);
+	u32 stop = own->stop_report, keep = options & WNOWAIT;
 
-	if (options & WSTOPPED && own->stop_report != 0) {
-		ret->status = WAIT_STOPPED((s32)own->stop_report);
-		ret->info = child_info(child, CLD_IS_STOPPED, (s32)own->stop_report);
-		own->stop_report = keep ? own->stop_report : 0;
+	if (options & WSTOPPED && stop != 0) {
+		ret->status = WAIT_STOPPED((s32)stop);
+		ret->info = child_info(child, CLD_IS_STOPPED, (s32)stop);
+		report_set(child, keep ? stop : 0, own->continue_report);
 	} else {
 		ret->status = WAIT_CONTINUED;
 		ret->info = child_info(child, CLD_IS_CONTINUED, SIG_CONT);
-		own->continue_report = keep;
+		report_set(child, stop, keep != 0);
 	}
 }
 
@@ -393,8 +512,10 @@ static void collect(u32 child, u32 options, struct wait_found *ret)
 	}
 	ret->info = exit_info(child);
 	ret->status = proc_at(child)->status;
-	if (!(options & WNOWAIT))
-		proc_reap(child);
+	if (options & WNOWAIT)
+		return;
+	proc_at(proc_at(child)->parent)->cutime_ns += ret->cpu_time_ns;
+	proc_reap(child);
 }
 
 /* The pid of the child that was found, 0 with WNOHANG, or a negative errno. */
@@ -404,7 +525,7 @@ static long do_wait(struct task *t, const struct wait_request *r, struct wait_fo
 
 	for (;;) {
 		u32 child;
-		long error = pick_child(t->proc, r, &child);
+		long error = pick_child(t, r, &child);
 
 		if (error < 0)
 			return error;

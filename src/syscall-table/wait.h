@@ -8,6 +8,7 @@
 #ifndef SHADOW_WAIT_H
 #define SHADOW_WAIT_H
 
+#include "../shim/ids.h"
 #include "../shim/shim_abi.h"
 #include "../shim/task.h"
 
@@ -28,12 +29,6 @@ void proc_tree_add(u32 proc);
 u32 proc_tree_first(void);
 u32 proc_tree_next(u32 proc);
 
-/* The process with that pid (zombies included; PROC_INIT for 1), or NONE. */
-u32 proc_find_pid(u32 pid);
-
-/* The task of `proc` with that tid, or NULL; with NONE for proc, of any process. */
-struct task *proc_find_tid(u32 proc, u32 tid);
-
 /*
  * The last task of `proc` has ended; proc.status holds its wait status.  Makes it a zombie, hands
  * its children to the next subreaper or init, hangs up process groups that became orphaned with
@@ -41,7 +36,10 @@ struct task *proc_find_tid(u32 proc, u32 tid);
  */
 void proc_became_zombie(u32 proc);
 
-/* Removes a zombie for good: its time is charged to the parent, its index becomes free. */
+/* The task, which has left its process, had children: others take them over. */
+void proc_tree_task_ends(const struct task *t);
+
+/* Removes a zombie for good: its index becomes free. */
 void proc_reap(u32 proc);
 
 /* A process stopped (by `sig`) or, with 0, continued: tells the parent (SIGCHLD, wait). */

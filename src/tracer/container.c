@@ -73,7 +73,7 @@ int container_create(struct container *c)
 	HEAD->config.abi_version = SHIM_ABI_VERSION;
 	/* What the shim's first instructions need of the first slot; the shim fills in the rest. */
 	task_at(0)->self = task_at(0);
-	task_at(0)->stack = (u64)task_at(0) + TASK_SLOT_SIZE;
+	task_at(0)->stack = task_stack_top(task_at(0));
 	return 0;
 }
 
@@ -146,19 +146,23 @@ pid_t container_host_tid(const struct container *c, uint32_t slot)
 	return 0;
 }
 
-void container_task_drop(struct container_task *entry)
+/* Marks before a free entry are not needed: so those of long runs do not fill the table. */
+void container_task_drop(struct container *c, struct container_task *entry)
 {
+	uint32_t i = (uint32_t)(entry - c->tasks);
+
 	entry->tid = -1;
+	if (c->tasks[(i + 1) % CONTAINER_TASK_TABLE].tid != 0)
+		return;
+	while (c->tasks[i].tid == -1) {
+		c->tasks[i].tid = 0;
+		i = (i + CONTAINER_TASK_TABLE - 1) % CONTAINER_TASK_TABLE;
+	}
 }
 
 uint32_t container_slot_of(uint64_t gs_base)
 {
-	uint64_t first = REGION_BASE + REGION_TASK_OFF;
-
-	if (gs_base < first || (gs_base - first) % TASK_SLOT_SIZE != 0)
-		return NONE;
-	uint64_t slot = (gs_base - first) / TASK_SLOT_SIZE;
-	return slot < TASK_SLOTS_MAX ? (uint32_t)slot : NONE;
+	return task_slot_of(gs_base);
 }
 
 void container_perturb(struct container *c)

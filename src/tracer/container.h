@@ -157,7 +157,7 @@ void container_task_put(struct container *c, pid_t tid, uint32_t slot);
 struct container_task *container_task_get(struct container *c, pid_t tid);
 /* The living task of a slot on the host, or 0. */
 pid_t container_host_tid(const struct container *c, uint32_t slot);
-void container_task_drop(struct container_task *entry);
+void container_task_drop(struct container *c, struct container_task *entry);
 
 /* The slot of a GS base, or NONE: both bounds and alignment are checked. */
 uint32_t container_slot_of(uint64_t gs_base);

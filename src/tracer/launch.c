@@ -263,10 +263,12 @@ static void task_filter(const struct container *c, int back)
 
 static _Noreturn void first_task(struct container *c, int back)
 {
-	char *argv[] = {(char[]){"0"}, NULL};
+	char slot[24];
+	char *argv[] = {slot, NULL};
 	char *envp[] = {NULL};
 	struct rlimit core = {0, 0};
 
+	snprintf(slot, sizeof(slot), "%lu", (unsigned long)task_offset(0));
 	task_signals();
 	umask(0);
 	setrlimit(RLIMIT_CORE, &core);

@@ -432,7 +432,7 @@ static void on_birth(struct container *c, pid_t parent)
 		struct container_task *early = container_task_get(c, (pid_t)child);
 
 		if (early != NULL && early->gone) {
-			container_task_drop(early);
+			container_task_drop(c, early);
 			if (slot < TASK_SLOTS_MAX && task_at(slot)->state == TASK_LIVE)
 				end_with(c, CONTAINER_STOPPED, "task %u was killed from outside",
 					 task_at(slot)->tid);
@@ -458,7 +458,7 @@ static void on_exec(struct container *c, pid_t tid)
 
 		if (leader != NULL && leader->slot < TASK_SLOTS_MAX)
 			__atomic_store_n(&task_at(leader->slot)->host_gone, 1, __ATOMIC_RELEASE);
-		container_task_drop(old);
+		container_task_drop(c, old);
 		container_task_put(c, tid, slot);
 	}
 	resume(c, tid);
@@ -524,7 +524,7 @@ static void on_exit_of(struct container *c, pid_t tid, int status)
 		}
 		__atomic_store_n(&t->host_gone, 1, __ATOMIC_RELEASE);
 	}
-	container_task_drop(e);
+	container_task_drop(c, e);
 }
 
 static void on_stop(struct container *c, pid_t tid, int status);

@@ -199,10 +199,10 @@ static int task_of(pid_t tid, const struct task **ret_task)
 
 	if (error < 0)
 		return error;
-	uint64_t slot = (regs.gs_base - REGION_BASE - REGION_TASK_OFF) / TASK_SLOT_SIZE;
-	if (regs.gs_base < REGION_BASE + REGION_TASK_OFF || slot >= TASK_SLOTS_MAX)
+	uint32_t slot = task_slot_of(regs.gs_base);
+	if (slot == NONE)
 		return -EBADMSG;
-	*ret_task = task_at((uint32_t)slot);
+	*ret_task = task_at(slot);
 	return 0;
 }
 
