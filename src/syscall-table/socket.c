@@ -6,13 +6,15 @@
  */
 #include <asm/ioctls.h>
 #include <asm/stat.h>
-#include "socket.h"
+#include "inet.h"
 #include "../shim/signal.h"
 
 #define FAMILIES_MAX 46u /* numbers the kernel has families for */
 
 static const struct socket_family *const families[] = {
 	&unix_family,
+	&inet_family,
+	&inet6_family,
 };
 
 /* ---- life ---- */

@@ -1,0 +1,532 @@
+/*
+ * Options of the levels IP, IPv6, TCP and UDP, and those of SOL_SOCKET that are about interfaces.
+ *
+ * Most are numbers, a row each: their range is checked and they are shown again.  Those of them
+ * that tune a transfer over a real network (times of keep-alives, delays, windows) have nothing to
+ * tune here and no effect, TCP_DEFER_ACCEPT among them: accept does not wait for data.  Options
+ * without a row or handler are refused (ENOPROTOOPT), and named at the end of the run.
+ */
+#include "inet.h"
+#include "tcp.h"
+
+#define SWITCH	  0, 1, 0
+#define SWITCH_ON 0, 1, 1
+#define INT_MAX	  0x7fffffff
+#define INT_MIN	  (-INT_MAX - 1)
+
+enum {
+	IP_OPTIONS = 4,
+	IP_MTU = 14,
+	IP_MULTICAST_IF = 32,
+	IP_ADD_MEMBERSHIP = 35,
+	IP_DROP_MEMBERSHIP = 36,
+	MCAST_JOIN_GROUP = 42,
+	MCAST_LEAVE_GROUP = 45,
+	IPV6_ADD_MEMBERSHIP = 20,
+	IPV6_DROP_MEMBERSHIP = 21,
+	IPV6_MTU = 24,
+	IPV6_V6ONLY = 26,
+	TCP_MAXSEG = 2,
+	TCP_INFO = 11,
+	TCP_CONGESTION = 13,
+	SO_INCOMING_CPU = 49,
+	SO_INCOMING_NAPI_ID = 56,
+	SO_COOKIE = 57,
+};
+
+struct number_row {
+	s32 level, name;
+	s32 min, max, usual; /* 0, 1: a switch, which takes any number */
+	bool minus_is_usual; /* -1 sets it back */
+};
+
+static const struct number_row rows[INET_NUMBERS] = {
+	[INET_TOS] = {IPPROTO_IP, 1, 0, 255, 0, false},
+	[INET_TTL] = {IPPROTO_IP, 2, 1, 255, 64, true},
+	[INET_PKTINFO] = {IPPROTO_IP, 8, SWITCH, false},
+	[INET_RECVERR] = {IPPROTO_IP, 11, SWITCH, false},
+	[INET_RECVTTL] = {IPPROTO_IP, 12, SWITCH, false},
+	[INET_RECVTOS] = {IPPROTO_IP, 13, SWITCH, false},
+	[INET_RECVORIGDST] = {IPPROTO_IP, 20, SWITCH, false},
+	[INET_FREEBIND] = {IPPROTO_IP, 15, SWITCH, false},
+	[INET_MULTICAST_TTL] = {IPPROTO_IP, 33, 0, 255, 1, true},
+	[INET_MULTICAST_LOOP] = {IPPROTO_IP, 34, SWITCH_ON, false},
+	[INET_MULTICAST_ALL] = {IPPROTO_IP, 49, SWITCH_ON, false},
+	[INET6_V6ONLY] = {IPPROTO_IPV6, IPV6_V6ONLY, SWITCH, false},
+	[INET6_HOPS] = {IPPROTO_IPV6, 16, 0, 255, 64, true},
+	[INET6_TCLASS] = {IPPROTO_IPV6, 67, 0, 255, 0, true},
+	[INET6_PKTINFO] = {IPPROTO_IPV6, 49, SWITCH, false},
+	[INET6_RECVERR] = {IPPROTO_IPV6, 25, SWITCH, false},
+	[INET6_RECVHOPS] = {IPPROTO_IPV6, 51, SWITCH, false},
+	[INET6_RECVTCLASS] = {IPPROTO_IPV6, 66, SWITCH, false},
+	[INET6_MULTICAST_HOPS] = {IPPROTO_IPV6, 18, 0, 255, 1, true},
+	[INET6_MULTICAST_LOOP] = {IPPROTO_IPV6, 19, SWITCH_ON, false},
+	[INET6_MULTICAST_ALL] = {IPPROTO_IPV6, 29, SWITCH_ON, false},
+	[INET6_MULTICAST_IF] = {IPPROTO_IPV6, 17, 0, LO_INDEX, 0, false},
+	{IPPROTO_IP, 6, SWITCH, false},		       /* IP_RECVOPTS */
+	{IPPROTO_IP, 7, SWITCH, false},		       /* IP_RETOPTS */
+	{IPPROTO_IP, 10, 0, 5, 1, false},	       /* IP_MTU_DISCOVER */
+	{IPPROTO_IP, 21, 0, 255, 0, false},	       /* IP_MINTTL */
+	{IPPROTO_IP, 24, SWITCH, false},	       /* IP_BIND_ADDRESS_NO_PORT */
+	{IPPROTO_IPV6, 23, 0, 5, 1, false},	       /* IPV6_MTU_DISCOVER */
+	{IPPROTO_IPV6, 33, SWITCH, false},	       /* IPV6_FLOWINFO_SEND */
+	{IPPROTO_IPV6, 60, SWITCH, false},	       /* IPV6_RECVPATHMTU */
+	{IPPROTO_IPV6, 62, SWITCH, false},	       /* IPV6_DONTFRAG */
+	{IPPROTO_IPV6, 70, SWITCH_ON, false},	       /* IPV6_AUTOFLOWLABEL */
+	{IPPROTO_IPV6, 73, 0, 255, 0, false},	       /* IPV6_MINHOPCOUNT */
+	{IPPROTO_TCP, 1, SWITCH, false},	       /* TCP_NODELAY */
+	{IPPROTO_TCP, 3, SWITCH, false},	       /* TCP_CORK */
+	{IPPROTO_TCP, 4, 1, 32767, 7200, false},       /* TCP_KEEPIDLE */
+	{IPPROTO_TCP, 5, 1, 32767, 75, false},	       /* TCP_KEEPINTVL */
+	{IPPROTO_TCP, 6, 1, 127, 9, false},	       /* TCP_KEEPCNT */
+	{IPPROTO_TCP, 7, 1, 127, 6, false},	       /* TCP_SYNCNT */
+	{IPPROTO_TCP, 8, -1, 120, 60, false},	       /* TCP_LINGER2 */
+	{IPPROTO_TCP, 9, 0, INT_MAX, 0, false},	       /* TCP_DEFER_ACCEPT */
+	{IPPROTO_TCP, 10, 0, INT_MAX, 0, false},       /* TCP_WINDOW_CLAMP */
+	{IPPROTO_TCP, 12, SWITCH_ON, false},	       /* TCP_QUICKACK */
+	{IPPROTO_TCP, 16, SWITCH, false},	       /* TCP_THIN_LINEAR_TIMEOUTS */
+	{IPPROTO_TCP, 17, 0, 1, 0, false},	       /* TCP_THIN_DUPACK */
+	{IPPROTO_TCP, 18, 0, INT_MAX, 0, false},       /* TCP_USER_TIMEOUT */
+	{IPPROTO_TCP, 23, 0, INT_MAX, 0, false},       /* TCP_FASTOPEN: nobody can ask for it */
+	{IPPROTO_TCP, 25, INT_MIN, INT_MAX, 0, false}, /* TCP_NOTSENT_LOWAT */
+};
+
+static const struct number_row *row_of(const struct inet_socket *i, s32 level, s32 name)
+{
+	bool tcp = i->s.type == SOCK_STREAM, six = i->s.family == AF_INET6;
+
+	if ((level == IPPROTO_TCP && !tcp) || (level == IPPROTO_IPV6 && !six))
+		return NULL;
+	for (u32 k = 0; k < INET_NUMBERS && rows[k].name; k++) {
+		if (rows[k].level == level && rows[k].name == name)
+			return &rows[k];
+	}
+	return NULL;
+}
+
+void inet_options_init(struct inet_socket *i)
+{
+	for (u32 k = 0; k < INET_NUMBERS; k++)
+		i->number[k] = rows[k].usual;
+	if (i->s.type != SOCK_STREAM)
+		return;
+	i->s.sndbuf = TCP_SNDBUF;
+	i->s.rcvbuf = TCP_RCVBUF;
+}
+
+static long set_number(struct inet_socket *i, const struct number_row *row, s32 value)
+{
+	s32 *number = &i->number[row - rows];
+
+	if (row->min == 0 && row->max == 1)
+		value = value != 0;
+	if (value == -1 && row->minus_is_usual)
+		value = row->usual;
+	if (value < row->min || value > row->max)
+		return -EINVAL;
+	if (number == &i->number[INET6_V6ONLY] && i->has_port)
+		return -EINVAL;
+	/* The two lowest bits belong to congestion control. */
+	if (number == &i->number[INET_TOS] && i->s.type == SOCK_STREAM)
+		value &= ~3;
+	*number = value;
+	return 0;
+}
+
+/* ---- groups ---- */
+
+static struct inet_group **group_at(struct inet_socket *i, const u8 *ip)
+{
+	struct inet_group **g = &i->groups;
+
+	while (*g && !inet_same((*g)->ip, ip))
+		g = &(*g)->next;
+	return g;
+}
+
+bool inet_is_joined(const struct inet_socket *i, const u8 *group)
+{
+	const struct inet_group *g = i->groups;
+
+	while (g && !inet_same(g->ip, group))
+		g = g->next;
+	return g != NULL;
+}
+
+void inet_groups_drop(struct inet_socket *i)
+{
+	struct inet_group *next;
+
+	for (struct inet_group *g = i->groups; g; g = next) {
+		next = g->next;
+		heap_free(g);
+	}
+	i->groups = NULL;
+}
+
+static long group_change(struct inet_socket *i, const u8 *ip, bool on_lo, bool join)
+{
+	struct inet_group **g = group_at(i, ip), *fresh;
+
+	if (inet_kind_of(ip) != INET_MULTICAST)
+		return -EINVAL;
+	/* Without a choice the routes choose, and there is none to any group. */
+	if (join && !on_lo)
+		return -ENODEV;
+	if (join && *g)
+		return -EADDRINUSE;
+	if (!join && !*g)
+		return -EADDRNOTAVAIL;
+	if (join) {
+		fresh = heap_alloc(sizeof(*fresh));
+		memcpy(fresh->ip, ip, INET_IP_BYTES);
+		*g = fresh;
+		return 0;
+	}
+	fresh = *g;
+	*g = fresh->next;
+	heap_free(fresh);
+	return 0;
+}
+
+static s32 number_at(const u8 *bytes)
+{
+	s32 number;
+
+	memcpy(&number, bytes, sizeof(number));
+	return number;
+}
+
+static bool is_lo_four(const u8 *four)
+{
+	u8 ip[INET_IP_BYTES];
+
+	inet_set_four(ip, four);
+	return inet_kind_of(ip) == INET_LOCAL;
+}
+
+/* struct ip_mreq, or ip_mreqn with an interface's number. */
+static long set_membership(struct inet_socket *i, s32 name, const u8 *v, u32 len)
+{
+	u8 ip[INET_IP_BYTES];
+
+	if (len < 8)
+		return -EINVAL;
+	inet_set_four(ip, v);
+	bool on_lo =
+		len >= 12 && number_at(v + 8) ? number_at(v + 8) == LO_INDEX : is_lo_four(v + 4);
+	return group_change(i, ip, on_lo, name == IP_ADD_MEMBERSHIP);
+}
+
+static long set_membership_six(struct inet_socket *i, s32 name, const u8 *v, u32 len)
+{
+	if (len < INET_IP_BYTES + 4)
+		return -EINVAL;
+	if (inet_is_four(v))
+		return -EINVAL;
+	return group_change(i, v, number_at(v + INET_IP_BYTES) == LO_INDEX,
+			    name == IPV6_ADD_MEMBERSHIP);
+}
+
+/* struct group_req: an interface's number and, 8 bytes on, the group's address. */
+static long set_group(struct inet_socket *i, s32 name, const u8 *v, u32 len)
+{
+	struct socket_address a = {.len = 28};
+	struct inet_end e;
+
+	if (len < 8 + SOCKET_ADDRESS_MAX)
+		return -EINVAL;
+	memcpy(a.bytes, v + 8, a.len);
+	long r = inet_parse(i, &a, false, &e);
+	return r < 0 ? r
+		     : group_change(i, e.ip, number_at(v) == LO_INDEX, name == MCAST_JOIN_GROUP);
+}
+
+static long set_multicast_if(struct inet_socket *i, s32 name, const u8 *v, u32 len)
+{
+	static const u8 none[4];
+	const u8 *four = len >= 8 ? v + 4 : v;
+
+	(void)name;
+	if (i->s.type == SOCK_STREAM || len < 4)
+		return -EINVAL;
+	if (len >= 12 && number_at(v + 8) == LO_INDEX)
+		four = inet_lo4 + 12;
+	if (memcmp(four, none, sizeof(none)) && !is_lo_four(four))
+		return -EADDRNOTAVAIL;
+	memcpy(i->multicast_if, four, sizeof(none));
+	return 0;
+}
+
+/* ---- what is no number ---- */
+
+static long set_congestion(struct inet_socket *i, s32 name, const u8 *v, u32 len)
+{
+	(void)i;
+	(void)name;
+	if (!len)
+		return -EINVAL;
+	return len >= 5 && !memcmp(v, "cubic", 5) ? 0 : -ENOENT;
+}
+
+static long set_device(struct inet_socket *i, s32 name, const u8 *v, u32 len)
+{
+	(void)i;
+	(void)name;
+	if (!len || !v[0])
+		return 0;
+	return len >= 2 && v[0] == 'l' && v[1] == 'o' && (len == 2 || !v[2]) ? 0 : -ENODEV;
+}
+
+static long set_ip_options(struct inet_socket *i, s32 name, const u8 *v, u32 len)
+{
+	(void)i;
+	(void)name;
+	(void)v;
+	return len ? -EINVAL : 0;
+}
+
+/* TCP_MAXSEG is the network's to find, and IPV6_MTU and IP_MTU only tell. */
+static long set_maxseg(struct inet_socket *i, s32 name, const u8 *v, u32 len)
+{
+	(void)i;
+	(void)name;
+	if (len < 4)
+		return -EINVAL;
+	s32 size = number_at(v);
+	return size && (size < 88 || size > 32767) ? -EINVAL : 0;
+}
+
+struct other_setter {
+	s32 level, name;
+	long (*set)(struct inet_socket *i, s32 name, const u8 *v, u32 len);
+};
+
+static const struct other_setter setters[] = {
+	{IPPROTO_IP, IP_OPTIONS, set_ip_options},
+	{IPPROTO_IP, IP_MULTICAST_IF, set_multicast_if},
+	{IPPROTO_IP, IP_ADD_MEMBERSHIP, set_membership},
+	{IPPROTO_IP, IP_DROP_MEMBERSHIP, set_membership},
+	{IPPROTO_IP, MCAST_JOIN_GROUP, set_group},
+	{IPPROTO_IP, MCAST_LEAVE_GROUP, set_group},
+	{IPPROTO_IPV6, IPV6_ADD_MEMBERSHIP, set_membership_six},
+	{IPPROTO_IPV6, IPV6_DROP_MEMBERSHIP, set_membership_six},
+	{IPPROTO_IPV6, MCAST_JOIN_GROUP, set_group},
+	{IPPROTO_IPV6, MCAST_LEAVE_GROUP, set_group},
+	{IPPROTO_TCP, TCP_MAXSEG, set_maxseg},
+	{IPPROTO_TCP, TCP_CONGESTION, set_congestion},
+	{SOL_SOCKET, SO_BINDTODEVICE, set_device},
+};
+
+static long set_other(struct inet_socket *i, s32 level, s32 name, const u8 *v, u32 len)
+{
+	bool tcp = i->s.type == SOCK_STREAM, six = i->s.family == AF_INET6;
+
+	for (u32 k = 0; k < sizeof(setters) / sizeof(*setters); k++) {
+		const struct other_setter *s = &setters[k];
+		if (s->level == level && s->name == name && (tcp || level != IPPROTO_TCP) &&
+		    (six || level != IPPROTO_IPV6))
+			return s->set(i, name, v, len);
+	}
+	if (level != SOL_SOCKET)
+		HEAD->refused_count[NR_setsockopt]++;
+	return -ENOPROTOOPT;
+}
+
+long inet_set_option(struct task *t, struct socket *s, s32 level, s32 name, const void *value,
+		     u32 len)
+{
+	struct inet_socket *i = inet_of(s);
+	const struct number_row *row = row_of(i, level, name);
+	const u8 *v = value;
+
+	(void)t;
+	if (!row)
+		return set_other(i, level, name, v, len);
+	if (len >= 4)
+		return set_number(i, row, number_at(v));
+	/* At level IP one byte is enough. */
+	return level == IPPROTO_IP && len ? set_number(i, row, v[0]) : -EINVAL;
+}
+
+/* ---- reading ---- */
+
+static void put_number(u8 *to, u32 *len, s32 number)
+{
+	*len = sizeof(number);
+	memcpy(to, &number, sizeof(number));
+}
+
+static void put32(u8 *info, u32 at, u32 value)
+{
+	memcpy(info + at, &value, sizeof(value));
+}
+
+static void put64(u8 *info, u32 at, u64 value)
+{
+	memcpy(info + at, &value, sizeof(value));
+}
+
+#define TCP_INFO_BYTES 232u
+#define LO_MSS	       32768u
+
+/* struct tcp_info of linux/tcp.h: what a short and quiet way through lo measures. */
+static long get_tcp_info(struct inet_socket *i, u8 *v, u32 *len)
+{
+	const struct tcp_socket *s = tcp_of(&i->s);
+	u64 received = s->in.taken + s->in.used;
+	bool open = s->state != TCP_CLOSE && s->state != TCP_LISTEN;
+
+	memset(v, 0, TCP_INFO_BYTES);
+	v[0] = (u8)s->state;
+	v[5] = open ? 7 : 0;	/* time stamps, selective acknowledgements, window scaling */
+	v[6] = open ? 0xaa : 0; /* by 2^10 */
+	put32(v, 8, open ? 201000 : 1000000); /* rto, microseconds */
+	put32(v, 12, open ? 40000 : 0);	      /* ato */
+	put32(v, 16, open ? LO_MSS : 536);    /* snd_mss */
+	put32(v, 20, open ? LO_MSS : 88);     /* rcv_mss */
+	put32(v, 24,
+	      s->state == TCP_LISTEN ? s->ready.count : 0); /* unacked: of a listener, its queue */
+	put32(v, 28, s->state == TCP_LISTEN ? s->backlog : 0);
+	put32(v, 60, open ? 65535 : 0);	  /* pmtu */
+	put32(v, 64, open ? 65535 : 0);	  /* rcv_ssthresh */
+	put32(v, 68, open ? 20 : 0);	  /* rtt */
+	put32(v, 72, open ? 10 : 0);	  /* rttvar */
+	put32(v, 76, INT_MAX);		  /* snd_ssthresh */
+	put32(v, 80, 10);		  /* snd_cwnd */
+	put32(v, 84, open ? 65483 : 536); /* advmss */
+	put32(v, 88, 3);		  /* reordering */
+	put32(v, 96, open ? 65495 : 0);	  /* rcv_space */
+	put64(v, 112, ~0ull);		  /* max_pacing_rate */
+	put64(v, 120, s->sent);		  /* bytes_acked */
+	put64(v, 128, received);
+	put32(v, 136, (u32)s->segments_out);
+	put32(v, 140, (u32)s->segments_in);
+	put32(v, 148, open ? 20 : 0); /* min_rtt */
+	put32(v, 192, (u32)s->segments_out);
+	put64(v, 200, s->sent);
+	put32(v, 228, open ? 65536 : 0); /* snd_wnd */
+	if (*len > TCP_INFO_BYTES)
+		*len = TCP_INFO_BYTES;
+	return 0;
+}
+
+static long get_maxseg(struct inet_socket *i, u8 *v, u32 *len)
+{
+	bool open = tcp_has_peer(i) && !tcp_is_listening(i);
+
+	put_number(v, len, open ? (s32)LO_MSS : 536);
+	return 0;
+}
+
+static long get_congestion(struct inet_socket *i, u8 *v, u32 *len)
+{
+	static const char name[16] = "cubic";
+
+	(void)i;
+	memcpy(v, name, sizeof(name));
+	*len = *len < 16 ? *len : 16;
+	return 0;
+}
+
+static long get_mtu(struct inet_socket *i, u8 *v, u32 *len)
+{
+	bool linked = i->remote.port && (i->s.type != SOCK_STREAM || !tcp_is_closed(i));
+
+	if (!linked)
+		return -ENOTCONN;
+	put_number(v, len, inet_is_four(i->remote.ip) ? LO_MTU - 1 : LO_MTU);
+	return 0;
+}
+
+static long get_multicast_if(struct inet_socket *i, u8 *v, u32 *len)
+{
+	*len = *len < 4 ? *len : 4;
+	memcpy(v, i->multicast_if, 4);
+	return 0;
+}
+
+static long get_nothing(struct inet_socket *i, u8 *v, u32 *len)
+{
+	(void)i;
+	(void)v;
+	*len = 0;
+	return 0;
+}
+
+static long get_cookie(struct inet_socket *i, u8 *v, u32 *len)
+{
+	if (*len < sizeof(u64))
+		return -EINVAL;
+	put64(v, 0, i->s.ino);
+	*len = sizeof(u64);
+	return 0;
+}
+
+/* The processor that took the last packet: a container's packets take none. */
+static long get_cpu(struct inet_socket *i, u8 *v, u32 *len)
+{
+	put_number(v, len, i->remote.port ? 0 : -1);
+	return 0;
+}
+
+static long get_zero(struct inet_socket *i, u8 *v, u32 *len)
+{
+	(void)i;
+	put_number(v, len, 0);
+	return 0;
+}
+
+struct other_getter {
+	s32 level, name;
+	long (*get)(struct inet_socket *i, u8 *v, u32 *len);
+};
+
+static const struct other_getter getters[] = {
+	{IPPROTO_IP, IP_OPTIONS, get_nothing},
+	{IPPROTO_IP, IP_MTU, get_mtu},
+	{IPPROTO_IP, IP_MULTICAST_IF, get_multicast_if},
+	{IPPROTO_IPV6, IPV6_MTU, get_mtu},
+	{IPPROTO_TCP, TCP_MAXSEG, get_maxseg},
+	{IPPROTO_TCP, TCP_INFO, get_tcp_info},
+	{IPPROTO_TCP, TCP_CONGESTION, get_congestion},
+	{SOL_SOCKET, SO_BINDTODEVICE, get_nothing},
+	{SOL_SOCKET, SO_INCOMING_CPU, get_cpu},
+	{SOL_SOCKET, SO_INCOMING_NAPI_ID, get_zero},
+	{SOL_SOCKET, SO_COOKIE, get_cookie},
+};
+
+static long get_other(struct inet_socket *i, s32 level, s32 name, u8 *v, u32 *len)
+{
+	bool tcp = i->s.type == SOCK_STREAM, six = i->s.family == AF_INET6;
+
+	for (u32 k = 0; k < sizeof(getters) / sizeof(*getters); k++) {
+		const struct other_getter *g = &getters[k];
+		if (g->level == level && g->name == name && (tcp || level != IPPROTO_TCP) &&
+		    (six || level != IPPROTO_IPV6))
+			return g->get(i, v, len);
+	}
+	if (level != SOL_SOCKET)
+		HEAD->refused_count[NR_getsockopt]++;
+	return -ENOPROTOOPT;
+}
+
+long inet_get_option(struct task *t, struct socket *s, s32 level, s32 name, void *value, u32 *len)
+{
+	struct inet_socket *i = inet_of(s);
+	const struct number_row *row = row_of(i, level, name);
+	u8 *v = value;
+
+	(void)t;
+	if (!row)
+		return get_other(i, level, name, v, len);
+	s32 number = i->number[row - rows];
+	/* At level IP a small number fits a small room. */
+	if (level == IPPROTO_IP && *len && *len < 4 && number >= 0 && number <= 255) {
+		v[0] = (u8)number;
+		*len = 1;
+		return 0;
+	}
+	put_number(v, len, number);
+	return 0;
+}
