@@ -15,6 +15,7 @@
 #include "../syscall-table/syscall_row.h"
 #include "../syscall-table/event_record.h"
 #include "../syscall-table/seccomp.h"
+#include "../tracer/insn_kind.h"
 
 static const struct syscall_row rows[SYSCALL_NR_END] = {
 #include "syscall_dispatch.inc"
@@ -157,6 +158,12 @@ void shim_dispatch_insn(struct frame *f)
 		digest_bytes(t, f, offsetof(struct frame, resume));
 		spin_park(t);
 		event_finish(t, f, EVENT_SPIN, 0, 0);
+		return;
+	}
+	if (INSN_CODE_KIND(code) == INSN_YIELD) {
+		digest_u64(t, f->rip);
+		turn_yield_idle(t);
+		event_finish(t, f, EVENT_YIELD, 0, 0);
 		return;
 	}
 	u64 word = 0;

@@ -121,6 +121,9 @@ void random_fill(void *to, u64 len);
 long turn_park(struct task *t, u64 deadline_ns);
 /* Gives the turn away and waits for it again, staying runnable (sched_yield, new child first). */
 void turn_yield(struct task *t);
+/* The same for sched_yield and yield points: if for long nobody has done anything else, time goes
+ * faster; see turn.c. */
+void turn_yield_idle(struct task *t);
 /* The current task is done for good: it is removed from the scheduler, the turn passed on, and
  * the kernel task ended (the whole process if `group`).  Does not return. */
 void turn_exit(struct task *t, bool group) __attribute__((noreturn));

@@ -161,6 +161,15 @@ struct region_stdio {
 	char path[STDIO_PATH_MAX]; /* of a file: absolute, or "" if it has no name inside */
 };
 
+#define YIELD_POINTS_MAX 16
+#define YIELD_OBJECT_MAX 200
+
+/* An instruction behind which a task gives up its turn. */
+struct region_yield {
+	u64 address; /* as linked */
+	char object[YIELD_OBJECT_MAX];
+};
+
 /* Configuration, fixed before the first instruction of the container. */
 struct region_config {
 	u64 abi_version;
@@ -188,6 +197,8 @@ struct region_config {
 	char hostname[65];
 	struct region_stdio stdio[3];
 	struct region_cpu cpu; /* the baseline */
+	u64 yield_count;
+	struct region_yield yields[YIELD_POINTS_MAX];
 };
 
 /* Ids in a user namespace that maps the caller's alone: what the kernel shows for all others, and
@@ -243,6 +254,9 @@ struct region_head {
 	u64 bug[2];
 	char bug_text[128];
 	u64 perturb_state;
+	u64 yields;	   /* sched_yield and yield points so far */
+	u64 yields_idle;   /* of these in a row, with no other event between them: turn.c */
+	u64 yields_others; /* other events, at the last of them */
 	u64 next_timer_ns; /* earliest virtual deadline of a park or a timer */
 	u32 first_error;   /* the first program could not be started: errno */
 	u32 file_mounts;   /* enum file_mounts; mounts do not change while a container runs */

@@ -349,7 +349,7 @@ static struct task *task_or_self(struct task *t, u64 tid)
 long sys_sched_yield(struct task *t, struct frame *f)
 {
 	(void)f;
-	turn_yield(t);
+	turn_yield_idle(t);
 	return 0;
 }
 

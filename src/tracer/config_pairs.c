@@ -12,6 +12,7 @@
 
 #include "../base/sha256.h"
 #include "cpu_baseline.h"
+#include "yield_point.h"
 
 static const char *const stdio_names[] = {"closed", "null", "file", "pipe", "tty", "full"};
 
@@ -84,6 +85,20 @@ static void add_features(struct config_pairs *p, const struct region_cpu *cpu)
 	add(p, "cpu-features", "%s", text);
 }
 
+/* Only if there are any, so that logs without them are as they were. */
+static void add_yields(struct config_pairs *p, const struct region_config *c)
+{
+	char all[YIELD_POINTS_MAX * YIELD_TEXT_MAX] = "", one[YIELD_TEXT_MAX];
+	size_t len = 0;
+
+	for (uint64_t i = 0; i < c->yield_count && i < YIELD_POINTS_MAX; i++) {
+		yield_point_print(&c->yields[i], one);
+		len += (size_t)snprintf(all + len, sizeof(all) - len, "%s%s", i ? "," : "", one);
+	}
+	if (len != 0)
+		add(p, "yield-at", "%s", all);
+}
+
 void config_pairs_make(const struct region_config *c, uint64_t seed, const char *program,
 		       bool names_only, struct config_pairs *p)
 {
@@ -112,6 +127,7 @@ void config_pairs_make(const struct region_config *c, uint64_t seed, const char 
 	add(p, "tty-rows", "%u", c->tty_rows);
 	add(p, "uid", "%u", c->uid);
 	add(p, "umask", "%o", c->umask);
+	add_yields(p, c);
 }
 
 void config_seed(uint64_t seed, uint8_t out[32])
@@ -234,7 +250,7 @@ static const char *const known[] = {
 	"baseline",    "cpu-features",	"cpus",		 "egid",   "epoch-events", "euid",
 	"gid",	       "groups",	EVLOG_KEY_IMAGE, "memory", "program",	   "seed",
 	"slice",       "start-time-ns", "stderr",	 "stdin",  "stdout",	   "time-step-ns",
-	"tty-columns", "tty-rows",	"uid",		 "umask",
+	"tty-columns", "tty-rows",	"uid",		 "umask",  "yield-at",
 };
 
 static bool is_known(const char *key)
@@ -284,6 +300,9 @@ int config_pairs_parse(const struct evlog_reader *reader, struct region_config *
 	for (uint32_t fd = 0; fd < 3; fd++)
 		stdio(&p, c, fd);
 	groups(&p, c);
+	const char *yields = evlog_reader_config(reader, "yield-at");
+	if (yields != NULL && yield_points_parse(yields, c) < 0)
+		p.bad = "yield-at";
 	baseline(&p, c);
 	*ret_bad = p.bad;
 	return p.bad != NULL ? -EBADMSG : 0;

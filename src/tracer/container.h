@@ -56,9 +56,9 @@ struct container_observer {
 	void (*stopped)(void *data, struct container *c, pid_t tid, bool asked);
 	/* All tasks wait and nothing but a signal from outside can change that. */
 	void (*deadlock)(void *data, struct container *c);
-	/* Task `number`, stopped at `address`, has kept others waiting for seconds without an
-	 * event, and its loop is no fixed point.  At most once. */
-	void (*long_turn)(void *data, pid_t tid, uint32_t number, uint64_t address);
+	/* A task has kept others waiting for seconds without an event, and its loop is no fixed
+	 * point: a line for the user.  At most once. */
+	void (*long_turn)(void *data, const char *text);
 };
 
 enum container_end {

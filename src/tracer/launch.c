@@ -38,6 +38,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "patcher.h"
 #include "remedy.h"
 #include "tracee.h"
 
@@ -613,6 +614,7 @@ int container_made(struct container *c)
 
 int container_launch(struct container *c)
 {
+	patcher_yields_set(c->patcher, &HEAD->config);
 	/* While it waits: a running task would have to be moved. */
 	sched_setaffinity(c->init, sizeof(c->cpus), &c->cpus);
 	int error = let_init_go(c, true);

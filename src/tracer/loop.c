@@ -14,6 +14,7 @@
 
 #include <capstone/capstone.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <signal.h>
 #include <stdio.h>
@@ -28,11 +29,13 @@
 #include "mounts.h"
 #include "output.h"
 #include "patcher.h"
+#include "spin_place.h"
 #include "spin_watch.h"
 #include "tracee.h"
 #include "vsyscall.h"
 
 #define SYSCALL_BYTES 0x050f
+#define BREAKPOINT    0xcc
 
 static void end_with(struct container *c, enum container_end end, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -149,7 +152,14 @@ static void on_drain(struct container *c, uint64_t ring, bool first)
 /* Code that could not be looked at may hold what would show the host. */
 static void check_patcher(struct container *c)
 {
-	if (patcher_error(c->patcher) < 0)
+	const struct region_yield *bad = patcher_yield_in(c->patcher, YIELD_IMPOSSIBLE);
+
+	if (bad != NULL)
+		end_with(c, CONTAINER_STOPPED,
+			 "--yield-at %s+0x%" PRIx64
+			 ": no instruction starts there, or one that is an event by itself",
+			 bad->object, bad->address);
+	else if (patcher_error(c->patcher) < 0)
 		end_with(c, CONTAINER_BUG, "cannot examine or patch the program's code: %s",
 			 strerror(-patcher_error(c->patcher)));
 }
@@ -161,6 +171,33 @@ static void spin_peek(struct container *c, uint64_t slot, uint64_t address, uint
 
 	SPIN->peek_failed = tid == 0 || size > SPIN_BYTES_MAX ||
 			    tracee_read(tid, tracee_address(address), SPIN->peeked, size) < 0;
+}
+
+/* A parked spinning task that can be named, or NULL. */
+static const struct task *find_spinner(const struct container *c, pid_t *ret_tid)
+{
+	for (uint32_t i = 0; i < CONTAINER_TASK_TABLE; i++) {
+		const struct container_task *e = &c->tasks[i];
+
+		if (e->tid <= 0 || e->gone || e->slot >= TASK_SLOTS_MAX ||
+		    task_at(e->slot)->spin == 0 || task_at(e->slot)->state != TASK_LIVE)
+			continue;
+		*ret_tid = e->tid;
+		return task_at(e->slot);
+	}
+	return NULL;
+}
+
+static void end_deadlock(struct container *c)
+{
+	pid_t tid;
+	const struct task *t = find_spinner(c, &tid);
+	struct spin_place place = {.text = ""};
+
+	if (t != NULL)
+		spin_place_find(c->patcher, tid, t, t->resume, &place);
+	end_with(c, CONTAINER_STOPPED, "deadlock: all tasks wait, and nothing can wake them%s%s",
+		 t != NULL ? "; one spins at " : "", place.text);
 }
 
 static void on_upcall(struct container *c, pid_t tid, const struct user_regs_struct *regs)
@@ -189,8 +226,7 @@ static void on_upcall(struct container *c, pid_t tid, const struct user_regs_str
 		break;
 	case UPCALL_DEADLOCK:
 		if (regs->rdi == 0)
-			end_with(c, CONTAINER_STOPPED,
-				 "deadlock: all tasks wait, and nothing can wake them");
+			end_deadlock(c);
 		else if (c->observer.deadlock != NULL)
 			c->observer.deadlock(c->observer.data, c);
 		break;
@@ -387,6 +423,38 @@ static bool may_be_insn(const siginfo_t *info)
 	       (info->si_signo == SIGTRAP && info->si_code == SI_KERNEL);
 }
 
+static void on_stop(struct container *c, pid_t tid, int status);
+
+/* The breakpoint of a yield point: its instruction is executed, then the shim is told. */
+static bool try_yield(struct container *c, pid_t tid, struct task *t, struct user_regs_struct *regs)
+{
+	tracee_addr address = tracee_address(regs->rip - 1);
+	uint8_t byte, breakpoint = BREAKPOINT;
+	int status = 0;
+
+	if (t == NULL || !patcher_yield_at(t, address.value, &byte))
+		return false;
+	regs->rip--;
+	if (!good(c, tid, tracee_regs_set(tid, regs), "PTRACE_SETREGS") ||
+	    !good(c, tid, tracee_write(tid, address, &byte, 1), "PTRACE_POKEDATA"))
+		return true;
+	int error = tracee_step(tid, &status);
+	/* Also before a fault is told, or the task's end, which nothing can be written after. */
+	tracee_write(tid, address, &breakpoint, 1);
+	if (error == -ECANCELED) {
+		on_stop(c, tid, status);
+		return true;
+	}
+	HEAD->trapped_events++;
+	if (!good(c, tid, error, "PTRACE_SINGLESTEP") || !regs_of(c, tid, regs))
+		return true;
+	t->resume = regs->rip;
+	t->code = INSN_YIELD;
+	regs->rip = c->shim.fault_entry;
+	resume_with(c, tid, regs);
+	return true;
+}
+
 static void on_signal(struct container *c, pid_t tid, int sig)
 {
 	struct user_regs_struct regs;
@@ -408,6 +476,8 @@ static void on_signal(struct container *c, pid_t tid, int sig)
 		return;
 	}
 	if (sig == SIGTRAP && try_vsyscall_return(c, tid, &regs))
+		return;
+	if (sig == SIGTRAP && info.si_code == SI_KERNEL && try_yield(c, tid, t, &regs))
 		return;
 	if (sig == SIGSEGV && vsyscall_is_at(regs.rip) && try_vsyscall(c, tid, &regs, false))
 		return;
@@ -526,8 +596,6 @@ static void on_exit_of(struct container *c, pid_t tid, int status)
 	}
 	container_task_drop(c, e);
 }
-
-static void on_stop(struct container *c, pid_t tid, int status);
 
 /* A new task, or one that was asked to stop because it may spin. */
 static void on_started(struct container *c, pid_t tid)

@@ -957,3 +957,82 @@ int patch_plan(const struct patch_request *request, struct patch_plan *ret_plan)
 	code_targets_finish(&own);
 	return r;
 }
+
+/* ---- yield points ---- */
+
+/* The whole of the instruction moves, so it must be large enough, and stay what it is elsewhere. */
+static bool yield_movable(const struct insn *insn)
+{
+	return insn->length >= JUMP_SIZE && insn->flow == INSN_FLOW_NEXT &&
+	       insn->map <= INSN_MAP_0F3A;
+}
+
+static int yield_moved(struct near *near, const struct insn *insn, struct patch_plan *plan)
+{
+	const struct patch_request *request = near->request;
+	struct emitter out = {.bytes = plan->stub,
+			      .room = request->stub_room < PATCH_PLAN_STUB_MAX
+					      ? request->stub_room
+					      : PATCH_PLAN_STUB_MAX,
+			      .address = request->stub_address};
+
+	plan->kind = PATCH_DIRECT;
+	emit_copy(&out, near, request->site, insn);
+	emit_insn(&out, plan, &request->target);
+	plan->stub_size = out.size;
+	plan->tail_address = address_of(near, request->site);
+	plan->tail_to = request->stub_address;
+	plan->tail_size = insn->length;
+	if (out.error < 0)
+		return out.error;
+	return write_jump(near, plan, request->site, request->site + insn->length);
+}
+
+static int yield_breakpoint(struct near *near, const struct insn *insn, struct patch_plan *plan)
+{
+	struct emitter out =
+		add_write(near, plan, near->request->site, near->request->site + insn->length);
+
+	plan->kind = PATCH_INT3;
+	emit(&out, "\xcc", 1);
+	return end_write(plan, &out);
+}
+
+static int plan_yield(struct near *near, const struct insn *insn, struct patch_plan *ret_plan)
+{
+	struct patch_plan plan = {0}, common;
+	int r = -ENOENT;
+
+	plan.insn = INSN_CODE(INSN_YIELD, 0, 0, insn->length);
+	plan.return_address = address_of(near, near->request->site + insn->length);
+	plan.resume_address = plan.return_address;
+	common = plan;
+	if (yield_movable(insn))
+		r = yield_moved(near, insn, &plan);
+	if (r < 0) {
+		r = yield_breakpoint(near, insn, &common);
+		plan = common;
+	}
+	if (r == 0)
+		*ret_plan = plan;
+	return r;
+}
+
+int patch_plan_yield(const struct patch_request *request, struct patch_plan *ret_plan)
+{
+	const struct code_view *code = &request->code;
+	struct near near = {.request = request};
+	struct insn_site listed;
+	struct insn insn;
+
+	if (request->site >= code->size || code->size > UINT32_MAX ||
+	    insn_classify(code->bytes + request->site, code->size - request->site, &listed) == 0 ||
+	    insn_decode(code->bytes + request->site, code->size - request->site, &insn) < 0)
+		return -EINVAL;
+	for (size_t i = 0; i < request->taken_count; i++) {
+		if (request->taken[i].begin < request->site + insn.length &&
+		    request->taken[i].end > request->site)
+			return -EINVAL;
+	}
+	return plan_yield(&near, &insn, ret_plan);
+}

@@ -104,6 +104,13 @@ struct patch_plan {
  */
 int patch_plan(const struct patch_request *request, struct patch_plan *ret_plan);
 
+/*
+ * The same for a yield point behind the instruction at request->site, which may be any but a listed
+ * one: it is moved into the stub if that can be done, else a breakpoint stands in its place, and
+ * the tracer executes it.  -EINVAL as there, and for a listed instruction; -ENOMEM.
+ */
+int patch_plan_yield(const struct patch_request *request, struct patch_plan *ret_plan);
+
 /* Name of a kind, for --stats; "?" if out of range. */
 const char *patch_kind_name(enum patch_kind kind);
 

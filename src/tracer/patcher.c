@@ -20,6 +20,7 @@
 #include "patch_cache.h"
 #include "patch_plan.h"
 #include "tracee.h"
+#include "yield_point.h"
 
 #define CODE_MAX (1u << 30) /* a larger mapping is not scanned: its sites stay trapped */
 
@@ -38,6 +39,9 @@ struct patcher {
 	struct known_file **files; /* by index; NULL: not known */
 	uint32_t file_end;	   /* so many */
 	int error;		   /* see patcher_error */
+	struct region_yield yields[YIELD_POINTS_MAX];
+	enum yield_state yield_states[YIELD_POINTS_MAX];
+	size_t yield_count;
 };
 
 /*
@@ -53,6 +57,25 @@ static void keep(struct patcher *p, int error)
 int patcher_error(const struct patcher *p)
 {
 	return p->error;
+}
+
+void patcher_yields_set(struct patcher *p, const struct region_config *config)
+{
+	uint64_t count = config->yield_count;
+
+	p->yield_count = count < YIELD_POINTS_MAX ? count : YIELD_POINTS_MAX;
+	memcpy(p->yields, config->yields, sizeof(p->yields));
+	for (size_t i = 0; i < p->yield_count; i++)
+		p->yields[i].object[YIELD_OBJECT_MAX - 1] = '\0';
+}
+
+const struct region_yield *patcher_yield_in(const struct patcher *p, enum yield_state state)
+{
+	for (size_t i = 0; i < p->yield_count; i++) {
+		if (p->yield_states[i] == state)
+			return &p->yields[i];
+	}
+	return NULL;
 }
 
 int patcher_create(const struct shim_symbols *shim, struct patcher **ret_patcher)
@@ -132,8 +155,11 @@ static size_t taken_ranges(const struct patch_file *pf, struct patch_range **ret
 	return taken != NULL ? n : 0;
 }
 
-static int make_plan(struct patcher *p, struct code_file *f, const struct patch_file *pf,
-		     uint64_t base, uint64_t stub, uint32_t site, struct patch_plan *ret)
+typedef int (*plan_fn)(const struct patch_request *request, struct patch_plan *ret_plan);
+
+static int make_plan(struct patcher *p, plan_fn plan, struct code_file *f,
+		     const struct patch_file *pf, uint64_t base, uint64_t stub, uint32_t site,
+		     struct patch_plan *ret)
 {
 	struct patch_range *taken;
 	size_t count = taken_ranges(pf, &taken);
@@ -160,7 +186,7 @@ static int make_plan(struct patcher *p, struct code_file *f, const struct patch_
 		.taken_count = count,
 		.target = {p->shim.entry, p->shim.insn_entry, TASK_R11, TASK_RESUME, TASK_CODE},
 	};
-	int error = patch_plan(&r, ret);
+	int error = plan(&r, ret);
 	free(taken);
 	return error;
 }
@@ -225,7 +251,8 @@ static void scan(struct patcher *p, struct known_file *f, struct patch_file *pf,
 
 		if (!sites[i].confirmed)
 			continue;
-		error = make_plan(p, f->code, pf, address, stub, sites[i].offset, &plan);
+		error = make_plan(p, patch_plan, f->code, pf, address, stub, sites[i].offset,
+				  &plan);
 		if (error == -ENOMEM)
 			keep(p, error);
 		if (error < 0)
@@ -238,6 +265,69 @@ static void scan(struct patcher *p, struct known_file *f, struct patch_file *pf,
 	}
 	free(sites);
 }
+
+/* ---- yield points ---- */
+
+static bool has_yields(const struct patcher *p, const struct code_file *f)
+{
+	for (size_t i = 0; i < p->yield_count && f->path != NULL; i++) {
+		if (yield_point_is_in(&p->yields[i], f->path))
+			return true;
+	}
+	return false;
+}
+
+/* Whether an instruction starts at the offset, as far as the starts of functions tell. */
+static bool is_start(const struct code_view *code, size_t offset)
+{
+	size_t at, end;
+	struct insn insn;
+
+	if (code_view_function(code, offset, &at, &end) < 0)
+		return true;
+	while (at < offset && insn_decode(code->bytes + at, code->size - at, &insn) == 0)
+		at += insn.length;
+	return at >= offset ? at == offset : true;
+}
+
+static int add_yield(struct patcher *p, struct known_file *f, struct patch_file *pf,
+		     uint64_t address, uint32_t offset)
+{
+	uint64_t stub = address + (uint64_t)pf->key.distance;
+	struct patch_plan plan;
+	struct patch entry;
+	int error = make_plan(p, patch_plan_yield, f->code, pf, address, stub, offset, &plan);
+
+	if (error < 0)
+		return error;
+	table_entry(f->code, pf, address, stub + pf->stub_used, offset, &plan, &entry);
+	entry.is_yield = 1;
+	if (patch_append(PATCHES, pf, &entry) == NULL)
+		return -ENOSPC;
+	pf->stub_used += ((uint32_t)plan.stub_size + 15) & ~15u;
+	return 0;
+}
+
+/* Before anything else is patched, so that no window takes their place. */
+static void add_yields(struct patcher *p, struct known_file *f, struct patch_file *pf,
+		       uint64_t address)
+{
+	keep(p, code_file_parse(f->code));
+	for (size_t i = 0; i < p->yield_count; i++) {
+		const struct region_yield *y = &p->yields[i];
+		uint64_t offset = y->address - f->code->linked;
+
+		if (!yield_point_is_in(y, f->code->path) || offset >= f->code->view.size)
+			continue;
+		bool right = is_start(&f->code->view, offset) &&
+			     add_yield(p, f, pf, address, (uint32_t)offset) == 0;
+		p->yield_states[i] = right ? YIELD_PLACED : YIELD_IMPOSSIBLE;
+		if (!right)
+			keep(p, -ENOEXEC);
+	}
+}
+
+/* ---- the cache ---- */
 
 static bool load(struct patcher *p, struct known_file *f, struct patch_file *pf)
 {
@@ -281,10 +371,14 @@ void patcher_scan(struct patcher *p, pid_t tid, uint32_t index, uint64_t address
 		return;
 	}
 	p->files[index] = f;
-	if (recall(p, f, pf, tid))
+	/* The cache knows nothing of yield points, and is not to learn of them. */
+	bool yields = has_yields(p, f->code);
+	if (!yields && recall(p, f, pf, tid))
 		return;
 	error = code_file_open(f->code, tid) ? 0 : code_file_copy(f->code, tid, address, length);
 	keep(p, error);
+	if (error == 0 && yields)
+		add_yields(p, f, pf, address);
 	if (error == 0)
 		scan(p, f, pf, address);
 }
@@ -466,7 +560,7 @@ uint64_t patcher_site(struct patcher *p, pid_t tid, const struct task *t, uint64
 		return write_known(p, tid, exec, known, site + 2);
 	if (!code_file_open(f->code, tid) || off + 2 > f->code->view.size)
 		return site + 2;
-	int failed = make_plan(p, f->code, pf, exec->base, exec->stub, off, &plan);
+	int failed = make_plan(p, patch_plan, f->code, pf, exec->base, exec->stub, off, &plan);
 	if (failed < 0) {
 		if (failed != -ENOMEM)
 			mark_dead(f, off);
@@ -528,6 +622,34 @@ static void restore_original(const struct mm_exec *exec, uint32_t off, uint8_t *
 		if (w->off == off && w->len <= PATCH_WRITE_MAX && w->len <= size)
 			memcpy(bytes, w->orig, w->len);
 	}
+}
+
+bool patcher_yield_at(const struct task *t, uint64_t address, uint8_t *ret_byte)
+{
+	const struct mm_exec *exec = exec_of(t, address);
+	const struct patch_file *pf =
+		exec != NULL ? patch_file_at(PATCHES, exec->patch_file) : NULL;
+	const struct patch *patch =
+		pf != NULL ? patch_find(PATCHES, pf, (uint32_t)(address - exec->base)) : NULL;
+
+	if (patch == NULL || !patch->is_yield || patch->stub_len != 0)
+		return false;
+	*ret_byte = patch->writes[0].orig[0];
+	return true;
+}
+
+bool patcher_place(struct patcher *p, pid_t tid, const struct task *t, uint64_t address,
+		   const char **ret_path, uint64_t *ret_linked)
+{
+	const struct mm_exec *exec = exec_of(t, address);
+	struct known_file *f = exec != NULL ? known_file_at(p, exec->patch_file) : NULL;
+
+	if (f == NULL || f->code->path == NULL || !code_file_open(f->code, tid))
+		return false;
+	keep(p, code_file_parse(f->code));
+	*ret_path = f->code->path;
+	*ret_linked = f->code->linked + (address - exec->base);
+	return true;
 }
 
 int patcher_classify(pid_t tid, const struct task *t, uint64_t address)

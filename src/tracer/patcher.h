@@ -6,9 +6,11 @@
 #ifndef SHADOW_TRACER_PATCHER_H
 #define SHADOW_TRACER_PATCHER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "../shim/shim_abi.h"
 #include "shim_image.h"
 
 struct patcher;
@@ -23,6 +25,24 @@ void patcher_destroy(struct patcher *p);
  * be looked at for want of memory, or was written in part.  To be asked after each call below.
  */
 int patcher_error(const struct patcher *p);
+
+/* What became of a yield point. */
+enum yield_state { YIELD_NOT_MAPPED, YIELD_PLACED, YIELD_IMPOSSIBLE };
+
+/* Takes the configuration's yield points over, before the first task runs. */
+void patcher_yields_set(struct patcher *p, const struct region_config *config);
+
+/* The first yield point that is in that state, or NULL.  After YIELD_IMPOSSIBLE (no instruction
+ * starts there, or one that is an event by itself) patcher_error is -ENOEXEC. */
+const struct region_yield *patcher_yield_in(const struct patcher *p, enum yield_state state);
+
+/* Whether a breakpoint of the task at `address` is a yield point; then the byte it replaced. */
+bool patcher_yield_at(const struct task *t, uint64_t address, uint8_t *ret_byte);
+
+/* The object that holds the code at `address` of the task, which may run, and the address as
+ * linked.  False if it is no file's.  The path lives as long as the patcher. */
+bool patcher_place(struct patcher *p, pid_t tid, const struct task *t, uint64_t address,
+		   const char **ret_path, uint64_t *ret_linked);
 
 /*
  * UPCALL_MAP_EXEC: the bytes [address, +length) of the stopped task `tid` are the code of patch

@@ -29,6 +29,7 @@
 #include "config_pairs.h"
 #include "cpu_baseline.h"
 #include "output.h"
+#include "patcher.h"
 #include "progress.h"
 #include "recorder.h"
 #include "replay_outputs.h"
@@ -205,6 +206,24 @@ static void on_deadlock(void *data, struct container *c)
 		say(s, "all tasks wait, and only a signal from outside can change that");
 }
 
+static void on_long_turn(void *data, const char *text)
+{
+	struct session *s = data;
+
+	if (!s->options->quiet)
+		say(s, "%s", text);
+}
+
+/* A yield point that was never placed is most often a slip of the pen. */
+static void check_yields(const struct session *s)
+{
+	const struct region_yield *y = patcher_yield_in(s->container.patcher, YIELD_NOT_MAPPED);
+
+	if (y != NULL && !s->options->quiet && s->container.end == CONTAINER_ENDED)
+		say(s, "--yield-at %s+0x%" PRIx64 ": the program has executed no such object",
+		    y->object, y->address);
+}
+
 /* ---- begin and end ---- */
 
 static uint64_t monotonic_ns(void)
@@ -243,6 +262,7 @@ static int session_begin(struct session *s, const struct session_options *option
 		.events_drain = on_events_drain,
 		.stopped = on_stopped,
 		.deadlock = on_deadlock,
+		.long_turn = on_long_turn,
 		.each_stop = on_each_stop,
 	};
 	return error;
@@ -416,6 +436,8 @@ static void configure(struct session *s)
 	c->cpus = o->cpus;
 	c->memory_bytes = o->memory_bytes;
 	c->start_time_ns = o->start_time_ns;
+	c->yield_count = o->yield_count;
+	memcpy(c->yields, o->yields, sizeof(c->yields));
 	config_seed(o->seed, c->seed);
 	/* The tool has looked at the name. */
 	cpu_baseline_named(o->cpu, &c->cpu);
@@ -541,6 +563,7 @@ static void run(struct session *s, const char *program)
 		s->result->status = end_status(s);
 		take_figures(s);
 		check_outputs(s);
+		check_yields(s);
 		if (!o->quiet)
 			stats_print_refused(s->result, o->tool, stderr);
 	}

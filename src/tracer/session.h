@@ -24,6 +24,8 @@ struct session_options {
 	uint32_t cpus;
 	const char *cpu; /* baseline: see cpu_baseline_named */
 	uint64_t memory_bytes;
+	struct region_yield yields[YIELD_POINTS_MAX];
+	size_t yield_count;
 	uint32_t perturb;
 	bool trace_events;
 	bool quiet, verbose;

@@ -11,6 +11,8 @@
 #include <string.h>
 
 #define WORDS_MAX (SPIN_BYTES_MAX / 8)
+/* Something that is not back after so many rounds counts them. */
+#define MISSES_MAX 16
 
 /* Eight aligned bytes, and which of them were touched. */
 struct word {
@@ -23,7 +25,8 @@ struct anchor {
 	struct user_regs_struct regs;
 	uint8_t extended[SPIN_EXTENDED_MAX];
 	int extended_size;
-	unsigned at; /* instructions before it */
+	unsigned at;	 /* instructions before it */
+	unsigned misses; /* its registers were back, but something else was not */
 	size_t word_count;
 	struct word words[WORDS_MAX];
 };
@@ -121,7 +124,7 @@ static int anchor_set(const struct spin_machine *m, struct anchor *a,
 {
 	a->regs = *regs;
 	a->at = at;
-	a->word_count = 0;
+	a->word_count = a->misses = 0;
 	a->extended_size = m->extended(m->data, a->extended);
 	return a->extended_size < 0 ? a->extended_size : 0;
 }
@@ -136,13 +139,15 @@ static int extended_recurs(const struct spin_machine *m, const struct anchor *a)
 	return size == a->extended_size && memcmp(now, a->extended, (size_t)size) == 0;
 }
 
-static int recurs(const struct spin_machine *m, const struct anchor *a,
+static int recurs(const struct spin_machine *m, struct anchor *a,
 		  const struct user_regs_struct *regs)
 {
 	if (!spin_regs_equal(regs, &a->regs))
 		return 0;
 	int same = memory_recurs(m, a);
-	return same == 1 ? extended_recurs(m, a) : same;
+	if (same == 1)
+		same = extended_recurs(m, a);
+	return same == 0 && ++a->misses == MISSES_MAX ? -EAGAIN : same;
 }
 
 static int find_recurrence(const struct spin_machine *m, struct user_regs_struct *regs,

@@ -20,7 +20,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -29,6 +28,7 @@
 #include "patcher.h"
 #include "spin_access.h"
 #include "spin_cycle.h"
+#include "spin_place.h"
 #include "tracee.h"
 
 #define MS 1000000ull
@@ -37,11 +37,12 @@
 #define LOOK_MOST_NS (60 * MS) /* between two looks, of the task's processor time */
 #define SAMPLES	     128
 #define STEPS_BRIEF  72
-#define STEPS_LONG   50000
+#define STEPS_LONG   20000
+#define PLACES	     6000 /* executed for a report */
 /* What examinations that find nothing may cost: this much, and a thousandth of the time. */
 #define COST_FREE_NS  (2 * MS)
 #define COST_FRACTION 1000
-#define REPORT_NS     (3000 * MS)
+#define REPORT_NS     (2000 * MS)
 
 #define WATCH_SIGNAL SIGVTALRM
 #define SCHED_AT     ((const struct sched *)(REGION_BASE + REGION_SCHED_OFF))
@@ -201,6 +202,8 @@ struct looked_at {
 	const struct task *task;
 	struct spin_decoder *decoder;
 	int status; /* of the stop that ended the examination */
+	uint64_t places[PLACES];
+	unsigned place_count; /* executed, at most PLACES */
 };
 
 static bool in_shim(uint64_t address)
@@ -217,28 +220,21 @@ static int accesses(void *data, const struct user_regs_struct *regs,
 
 	if (in_shim(regs->rip) || patcher_original(l->task, regs->rip) != regs->rip)
 		return -EPERM;
+	if (l->place_count < PLACES)
+		l->places[l->place_count++] = regs->rip;
 	while (size > 1 && tracee_read(l->tid, tracee_address(regs->rip), bytes, size) < 0)
 		size--;
 	return spin_decoder_accesses(l->decoder, bytes, size, regs, ranges);
 }
 
-/* Only a trap of the step itself is one: what was executed is no breakpoint. */
 static int step(void *data, struct user_regs_struct *regs)
 {
 	struct looked_at *l = data;
-	int error = tracee_step(l->tid);
+	int error = tracee_step(l->tid, &l->status);
 
-	if (error < 0)
-		return error;
-	while (waitpid(l->tid, &l->status, __WALL) < 0) {
-		if (errno != EINTR)
-			return -errno;
-	}
-	struct tracee_event e = tracee_event_of(l->status);
-	if (e.kind != TRACEE_SIGNAL || e.value != SIGTRAP)
-		return -ECANCELED;
-	l->status = 0;
-	return tracee_regs_get(l->tid, regs);
+	if (error == 0)
+		l->status = 0;
+	return error < 0 ? error : tracee_regs_get(l->tid, regs);
 }
 
 static int read_memory(void *data, uint64_t addr, void *to, size_t size)
@@ -334,20 +330,52 @@ static bool others_wait(void)
 	return SCHED_AT->runnable.count != 0 || HEAD->next_timer_ns != UINT64_MAX;
 }
 
-static void report(struct spin_watch *w, struct container *c, const struct looked_at *l,
+static int place_order(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Of the instructions executed more than once the least: most often where a loop begins. */
+static uint64_t loop_start(struct looked_at *l, const struct user_regs_struct *regs)
+{
+	qsort(l->places, l->place_count, sizeof(*l->places), place_order);
+	for (unsigned i = 1; i < l->place_count; i++) {
+		if (l->places[i] == l->places[i - 1])
+			return l->places[i];
+	}
+	return regs->rip;
+}
+
+static bool report_due(const struct spin_watch *w, const struct container *c)
+{
+	return !w->reported && w->used_ns - w->silent_from_ns >= REPORT_NS && others_wait() &&
+	       c->observer.long_turn != NULL;
+}
+
+static void report(struct spin_watch *w, struct container *c, struct looked_at *l,
 		   const struct user_regs_struct *regs)
 {
-	if (w->reported || w->used_ns - w->silent_from_ns < REPORT_NS || !others_wait() ||
-	    c->observer.long_turn == NULL)
-		return;
+	char text[2 * SPIN_PLACE_MAX + 300];
+	struct spin_place place;
+
 	w->reported = true;
-	c->observer.long_turn(c->observer.data, l->tid, l->task->tid, regs->rip);
+	spin_place_find(c->patcher, l->tid, l->task, loop_start(l, regs), &place);
+	snprintf(text, sizeof(text),
+		 "task %u has computed for %u s without a system call while others wait, at "
+		 "%s%s%s%s",
+		 l->task->tid, (unsigned)(REPORT_NS / (1000 * MS)), place.text,
+		 place.point[0] != '\0' ? ": if it waits for them there, --yield-at " : "",
+		 place.point, place.point[0] != '\0' ? " lets them run" : "");
+	c->observer.long_turn(c->observer.data, text);
 }
 
 static enum spin_verdict look(struct spin_watch *w, struct container *c, struct looked_at *l,
 			      struct user_regs_struct *regs)
 {
-	unsigned steps = steps_due(w, regs);
+	bool told = report_due(w, c);
+	unsigned steps = told ? PLACES : steps_due(w, regs);
 	uint64_t begun_ns = monotonic_ns();
 	struct spin_cycle cycle;
 
@@ -360,7 +388,8 @@ static enum spin_verdict look(struct spin_watch *w, struct container *c, struct 
 		found_nothing(w, steps, begun_ns);
 	if (l->status != 0)
 		return SPIN_DISTURBED;
-	report(w, c, l, regs);
+	if (told)
+		report(w, c, l, regs);
 	look_later(w);
 	return SPIN_NO;
 }

@@ -71,9 +71,16 @@ int tracee_extended(pid_t tid, void *ret_state, size_t size)
 	return to.iov_len < size ? (int)to.iov_len : -E2BIG;
 }
 
-int tracee_step(pid_t tid)
+int tracee_step(pid_t tid, int *ret_status)
 {
-	return ptrace(PTRACE_SINGLESTEP, tid, NULL, NULL) < 0 ? -errno : 0;
+	if (ptrace(PTRACE_SINGLESTEP, tid, NULL, NULL) < 0)
+		return -errno;
+	while (waitpid(tid, ret_status, __WALL) < 0) {
+		if (errno != EINTR)
+			return -errno;
+	}
+	struct tracee_event e = tracee_event_of(*ret_status);
+	return e.kind == TRACEE_SIGNAL && e.value == SIGTRAP ? 0 : -ECANCELED;
 }
 
 int tracee_interrupt(pid_t tid)

@@ -49,8 +49,9 @@ int tracee_siginfo(pid_t tid, siginfo_t *ret_info);
  */
 int tracee_extended(pid_t tid, void *ret_state, size_t size);
 
-/* One instruction, then a SIGTRAP that waitpid tells of. */
-int tracee_step(pid_t tid);
+/* Executes one instruction, which is no breakpoint.  -ECANCELED: the task stopped for another
+ * reason or ended, *ret_status. */
+int tracee_step(pid_t tid, int *ret_status);
 
 /* Running tasks: a stop follows, as of TRACEE_STARTED, unless another comes first. */
 int tracee_interrupt(pid_t tid);

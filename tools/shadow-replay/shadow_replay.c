@@ -14,6 +14,7 @@
 
 #include "event_look.h"
 #include "log_files.h"
+#include "inspect/file_place.h"
 #include "log_show.h"
 #include "tracer/session.h"
 #include "tracer/stats.h"
@@ -370,6 +371,12 @@ static int act(struct command *c)
 	return status;
 }
 
+/* What shadow-trace asks for a message of its own: `code-place FILE ADDRESS`. */
+static bool is_code_place(int argc, char **argv)
+{
+	return argc == 4 && strcmp(argv[1], "code-place") == 0;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct argp argp = {
@@ -389,6 +396,8 @@ int main(int argc, char **argv)
 		NULL};
 	struct command c = {.session.tool = TOOL};
 
+	if (is_code_place(argc, argv))
+		return file_place_print(argv[2], strtoull(argv[3], NULL, 16), stdout);
 	/* A write beyond the limit of file sizes shall fail, not end the tool without a word. */
 	signal(SIGXFSZ, SIG_IGN);
 	/* A reader that leaves early must not leave a replay's folder behind. */

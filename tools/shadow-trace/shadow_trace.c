@@ -20,6 +20,7 @@
 #include "tracer/session.h"
 #include "tracer/stats.h"
 #include "pack.h"
+#include "tracer/yield_point.h"
 #include "verify.h"
 
 #define TOOL		   "shadow-trace"
@@ -52,6 +53,7 @@ enum option_key {
 	KEY_VERIFY,
 	KEY_NO_IMAGE,
 	KEY_ON_LOG_ERROR,
+	KEY_YIELD_AT,
 };
 
 struct command {
@@ -95,6 +97,12 @@ static const struct argp_option options[] = {
 	 "record files by name and hash only; replay needs them as they were, or pack", 0},
 	{"on-log-error", KEY_ON_LOG_ERROR, "WHAT", 0,
 	 "when the log cannot be written (disk full): stop the program, or continue without (stop)",
+	 0},
+	{"yield-at", KEY_YIELD_AT, "OBJECT+OFFSET", 0,
+	 "let other tasks run behind this instruction: for loops that wait for them and change "
+	 "something in each round; OBJECT is a path or its last part, OFFSET the hexadecimal "
+	 "address "
+	 "that objdump -d shows; may be given 16 times",
 	 0},
 	{"quiet", 'q', NULL, 0, "say nothing of refused calls", 0},
 	{"verbose", 'v', NULL, 0, "say more", 0},
@@ -304,6 +312,15 @@ static void take_on_log_error(struct argp_state *state, struct command *c, const
 		argp_error(state, "--on-log-error: '%s' is neither stop nor continue", text);
 }
 
+static void take_yield(struct argp_state *state, struct session_options *s, const char *text)
+{
+	if (s->yield_count == YIELD_POINTS_MAX)
+		argp_error(state, "--yield-at: at most %d", YIELD_POINTS_MAX);
+	if (yield_point_parse(text, strlen(text), &s->yields[s->yield_count]) < 0)
+		argp_error(state, "--yield-at: '%s' is not OBJECT+OFFSET", text);
+	s->yield_count++;
+}
+
 static void check(struct argp_state *state, const struct command *c)
 {
 	if (c->session.argv == NULL)
@@ -330,6 +347,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_ON_LOG_ERROR:
 		take_on_log_error(state, c, arg);
+		return 0;
+	case KEY_YIELD_AT:
+		take_yield(state, &c->session, arg);
 		return 0;
 	case KEY_CHDIR:
 		c->chdir_to = arg;
