@@ -961,7 +961,7 @@ int patch_plan(const struct patch_request *request, struct patch_plan *ret_plan)
 /* ---- yield points ---- */
 
 /* The whole of the instruction moves, so it must be large enough, and stay what it is elsewhere. */
-static bool yield_movable(const struct insn *insn)
+bool patch_can_yield(const struct insn *insn)
 {
 	return insn->length >= JUMP_SIZE && insn->flow == INSN_FLOW_NEXT &&
 	       insn->map <= INSN_MAP_0F3A;
@@ -1007,7 +1007,7 @@ static int plan_yield(struct near *near, const struct insn *insn, struct patch_p
 	plan.return_address = address_of(near, near->request->site + insn->length);
 	plan.resume_address = plan.return_address;
 	common = plan;
-	if (yield_movable(insn))
+	if (patch_can_yield(insn))
 		r = yield_moved(near, insn, &plan);
 	if (r < 0) {
 		r = yield_breakpoint(near, insn, &common);

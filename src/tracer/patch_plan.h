@@ -111,6 +111,9 @@ int patch_plan(const struct patch_request *request, struct patch_plan *ret_plan)
  */
 int patch_plan_yield(const struct patch_request *request, struct patch_plan *ret_plan);
 
+/* Whether the instruction can be moved for it. */
+bool patch_can_yield(const struct insn *insn);
+
 /* Name of a kind, for --stats; "?" if out of range. */
 const char *patch_kind_name(enum patch_kind kind);
 

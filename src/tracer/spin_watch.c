@@ -25,6 +25,7 @@
 
 #include "../scheduler/scheduler.h"
 #include "container.h"
+#include "patch_plan.h"
 #include "patcher.h"
 #include "spin_access.h"
 #include "spin_cycle.h"
@@ -337,15 +338,31 @@ static int place_order(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* Of the instructions executed more than once the least: most often where a loop begins. */
+/* Whether a yield point there can do without a breakpoint. */
+static bool is_movable(const struct looked_at *l, uint64_t address)
+{
+	uint8_t bytes[INSN_LENGTH_MAX];
+	struct insn insn;
+
+	return tracee_read(l->tid, tracee_address(address), bytes, sizeof(bytes)) == 0 &&
+	       insn_decode(bytes, sizeof(bytes), &insn) == 0 && patch_can_yield(&insn);
+}
+
+/* Of the instructions executed more than once the least that is good for a yield point, or else the
+ * least: that is most often where a loop begins, and in the program rather than in a library. */
 static uint64_t loop_start(struct looked_at *l, const struct user_regs_struct *regs)
 {
+	uint64_t least = 0;
+
 	qsort(l->places, l->place_count, sizeof(*l->places), place_order);
 	for (unsigned i = 1; i < l->place_count; i++) {
-		if (l->places[i] == l->places[i - 1])
+		if (l->places[i] != l->places[i - 1] || (i > 1 && l->places[i] == l->places[i - 2]))
+			continue;
+		if (is_movable(l, l->places[i]))
 			return l->places[i];
+		least = least == 0 ? l->places[i] : least;
 	}
-	return regs->rip;
+	return least != 0 ? least : regs->rip;
 }
 
 static bool report_due(const struct spin_watch *w, const struct container *c)

@@ -342,6 +342,30 @@ static void test_often(void)
 	CHECK(guarded == 400);
 }
 
+/* ---- yielding until a timer, however far away that is inside ---- */
+
+static void *yield_until_alarm(void *arg)
+{
+	while (!alarmed)
+		sched_yield();
+	return arg;
+}
+
+static void test_yield(void)
+{
+	struct itimerval later = {{0, 0}, {0, 50000}};
+	pthread_t thread;
+
+	if (getenv("SPIN_SECONDS") != NULL)
+		later.it_value = (struct timeval){atoi(getenv("SPIN_SECONDS")), 0};
+	signal(SIGALRM, on_alarm);
+	alarmed = 0;
+	CHECK(setitimer(ITIMER_REAL, &later, NULL) == 0);
+	start(&thread, yield_until_alarm, NULL);
+	yield_until_alarm(NULL);
+	pthread_join(thread, NULL);
+}
+
 /* ---- what never ends ---- */
 
 static volatile int never[2];
@@ -371,7 +395,7 @@ static const struct {
 	{"flag", test_flag},	 {"spinlock", test_spinlock},	{"tickets", test_tickets},
 	{"atomic", test_atomic}, {"alarm", test_alarm},		{"chain", test_chain},
 	{"calls", test_calls},	 {"processes", test_processes}, {"killed", test_killed},
-	{"often", test_often},
+	{"often", test_often},	 {"yield", test_yield},
 };
 
 int main(int argc, char **argv)

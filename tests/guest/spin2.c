@@ -1,9 +1,11 @@
 /*
- * Loops that wait without a system call and change something in each round: no fixed points, so
- *they need a yield point, --yield-at spin2+OFFSET with the offset of a symbol here:
+ * A loop that waits without a system call and changes something in each round: no fixed point, so
+ *it needs a yield point.  The linker puts it at 0x100000:
  *
- *	yield_small   a small instruction of the loop, where a breakpoint must stand
- *	yield_large   one that can be moved
+ *	--yield-at spin2+0x100000  an instruction that can be moved
+ *	--yield-at spin2+0x10000d  one that cannot: a breakpoint stands there
+ *
+ * `spin2` hands a turn to and fro between two threads, `spin2 alarm` counts until SIGALRM.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -12,21 +14,19 @@
 
 #include "check.h"
 
-static volatile int turn;
-static volatile long rounds;
+volatile int turn;
+volatile long rounds;
 
-/* Waits until the turn is `mine`, counting in memory; returns when it is. */
-static __attribute__((noinline)) void wait_turn(int mine)
-{
-	__asm__ volatile(".globl yield_small, yield_large\n"
-			 "1:\n"
-			 "yield_large: incq %0\n"
-			 "cmpl %1, %2\n"
-			 "yield_small: jne 1b\n"
-			 : "+m"(rounds)
-			 : "r"(mine), "m"(turn)
-			 : "memory", "cc");
-}
+/* Waits until the turn is `mine`, counting in memory. */
+void wait_turn(int mine);
+__asm__(".pushsection .spin2, \"ax\"\n"
+	".type wait_turn, @function\n"
+	"wait_turn: incq rounds(%rip)\n"
+	"cmpl %edi, turn(%rip)\n"
+	"jne wait_turn\n"
+	"ret\n"
+	".size wait_turn, . - wait_turn\n"
+	".popsection\n");
 
 static void *other(void *arg)
 {
