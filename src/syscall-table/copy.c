@@ -4,6 +4,7 @@
  */
 #include <asm/stat.h>
 #include "capture.h"
+#include "notify.h"
 #include "position.h"
 #include "splice.h"
 
@@ -111,6 +112,14 @@ static long copy_run(struct copying *c)
 	return done ? (long)done : r;
 }
 
+static void copy_told(const struct copying *c, long result)
+{
+	if (result > 0 && fd_get(c->t, c->in_fd) == c->in)
+		notify_opened(c->in, IN_ACCESS);
+	if (result > 0 && fd_get(c->t, c->out_fd) == c->out)
+		notify_opened(c->out, IN_MODIFY);
+}
+
 static long offset_in(struct task *t, u64 user, s64 *ret)
 {
 	*ret = -1;
@@ -197,6 +206,7 @@ long sys_sendfile(struct task *t, struct frame *f)
 		return -ESPIPE;
 	if (!r)
 		r = send_run(&c);
+	copy_told(&c, r);
 	return r < 0 || !offset_out(f->arg[2], c.in_at) ? r : -EFAULT;
 }
 
@@ -236,6 +246,7 @@ long sys_copy_file_range(struct task *t, struct frame *f)
 	if (c.in->vnode == c.out->vnode && overlaps(&c))
 		return -EINVAL;
 	r = copy_run(&c);
+	copy_told(&c, r);
 	if (r >= 0 && (offset_out(f->arg[1], c.in_at) || offset_out(f->arg[3], c.out_at)))
 		return -EFAULT;
 	return r;

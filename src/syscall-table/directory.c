@@ -12,6 +12,7 @@
 #include "capture.h"
 #include "file_kinds.h"
 #include "listing.h"
+#include "notify.h"
 
 #define DT_OF_UNKNOWN 0
 #define DT_OF_DIR     4
@@ -295,7 +296,9 @@ static long list_call(struct task *t, struct frame *f, bool old)
 		if (r < 0)
 			return r;
 	}
-	return list_entries(t, o, f->arg[1], (u32)f->arg[2], old);
+	long r = list_entries(t, o, f->arg[1], (u32)f->arg[2], old);
+	notify_opened(o, IN_ACCESS);
+	return r;
 }
 
 long sys_getdents64(struct task *t, struct frame *f)

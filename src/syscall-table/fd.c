@@ -9,6 +9,7 @@
 #include <linux/close_range.h>
 #include "files.h"
 #include "file_kinds.h"
+#include "notify.h"
 #include "ready.h"
 
 #define RLIMIT_OF_FILES 7
@@ -33,6 +34,7 @@ static const struct file_ops *const ops_of_kind[OFD_KIND_COUNT] = {
 	[OFD_FIFO] = &fifo_ops,
 	[OFD_EVENTFD] = &eventfd_ops,
 	[OFD_EPOLL] = &epoll_ops,
+	[OFD_INOTIFY] = &inotify_ops,
 	[OFD_SOCKET] = &socket_file_ops,
 };
 
@@ -84,6 +86,7 @@ void ofd_put(struct ofd *o)
 	if (--o->refs)
 		return;
 	epoll_forget(o);
+	notify_opened(o, (o->flags & O_ACCMODE) == O_RDONLY ? IN_CLOSE_NOWRITE : IN_CLOSE_WRITE);
 	if (ops->release)
 		ops->release(o);
 	locks_drop_ofd(o);

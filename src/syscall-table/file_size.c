@@ -5,6 +5,7 @@
  */
 #include <linux/falloc.h>
 #include "lookup.h"
+#include "notify.h"
 #include "position.h"
 
 #define FALLOC_KNOWN (FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)
@@ -54,6 +55,7 @@ long sys_truncate(struct task *t, struct frame *f)
 	if (!r) {
 		vnode_touch(v);
 		size_set(v, (u64)size);
+		notify_path(&p, 0, vnode, IN_MODIFY);
 	}
 	return r;
 }
@@ -84,6 +86,7 @@ long sys_ftruncate(struct task *t, struct frame *f)
 	if (!r) {
 		vnode_touch(vnode_at(o->vnode));
 		size_set(vnode_at(o->vnode), f->arg[1]);
+		notify_opened(o, IN_MODIFY);
 	}
 	return r;
 }
@@ -143,8 +146,10 @@ long sys_fallocate(struct task *t, struct frame *f)
 		return o->kind == OFD_PIPE_WRITE || o->kind == OFD_PIPE_READ ? -ESPIPE : -ENODEV;
 	capture_before_write(o);
 	long r = allocate(vnode_at(o->vnode), fd, mode, (u64)at, (u64)len);
-	if (!r)
+	if (!r) {
 		vnode_touch(vnode_at(o->vnode));
+		notify_opened(o, IN_MODIFY);
+	}
 	return r;
 }
 

@@ -46,6 +46,7 @@ enum ofd_kind {
 	OFD_EVENTFD,
 	OFD_EPOLL,
 	OFD_SOCKET,
+	OFD_INOTIFY,
 	OFD_KIND_COUNT
 };
 
@@ -132,6 +133,27 @@ struct listed_device {
 	u32 is_trusted;
 };
 
+/* Who watches files: notify.h. */
+#define NOTIFY_BUCKETS 64u
+#define NOTIFY_PLACES  16u /* power of two */
+
+/* The directory an open file has its name in, as of a key of its path. */
+struct notify_place {
+	u64 key;
+	u32 dir; /* vnode; 0: none that is known */
+	char name[256];
+};
+
+struct notify_state {
+	u32 watches; /* of vnodes */
+	u32 instances;
+	u32 cookie;
+	u32 pad;
+	u64 generation;
+	struct inotify_watch *bucket[NOTIFY_BUCKETS];
+	struct notify_place places[NOTIFY_PLACES];
+};
+
 struct files_state {
 	u32 ofd_used, ofd_free;
 	u32 stream_error[4]; /* errno of writes, once the reader has gone */
@@ -148,6 +170,7 @@ struct files_state {
 	struct known_parent parents[PARENT_SLOTS];
 	u64 path_generation;
 	struct listed_device listed;
+	struct notify_state notify;
 	struct fdtable_head heads[FDTABLES_MAX];
 	struct fs_info fs[FDTABLES_MAX];
 	struct ofd ofds[OFDS_MAX];
@@ -216,7 +239,8 @@ enum file_splice { FILE_SPLICE_IN = 1, FILE_SPLICE_OUT = 2 };
 const struct file_ops *file_ops_of(u32 kind);
 
 /* Defined by the families that own the kinds. */
-extern const struct file_ops pipe_read_ops, pipe_write_ops, fifo_ops, eventfd_ops, epoll_ops;
+extern const struct file_ops pipe_read_ops, pipe_write_ops, fifo_ops, eventfd_ops, epoll_ops,
+	inotify_ops;
 extern const struct file_ops socket_file_ops;
 
 /* Kinds of wait keys of this family: struct sched_key {kind, object}. */

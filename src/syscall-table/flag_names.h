@@ -66,6 +66,7 @@ extern const struct flag_set flags_eventfd_flags;
 extern const struct flag_set flags_grnd_flags;
 extern const struct flag_set flags_rwf_flags;
 extern const struct flag_set flags_splice_flags;
+extern const struct flag_set flags_inotify_mask;
 extern const struct flag_set flags_timer_flags;
 extern const struct flag_set flags_xattr_flags;
 extern const struct flag_set flags_socket_type;

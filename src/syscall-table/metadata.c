@@ -4,6 +4,7 @@
  * never shows.
  */
 #include "lookup.h"
+#include "notify.h"
 
 #define NS_PER_SEC 1000000000ll
 
@@ -63,6 +64,14 @@ static long owner_check(struct task *t, const struct target *g)
 	return !uid || uid == vnode_at(g->vnode)->uid ? 0 : -EPERM;
 }
 
+static void target_told(struct task *t, const struct target *g, u32 mask)
+{
+	if (g->by_fd)
+		notify_opened(fd_get(t, g->fd), mask);
+	else
+		notify_path(&g->p, g->at_flags, g->vnode, mask);
+}
+
 /* ---- modes ---- */
 
 static void host_chmod(const struct target *g, u32 mode)
@@ -93,6 +102,7 @@ static long change_mode(struct task *t, const struct target *g, u32 mode)
 	v->mode = (v->mode & S_IFMT) | mode;
 	vnode_touch_meta(v);
 	host_chmod(g, mode);
+	target_told(t, g, IN_ATTRIB);
 	return 0;
 }
 
@@ -148,6 +158,7 @@ static long change_owner(struct task *t, const struct target *g, u32 uid, u32 gi
 {
 	struct vnode *v = vnode_at(g->vnode);
 	const struct proc *p = proc_of(t);
+	u32 old_mode = v->mode;
 	bool own =
 		p->fsuid == v->uid && (uid == NONE || uid == v->uid) && may_give_group(p, v, gid);
 
@@ -160,6 +171,8 @@ static long change_owner(struct task *t, const struct target *g, u32 uid, u32 gi
 	if ((v->mode & S_IFMT) == S_IFREG)
 		v->mode &= v->mode & S_IXGRP ? ~(u32)(S_ISUID | S_ISGID) : ~(u32)S_ISUID;
 	vnode_touch_meta(v);
+	if (uid != NONE || gid != NONE || v->mode != old_mode)
+		target_told(t, g, IN_ATTRIB);
 	/* A replay is mostly not allowed to, and its files are nobody's but the replayer's. */
 	if (HEAD->config.replay)
 		return 0;
@@ -237,6 +250,14 @@ static void host_times(const struct target *g, const struct vnode *v)
 		SYS4(NR_utimensat, g->p.dirfd, g->p.name, ts, g->at_flags);
 }
 
+/* What a change of times is told as. */
+static u32 times_mask(const struct times *n)
+{
+	if (n->v[0].nsec == UTIME_IS_OMIT)
+		return IN_MODIFY;
+	return n->v[1].nsec == UTIME_IS_OMIT ? IN_ACCESS : IN_ATTRIB;
+}
+
 static long change_times(struct task *t, const struct target *g, const struct times *n)
 {
 	struct vnode *v = vnode_at(g->vnode);
@@ -252,6 +273,7 @@ static long change_times(struct task *t, const struct target *g, const struct ti
 	v->mtime_ns = time_value(n->v[1].sec, n->v[1].nsec, v->mtime_ns);
 	vnode_touch_meta(v);
 	host_times(g, v);
+	target_told(t, g, times_mask(n));
 	return 0;
 }
 

@@ -6,6 +6,7 @@
  * what is destroyed are captured first.
  */
 #include "lookup.h"
+#include "notify.h"
 
 static u32 masked_mode(struct task *t, u32 mode)
 {
@@ -29,6 +30,8 @@ static void made(struct task *t, const struct path *p, u32 mode, u32 parent)
 
 	if (path_host_stat(p, AT_SYMLINK_NOFOLLOW, &st) == 0)
 		born_vnode(t, &st, mode, parent);
+	notify_entry(parent, p, (st.st_mode & S_IFMT) == S_IFDIR ? IN_CREATE | IN_ISDIR : IN_CREATE,
+		     0);
 }
 
 /* A failed creation: -EEXIST tells that something is there, which a recording must know. */
@@ -193,9 +196,11 @@ static long make_link(struct task *t, s32 from_fd, u64 from, s32 to_fd, u64 to, 
 		return make_failed(t, &b, r);
 	v->nlink++;
 	FILES->path_generation++;
-	v->flags = (v->flags | VNODE_MOVED) & ~(u32)VNODE_GONE;
+	v->flags = (v->flags | VNODE_MOVED) & ~(u32)(VNODE_GONE | VNODE_NAMELESS);
 	vnode_touch_meta(v);
 	vnode_touch(vnode_at(parent));
+	notify_self(vnode, IN_ATTRIB);
+	notify_entry(parent, &b, IN_CREATE, 0);
 	return 0;
 }
 
@@ -247,8 +252,12 @@ static long remove_name(struct task *t, s32 dirfd, u64 user, u32 flags)
 		return r;
 	if ((st.st_mode & S_IFMT) == S_IFDIR || (st.st_mode & S_IFMT) == S_IFLNK)
 		FILES->path_generation++;
+	bool dir = (st.st_mode & S_IFMT) == S_IFDIR;
+	if (!dir)
+		notify_self(vnode, IN_ATTRIB);
 	vnode_unlinked(vnode);
 	vnode_touch(vnode_at(parent));
+	notify_entry(parent, &p, dir ? IN_DELETE | IN_ISDIR : IN_DELETE, 0);
 	return 0;
 }
 

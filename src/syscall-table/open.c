@@ -10,6 +10,7 @@
 #include "file_kinds.h"
 #include "position.h"
 #include "lookup.h"
+#include "notify.h"
 
 #define HOST_OPEN_FLAGS \
 	(O_ACCMODE | O_APPEND | O_DIRECTORY | O_NOFOLLOW | O_PATH | O_CLOEXEC | O_LARGEFILE)
@@ -191,6 +192,7 @@ static long install_fifo(struct task *t, struct opening *o, long fd, u32 vnode)
 	if (r < 0)
 		return r;
 	ofd_set_path(ofd_at((u32)r), abs);
+	notify_opened(ofd_at((u32)r), IN_OPEN);
 	return fd_install(t, (u32)r, o->flags);
 }
 
@@ -202,6 +204,17 @@ static u32 kind_of(u32 flags, u32 type)
 }
 
 static long open_failed(struct task *t, struct opening *o, long error);
+
+static void opened(const struct opening *o, struct ofd *f)
+{
+	if (!notify_on() || o->flags & O_PATH)
+		return;
+	if (o->created)
+		notify_made(f);
+	notify_opened(f, IN_OPEN);
+	if (!o->created && o->flags & O_TRUNC && f->kind == OFD_HOST_FILE)
+		notify_opened(f, IN_MODIFY);
+}
 
 /* The host has opened it: books, checks, number. */
 static long install(struct task *t, struct opening *o, long fd)
@@ -245,6 +258,7 @@ static long install(struct task *t, struct opening *o, long fd)
 	ofd_set_vnode(ofd_at((u32)r), vnode);
 	if (ofd_at((u32)r)->kind == OFD_HOST_FILE)
 		position_opened(ofd_at((u32)r), o->flags & O_TRUNC ? 0 : (u64)st.st_size);
+	opened(o, ofd_at((u32)r));
 	return fd_install_host(t, fd, (u32)r, o->flags);
 }
 

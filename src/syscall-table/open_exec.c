@@ -3,6 +3,7 @@
  */
 #include <asm/stat.h>
 #include "lookup.h"
+#include "notify.h"
 
 /* Moves the descriptor out of the app's numbers: it must outlive the kernel's exec. */
 static long move_up(long fd)
@@ -51,6 +52,10 @@ static long exec_finish(struct task *t, const struct path *p, long fd, struct ex
 	ret->uid = vnode_at(vnode)->uid;
 	ret->gid = vnode_at(vnode)->gid;
 	ret->size = (u64)st.st_size;
+	/* Linux closes a program when it has ended; the image of it keeps it open. */
+	notify_path(p, 0, vnode, IN_OPEN);
+	notify_path(p, 0, vnode, IN_ACCESS);
+	notify_path(p, 0, vnode, IN_CLOSE_NOWRITE);
 	return 0;
 }
 

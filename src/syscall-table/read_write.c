@@ -10,6 +10,7 @@
 #include "code_pages.h"
 #include "lookup.h"
 #include "file_kinds.h"
+#include "notify.h"
 #include "io_vector.h"
 #include "position.h"
 #include "synth.h"
@@ -304,9 +305,14 @@ static long io_run(struct task *t, struct file_io *io, bool write)
 		return -ESPIPE;
 	io->nowait |= (o->flags & O_NONBLOCK) != 0;
 	io_prepare(t, io);
-	if (write)
-		return ops->write ? ops->write(t, o, io) : -EINVAL;
-	return ops->read ? ops->read(t, o, io) : -EINVAL;
+	long (*const run)(struct task *, struct ofd *, const struct file_io *) =
+		write ? ops->write : ops->read;
+	/* Files that are told of do not park: the description is still there afterwards. */
+	bool told = o->kind == OFD_HOST_FILE;
+	long r = run ? run(t, o, io) : -EINVAL;
+	if (told && r > 0)
+		notify_opened(o, write ? IN_MODIFY : IN_ACCESS);
+	return r;
 }
 
 static long io_single(struct task *t, struct frame *f, s64 offset, bool write)
@@ -373,7 +379,12 @@ static long io_vector(struct task *t, struct frame *f, s64 offset, u32 rwf, bool
 	if (rwf & ~(u32)(RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT))
 		return -EOPNOTSUPP;
 	long r = io_vector_in(t, f->arg[1], f->arg[2], iov, &io.total);
-	return r < 0 ? r : io_run(t, &io, write);
+	if (!r)
+		r = io_run(t, &io, write);
+	/* Unlike read(2), and as Linux has it, the end of a file counts as well. */
+	if (!r && !write && fd_get(t, io.fd))
+		notify_opened(fd_get(t, io.fd), IN_ACCESS);
+	return r;
 }
 
 long sys_readv(struct task *t, struct frame *f)

@@ -5,6 +5,7 @@
  */
 #include <linux/fs.h>
 #include "lookup.h"
+#include "notify.h"
 
 struct renaming {
 	struct path from, to;
@@ -94,12 +95,43 @@ static void capture_target(const struct renaming *r)
 				      r->to_st.st_nlink > 1 || vnode_at(r->to_vnode)->opens);
 }
 
+static u32 with_type(const struct vnode *v, u32 mask)
+{
+	return (v->mode & S_IFMT) == S_IFDIR ? mask | IN_ISDIR : mask;
+}
+
+static void moved(u32 vnode, u32 from_dir, const struct path *from, u32 to_dir,
+		  const struct path *to)
+{
+	const struct vnode *v = vnode_at(vnode);
+	u32 cookie = notify_cookie();
+
+	notify_entry(from_dir, from, with_type(v, IN_MOVED_FROM), cookie);
+	notify_entry(to_dir, to, with_type(v, IN_MOVED_TO), cookie);
+}
+
+/* Before what was replaced is forgotten. */
+static void rename_told(const struct renaming *r)
+{
+	if (!notify_on())
+		return;
+	moved(r->from_vnode, r->from_dir, &r->from, r->to_dir, &r->to);
+	if (r->to_vnode && !(r->flags & RENAME_EXCHANGE))
+		notify_self(r->to_vnode, with_type(vnode_at(r->to_vnode), IN_ATTRIB));
+	notify_self(r->from_vnode, IN_MOVE_SELF);
+	if (!r->to_vnode || !(r->flags & RENAME_EXCHANGE))
+		return;
+	moved(r->to_vnode, r->to_dir, &r->to, r->from_dir, &r->from);
+	notify_self(r->to_vnode, IN_MOVE_SELF);
+}
+
 static void rename_books(struct renaming *r)
 {
 	struct vnode *from = vnode_at(r->from_vnode);
 
 	if (r->to_vnode == r->from_vnode && !(r->flags & RENAME_EXCHANGE))
 		return; /* two names of one file: rename does nothing */
+	rename_told(r);
 	if (r->to_vnode && r->flags & RENAME_EXCHANGE) {
 		vnode_at(r->to_vnode)->flags |= VNODE_MOVED;
 		vnode_touch_meta(vnode_at(r->to_vnode));

@@ -10,6 +10,7 @@
  * needs no place in the digest; what comes from a file or goes to one is folded by its operations.
  */
 #include <linux/fs.h>
+#include "notify.h"
 #include "splice.h"
 
 /* <fcntl.h> of libc has these, no header of the kernel. */
@@ -174,6 +175,7 @@ static long read_into_pipe(struct splicing *s)
 	long r = file_ops_of(s->in->kind)->read(s->t, s->in, &io);
 	if (r <= 0)
 		return r;
+	notify_opened(s->in, IN_ACCESS);
 	pipe_append(p, (u64)r, false);
 	pipe_given(p);
 	if (s->in_at >= 0)
@@ -227,6 +229,7 @@ static long write_from_pipe(struct splicing *s)
 	long r = file_ops_of(s->out->kind)->write(s->t, s->out, &io);
 	if (r <= 0)
 		return r;
+	notify_opened(s->out, IN_MODIFY);
 	pipe_drop(p, (u64)r);
 	pipe_taken(p, was_full);
 	if (s->out_at >= 0)

@@ -576,6 +576,7 @@ static void put_path_target(struct ofd *o, struct synth_text *out)
 static const char *const anon_names[OFD_KIND_COUNT] = {
 	[OFD_EVENTFD] = "[eventfd]",
 	[OFD_EPOLL] = "[eventpoll]",
+	[OFD_INOTIFY] = "inotify",
 };
 
 static void put_fd_target(const struct synth_ctx *c, struct synth_text *out)

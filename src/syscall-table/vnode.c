@@ -7,6 +7,7 @@
  */
 #include <asm/stat.h>
 #include "files.h"
+#include "notify.h"
 
 #define NS_PER_SEC 1000000000ll
 #define ENTRY_GONE (1ull << 32)
@@ -121,6 +122,8 @@ static u32 slot_take(u64 dev, u64 ino)
 
 static void slot_release(u32 index)
 {
+	if (vnode_at(index)->flags & VNODE_WATCHED)
+		notify_gone(index);
 	hash_remove(index);
 	vnode_at(index)->next_free = VNODES->free_list;
 	VNODES->free_list = index;
@@ -245,7 +248,7 @@ u32 vnode_born(const struct stat *st, u32 mode, u32 uid, u32 gid)
 		slot_release(stale);
 	u32 i = slot_take(st->st_dev, st->st_ino);
 	struct vnode *v = vnode_at(i);
-	v->flags = VNODE_BORN_INSIDE | (st->st_nlink ? 0 : VNODE_GONE);
+	v->flags = VNODE_BORN_INSIDE | (st->st_nlink ? 0 : VNODE_GONE | VNODE_NAMELESS);
 	v->mode = (st->st_mode & S_IFMT) | (mode & 07777);
 	v->uid = uid;
 	v->gid = gid;

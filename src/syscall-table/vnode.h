@@ -37,6 +37,8 @@ enum vnode_flag {
 	VNODE_GROWS = 32768,	 /* `rewrites` are counted */
 	VNODE_METADATA = 256,	 /* its mode, owner or times were changed; what they were is safe */
 	VNODE_SIZED = 1024,	 /* `size` is that of the file */
+	VNODE_WATCHED = 65536,	 /* inotify watches hang at it */
+	VNODE_NAMELESS = 131072, /* was made without a name and never got one */
 	VNODE_UNSEEN = 512,	 /* stood in a listing: only its number is known so far */
 };
 /* Names that lead to it now say nothing about the image. */
