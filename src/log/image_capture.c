@@ -22,6 +22,7 @@
 #include "image_changed.h"
 #include "image_content.h"
 #include "image_large.h"
+#include "image_links.h"
 #include "image_listing.h"
 #include "image_sink.h"
 #include "image_walk.h"
@@ -46,6 +47,7 @@ struct image_capture {
 	unsigned int idle_packs;
 	struct image_sink *sink;
 	struct image_walk *walk;
+	struct image_links *links;
 	struct image_content *content;
 	struct image_large *large;
 	struct image_capture_stats stats;
@@ -172,13 +174,14 @@ static int record_listing(struct image_capture *capture, const struct image_requ
 			  const struct image_place *place, int fd, const struct stat *st)
 {
 	struct image_entry entry = {.kind = IMAGE_LISTING};
-	struct evlog_buf names = {0};
-	int ret = image_listing_read(fd, &capture->log, &names);
+	struct evlog_buf names = {0}, files = {0};
+	int ret = image_listing_read(fd, &capture->log, &names, &files);
 
-	if (ret == -ENOMEM)
-		return ret;
-	if (ret)
-		return record_denied(capture, place, ret);
+	if (ret) {
+		evlog_buf_finish(&names);
+		evlog_buf_finish(&files);
+		return ret == -ENOMEM ? ret : record_denied(capture, place, ret);
+	}
 	if (request->expected.ino &&
 	    (request->expected.dev != st->st_dev || request->expected.ino != st->st_ino))
 		image_changed_note(&capture->changed, request->path);
@@ -186,7 +189,10 @@ static int record_listing(struct image_capture *capture, const struct image_requ
 	entry.names = names.data;
 	entry.names_size = names.len;
 	ret = image_walk_record(capture->walk, place, &entry);
+	if (!ret)
+		ret = image_links_listed(capture->links, place, st->st_dev, &files);
 	evlog_buf_finish(&names);
+	evlog_buf_finish(&files);
 	return ret;
 }
 
@@ -335,6 +341,9 @@ static int take(struct image_capture *capture, const struct image_request *reque
 		return take_ahead(capture, request->path);
 	capture->stats.requests++;
 	ret = take_place(capture, request, &place);
+	if (!ret && request->expected.nlink > 1)
+		ret = image_links_recorded(capture->links, request->expected.dev,
+					   request->expected.ino);
 	if (!image_walk_error_is_of_path(ret))
 		return ret;
 	/* That the way ends is part of the image by now; but the container saw where it led. */
@@ -391,6 +400,8 @@ int image_capture_create(struct evlog_writer *writer, const struct image_capture
 		ret = image_sink_create(writer, &capture->sink);
 	if (!ret)
 		ret = image_walk_create(capture->sink, &capture->walk);
+	if (!ret)
+		ret = image_links_create(capture->walk, &capture->links);
 	/* Small files are not cached. */
 	if (!ret)
 		ret = image_content_create(capture->sink, true, NULL, &capture->content);
@@ -492,6 +503,7 @@ void image_capture_destroy(struct image_capture *capture)
 	work_queue_destroy(capture->queue);
 	image_large_destroy(capture->large);
 	image_content_destroy(capture->content);
+	image_links_destroy(capture->links);
 	image_walk_destroy(capture->walk);
 	image_sink_destroy(capture->sink);
 	image_changed_finish(&capture->changed);

@@ -10,8 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
+#include "../syscall-table/listing.h"
 #include "image_entry.h"
 
 static uint8_t type_of(int fd, const struct dirent *entry)
@@ -32,10 +34,32 @@ static bool is_hidden(int fd, const char *name, const struct stat *hidden)
 	       st.st_ino == hidden->st_ino;
 }
 
-/* Gathers "type, name, NUL" records and where each starts. */
-static int gather(DIR *dir, const struct stat *hidden, struct evlog_buf *records,
-		  struct evlog_buf *offsets)
+/* Whether the numbers that are read with the names are those of stat(2). */
+static bool has_numbers(int fd)
 {
+	struct statfs fs;
+
+	return !fstatfs(fd, &fs) && listing_has_numbers((unsigned long)fs.f_type);
+}
+
+static void file_put(int fd, struct evlog_buf *files, const struct dirent *entry, bool numbers)
+{
+	uint64_t ino = entry->d_ino;
+	struct stat st;
+
+	if (!numbers && fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW))
+		return;
+	if (!numbers)
+		ino = st.st_ino;
+	evlog_put(files, &ino, sizeof(ino));
+	evlog_put(files, entry->d_name, strlen(entry->d_name) + 1);
+}
+
+/* Gathers "type, name, NUL" records and where each starts, and files. */
+static int gather(DIR *dir, const struct stat *hidden, struct evlog_buf *records,
+		  struct evlog_buf *offsets, struct evlog_buf *files)
+{
+	bool numbers = has_numbers(dirfd(dir));
 	struct dirent *entry;
 
 	for (errno = 0; (entry = readdir(dir)); errno = 0) {
@@ -44,10 +68,15 @@ static int gather(DIR *dir, const struct stat *hidden, struct evlog_buf *records
 		     is_hidden(dirfd(dir), entry->d_name, hidden)))
 			continue;
 		evlog_put(offsets, &records->len, sizeof(records->len));
-		image_names_put(records, entry->d_name, type_of(dirfd(dir), entry));
+		uint8_t type = type_of(dirfd(dir), entry);
+		image_names_put(records, entry->d_name, type);
+		if (type == DT_REG)
+			file_put(dirfd(dir), files, entry, numbers);
 	}
 	if (errno)
 		return -errno;
+	if (files->error)
+		return files->error;
 	return records->error ? records->error : offsets->error;
 }
 
@@ -77,7 +106,8 @@ static void put_sorted(struct evlog_buf *names, struct evlog_buf *records,
 	}
 }
 
-int image_listing_read(int fd, const struct stat *hidden, struct evlog_buf *names)
+int image_listing_read(int fd, const struct stat *hidden, struct evlog_buf *names,
+		       struct evlog_buf *files)
 {
 	struct evlog_buf records = {0}, offsets = {0};
 	int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
@@ -89,7 +119,7 @@ int image_listing_read(int fd, const struct stat *hidden, struct evlog_buf *name
 			close(own);
 		return ret;
 	}
-	ret = gather(dir, hidden, &records, &offsets);
+	ret = gather(dir, hidden, &records, &offsets, files);
 	if (!ret)
 		put_sorted(names, &records, &offsets);
 	closedir(dir);
