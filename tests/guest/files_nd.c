@@ -56,6 +56,15 @@ static void inode_reuse(void)
 	}
 }
 
+static void temporary(void)
+{
+	char name[] = "tmpXXXXXX";
+	int fd = mkstemp(name);
+
+	CHECK(fd >= 0 && close(fd) == 0 && unlink(name) == 0);
+	printf("temporary %s\n", name);
+}
+
 static void listing(void)
 {
 	static const char *const names[] = {"zeta", "alpha", "mid", "Beta", "9", ".hidden"};
@@ -129,6 +138,7 @@ int main(void)
 		if (fcntl(fd, F_GETFD) != -1)
 			printf("inherited %d\n", fd);
 	inode_reuse();
+	temporary();
 	listing();
 	holes();
 	space();
