@@ -6,6 +6,7 @@
 #include <asm/stat.h>
 #include <linux/fiemap.h>
 #include <linux/fs.h>
+#include "async.h"
 #include "file_kinds.h"
 #include "lock.h"
 
@@ -24,8 +25,23 @@ static long get_cloexec(struct task *t, u32 fd)
 	return FILES->tables[proc_of(t)->files].fd[fd] & FD_CLOEXEC_BIT ? FD_CLOEXEC : 0;
 }
 
+/* Of standard input and output nothing is heard as long as nobody waits. */
+static long set_async(struct ofd *o, u32 fd, bool on)
+{
+	if (on == ((o->flags & FASYNC) != 0))
+		return 0;
+	if (async_is_possible(o)) {
+		async_switch(o, fd, on);
+		return 0;
+	}
+	if (o->kind == OFD_CHANNEL_IN || o->kind == OFD_STREAM_OUT)
+		HEAD->refused_count[NR_fcntl]++;
+	return -ENOTTY;
+}
+
 static long set_flags(struct ofd *o, u32 fd, u32 flags)
 {
+	set_async(o, fd, flags & FASYNC);
 	o->flags = (o->flags & ~(u32)SETTABLE_FLAGS) | (flags & SETTABLE_FLAGS);
 	/* Of these only where a write goes is left to the kernel. */
 	if (o->kind == OFD_HOST_FILE)
@@ -47,17 +63,21 @@ static long fcntl_own(struct task *t, struct ofd *o, u32 fd, u32 request, u64 ar
 	case F_OFD_SETLK:
 	case F_OFD_SETLKW:
 		return lock_fcntl(t, o, fd, request, arg);
-	case F_GETOWN:
-	case F_GETSIG:
-		return 0;
+	case F_GETLEASE:
+		return F_UNLCK;
+	case F_SETLEASE:
+	case F_NOTIFY:
+		HEAD->refused_count[NR_fcntl]++;
+		return -EINVAL;
 	default:
 		break;
 	}
+	long r = async_fcntl(t, o, request, arg);
+	if (r != -ENOSYS)
+		return r;
 	const struct file_ops *ops = file_ops_of(o->kind);
 	if (ops->fcntl)
 		return ops->fcntl(t, o, fd, request, arg);
-	/* Leases, directory notification, signals for readiness. */
-	HEAD->refused_count[NR_fcntl]++;
 	return -EINVAL;
 }
 
@@ -96,6 +116,16 @@ static long bytes_left(struct task *t, u32 fd, u64 user)
 	return user_put(user, left) ? -EFAULT : 0;
 }
 
+static long switch_async(struct task *t, struct ofd *o, u32 fd, u64 user)
+{
+	s32 on;
+
+	if (user_get(on, user))
+		return -EFAULT;
+	digest_u64(t, (u64)on);
+	return set_async(o, fd, on);
+}
+
 static long set_nonblock(struct task *t, struct ofd *o, u64 user)
 {
 	s32 on;
@@ -126,6 +156,8 @@ long sys_ioctl(struct task *t, struct frame *f)
 	case FIOCLEX:
 	case FIONCLEX:
 		return set_cloexec(t, fd, request == FIOCLEX);
+	case FIOASYNC:
+		return switch_async(t, o, fd, f->arg[2]);
 	case FIONBIO:
 		return set_nonblock(t, o, f->arg[2]);
 	case FICLONE:

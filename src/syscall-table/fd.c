@@ -86,6 +86,7 @@ void ofd_put(struct ofd *o)
 	if (--o->refs)
 		return;
 	epoll_forget(o);
+	async_forget(o);
 	notify_opened(o, (o->flags & O_ACCMODE) == O_RDONLY ? IN_CLOSE_NOWRITE : IN_CLOSE_WRITE);
 	if (ops->release)
 		ops->release(o);

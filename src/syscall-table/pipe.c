@@ -94,6 +94,8 @@ void pipe_taken(struct pipe *p, bool was_full)
 	p->read_ns = (s64)now_ns();
 	if (was_full && !pipe_is_full(p))
 		ready_changed(pipe_key(p), POLLOUT | POLLWRNORM);
+	else if (READY->asyncs)
+		async_changed(pipe_key(p), POLLOUT);
 }
 
 void pipe_given(struct pipe *p)

@@ -21,6 +21,8 @@ void ready_changed(struct sched_key key, u32 events)
 		if (watch_has_key(w, key))
 			epoll_watch_changed(w, events);
 	}
+	if (READY->asyncs)
+		async_changed(key, events);
 }
 
 long ready_wait(struct task *t, struct sched_key key, u32 events)

@@ -37,6 +37,7 @@ struct ready_state {
 	u64 next_ino; /* inode numbers of pipes and sockets given out, less READY_FIRST_INO */
 	u32 holds;
 	u32 watches;
+	struct async *asyncs;	/* of async.c */
 	struct socket *sockets; /* of socket.c: all there are */
 	struct park_hold hold[TASK_SLOTS_MAX * PARK_HOLDS];
 	struct watch *bucket[READY_BUCKETS];
@@ -87,6 +88,9 @@ static inline bool watch_has_key(const struct watch *w, struct sched_key key)
 	return w->key.a == key.a && w->key.b == key.b;
 }
 
+/* async.c: signals for readiness behind a key; for ofd_put: no more of a description. */
+void async_changed(struct sched_key key, u32 events);
+void async_forget(const struct ofd *o);
 /* epoll.c: what a watch watches may have become ready for `events`. */
 void epoll_watch_changed(struct watch *w, u32 events);
 /* epoll.c, for ofd_put: the description goes away, and with it all items on it. */
