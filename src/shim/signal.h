@@ -21,6 +21,7 @@
 
 #include "shim_abi.h"
 #include "task.h"
+#include "../syscall-table/timer.h"
 
 /* Kernel-internal results of an interrupted call (include/linux/errno.h). */
 #define ERESTARTSYS    512 /* restarted under SA_RESTART: read, write, wait, futex */
@@ -88,6 +89,7 @@ enum signal_number {
 #define SIG_SI_USER   0
 #define SIG_SI_KERNEL 0x80
 #define SIG_SI_QUEUE  -1
+#define SIG_SI_TIMER  -2
 #define SIG_SI_TKILL  -6
 enum signal_cld {
 	CLD_IS_EXITED = 1,
@@ -103,10 +105,13 @@ struct k_siginfo {
 	s32 signo, error, code, pad;
 	union {
 		struct {
-			s32 pid;
-			u32 uid;
+			s32 pid; /* or a timer's number */
 			union {
-				u64 value; /* of sigqueue */
+				u32 uid;
+				s32 overrun; /* of a timer */
+			};
+			union {
+				u64 value; /* of sigqueue, a timer */
 				struct {
 					s32 status, pad;
 					s64 utime, stime; /* clock ticks */
@@ -114,6 +119,10 @@ struct k_siginfo {
 			};
 		};
 		u64 addr; /* of a fault */
+		struct {
+			s64 band;
+			s32 fd;
+		} poll; /* of SIGIO */
 		struct {
 			u64 addr;
 			s32 nr;
@@ -130,14 +139,23 @@ struct k_sigaction {
 };
 _Static_assert(sizeof(struct k_sigaction) == 32, "kernel layout");
 
+/* How many queued signals and timers are charged to a user (RLIMIT_SIGPENDING); heap memory. */
+struct signal_user {
+	struct signal_user *next;
+	u32 uid, count;
+};
+
 /* A signal waiting to be taken; heap memory, oldest first. */
 struct signal_node {
 	struct signal_node *next;
+	struct signal_user *user;  /* charged with it; NULL: nobody */
+	struct posix_timer *timer; /* whose signal it is, or NULL */
+	bool is_void;		   /* of a timer that was set or deleted since: nobody takes it */
 	struct k_siginfo info;
 };
 
 struct signal_queue {
-	u64 pending; /* SIG_BIT of what the list holds */
+	u64 pending; /* SIG_BIT of what the list holds, and of what was sent beyond the limit */
 	struct signal_node *first, *last;
 };
 
@@ -159,6 +177,7 @@ struct signal_task {
 	u64 saved_mask;
 	u64 waiting; /* set of sigtimedwait while it is parked */
 	struct signal_queue queue;
+	struct timer sleep; /* on a cpu clock */
 	u64 alt_sp, alt_size;
 	u32 alt_flags;
 	u32 flags;
@@ -173,33 +192,28 @@ static inline struct signal_task *signal_task_of(struct task *t)
 	return (struct signal_task *)t->private_area;
 }
 
-enum signal_timer { TIMER_REAL, TIMER_VIRTUAL, TIMER_PROF, TIMERS };
+enum signal_itimer { ITIMER_OF_REAL, ITIMER_OF_VIRTUAL, ITIMER_OF_PROF, ITIMERS };
 
-/* An interval timer.  REAL counts virtual time, the others virtual cpu time of the process. */
-struct signal_itimer {
-	u64 deadline_ns; /* 0: not armed */
-	u64 interval_ns;
-};
+#define POSIX_TIMER_BUCKETS 64
 
 /* The signal state of a process. */
 struct signal_proc {
 	struct signal_queue queue; /* shared by its threads */
-	u64 check_ns[TIMERS];	   /* virtual time at which a timer is looked at again, 0: never */
-	struct signal_itimer timers[TIMERS];
-	u32 has_timer; /* it is in the list of processes with armed timers */
-	u32 timer_next;
+	struct timer itimers[ITIMERS];
+	struct posix_timer **posix_timers; /* buckets by number, in the heap; NULL: none yet */
+	u32 timer_number;		   /* of the next POSIX timer */
 	u32 stop_signal;  /* not zero: the process is stopped or stopping, by this signal */
 	u32 stop_waiting; /* tasks that have yet to park before the stop is complete */
 	struct k_sigaction actions[SIG_MAX]; /* by signal - 1 */
 };
 
 struct signal_state {
-	u32 timers;    /* first process with an armed timer, 0: none (init has none) */
-	u32 nqueued;   /* signal nodes alive */
-	u32 root_pgid; /* process group of the container's first process */
-	u32 pad;
-	u64 next_timer,
-		next_check; /* see signal_next_timer, signal_next_check; 0: to be computed */
+	struct timers timers;
+	struct signal_user *users; /* who have something queued */
+	u32 root_pgid;		   /* process group of the container's first process */
+	u32 signalfds;		   /* signal descriptors alive */
+	u32 nqueued;		   /* signal nodes alive */
+	u32 lost; /* a signal was sent beyond a limit: it is pending without a node */
 	struct signal_proc procs[PROCS_MAX];
 };
 #define SIGNALS REGION_AT(struct signal_state, REGION_SIGNAL_OFF)
@@ -248,16 +262,31 @@ void signal_fault(struct task *t, struct frame *f);
 
 /* ---- sending (signal_queue.c) ---- */
 
-#define SIGNAL_QUEUE_MAX 15000 /* what RLIMIT_SIGPENDING gives a user of a machine of 4 GiB */
-
 /*
  * Sends to a process, or to one task.  `info` is copied (its signo is set); NULL means "from the
  * current task, as by kill".  Signal 0 sends nothing.  Ignored signals vanish, pending standard
- * ones coalesce.  Init, zombies and exiting processes swallow everything.  -EAGAIN if a realtime
- * signal finds SIGNAL_QUEUE_MAX queued in the container, else 0.
+ * ones coalesce.  Init, zombies and exiting processes swallow everything.  Beyond RLIMIT_SIGPENDING
+ * of the target the result is -EAGAIN for a realtime signal that is not kill's, and others lose
+ * their siginfo; else 0.
  */
 long signal_send_proc(u32 proc, int sig, const struct k_siginfo *info);
 long signal_send_task(u32 task, int sig, const struct k_siginfo *info);
+
+/*
+ * The signal of a POSIX timer, to a process, or to one of its tasks (`target`).  The node that is
+ * queued is left in *ret_node.  False: nobody is to hear it.
+ */
+bool signal_send_timer(struct posix_timer *timer, u32 proc, struct task *target,
+		       const struct k_siginfo *info, struct signal_node **ret_node);
+
+/*
+ * Charges the user of `proc` with one more queued signal or timer; NULL if that would be more than
+ * RLIMIT_SIGPENDING, unless `over`.  signal_uncharge takes it back (NULL is fine).
+ */
+struct signal_user *signal_charge(u32 proc, bool over);
+void signal_uncharge(struct signal_user *user);
+/* How many are charged to the user of `proc`. */
+u32 signal_charged(u32 proc);
 
 /* As signal_send_proc with si_code SI_KERNEL: for timers, hang-ups, the terminal. */
 void signal_send_kernel(u32 proc, int sig);
@@ -313,8 +342,9 @@ long signal_set_restart(struct task *t, signal_restart_fn *fn, u64 a, u64 b, u64
 /* Whether the disposition of the process makes the signal vanish (ignored, or so by default). */
 bool signal_is_ignored(u32 proc, int sig);
 
-/* Drops the pending signals of `set`, of the process and all its threads. */
-void signal_flush(u32 proc, u64 set);
+/* Drops the pending signals of `set`, of the process and all its threads; whether there were any.
+ */
+bool signal_flush(u32 proc, u64 set);
 
 /* Takes a pending signal out of `set` (own queue first, lowest number first); 0 if none. */
 int signal_take(struct task *t, u64 set, struct k_siginfo *ret_info);
@@ -349,7 +379,7 @@ void signal_leave_stop(struct task *t);
 /* SIGCONT: ends a stop that is complete or under way; its tasks go on. */
 void signal_end_stop(u32 proc);
 
-/* ---- timers (itimer.c) ---- */
+/* ---- timers (timer.c) ---- */
 
 /* Virtual time of the next timer to which time may jump when all tasks are parked; UINT64_MAX. */
 u64 signal_next_timer(void);
@@ -357,11 +387,45 @@ u64 signal_next_timer(void);
 u64 signal_next_check(void);
 /* Fires every timer whose time has come. */
 void signal_expire_timers(u64 now_ns);
-/* Disarms all timers of a process. */
-void signal_drop_timers(u32 proc);
 /* Virtual cpu time of a process: events of its tasks, living and ended, times the step (process.c).
  */
 u64 proc_cpu_ns(u32 proc);
+
+/* ---- timers by kind (itimer.c, posix_timer.c) ---- */
+
+/* The process has taken a SIGALRM: a repeating ITIMER_REAL goes on. */
+void itimer_alarm_taken(u32 proc);
+/* The process ends: its interval timers are disarmed. */
+void itimers_drop(u32 proc);
+/* Its signal was taken: `info` is told of overruns, a repeating timer goes on. */
+void posix_timer_taken(struct posix_timer *timer, struct k_siginfo *info);
+/* Its signal went from the queue untaken: as it is ignored, or for good. */
+void posix_timer_dropped(struct posix_timer *timer, bool for_good);
+/* Signal `sig` of the process is no longer ignored. */
+void posix_timers_unignored(u32 proc, int sig);
+/* exec, exit: deletes the POSIX timers of a process. */
+void posix_timers_drop(u32 proc);
+
+/* ---- what a siginfo says (signal_info.c) ---- */
+
+enum signal_info_layout {
+	SIGNAL_INFO_KILL,  /* pid, uid */
+	SIGNAL_INFO_QUEUE, /* pid, uid, value */
+	SIGNAL_INFO_TIMER, /* number, overrun, value */
+	SIGNAL_INFO_POLL,
+	SIGNAL_INFO_FAULT, /* addr */
+	SIGNAL_INFO_CHILD,
+	SIGNAL_INFO_CALL
+};
+
+enum signal_info_layout signal_info_layout(const struct k_siginfo *info);
+/* Whether Linux knows a siginfo of this signal and code; others may hold anything. */
+bool signal_info_known(const struct k_siginfo *info);
+
+/* ---- signal descriptors (signalfd.c) ---- */
+
+/* A signal was sent to the process: whoever waits on a signal descriptor looks. */
+void signalfd_notify(u32 proc);
 
 /* ---- frames (signal_frame.c) ---- */
 

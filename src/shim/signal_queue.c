@@ -3,11 +3,11 @@
  *
  * Owns the queues of tasks and processes and every task's attention word.
  *
- * Invariants: a bit of queue.pending is set exactly if the list holds a node of that signal;
- * standard signals have at most one node.  A task's attention word is nonzero exactly if there is
- * something it must do about signals; who changes a queue, a mask, a stop or an exit calls
- * signal_recalc or signal_recalc_proc.  Kernel rules are from kernel/signal.c (prepare_signal,
- * complete_signal, dequeue_signal).
+ * Invariants: a bit of queue.pending is set if the list holds a node of that signal, or if it was
+ * sent beyond the limit of queued signals; standard signals have at most one node.  A task's
+ * attention word is nonzero exactly if there is something it must do about signals; who changes a
+ * queue, a mask, a stop or an exit calls signal_recalc or signal_recalc_proc.  Kernel rules are
+ * from kernel/signal.c (prepare_signal, complete_signal, dequeue_signal).
  */
 #include "shim.h"
 #include "process.h"
@@ -18,7 +18,9 @@
 #define SYNCHRONOUS                                                                    \
 	(SIG_BIT(SIG_SEGV) | SIG_BIT(SIG_BUS) | SIG_BIT(SIG_ILL) | SIG_BIT(SIG_TRAP) | \
 	 SIG_BIT(SIG_FPE) | SIG_BIT(SIG_SYS))
-#define STOP_SIGNALS (SIG_BIT(SIG_STOP) | SIG_BIT(SIG_TSTP) | SIG_BIT(SIG_TTIN) | SIG_BIT(SIG_TTOU))
+#define STOP_SIGNALS	  (SIG_BIT(SIG_STOP) | SIG_BIT(SIG_TSTP) | SIG_BIT(SIG_TTIN) | SIG_BIT(SIG_TTOU))
+#define RLIMIT_OF_SIGNALS 11
+#define TAKEN_VOID	  -1 /* a node was taken that means nothing any more */
 #define IGNORED_BY_DEFAULT \
 	(SIG_BIT(SIG_CHLD) | SIG_BIT(SIG_CONT) | SIG_BIT(SIG_URG) | SIG_BIT(SIG_WINCH))
 
@@ -29,28 +31,52 @@ static struct signal_proc *state_of(u32 proc)
 
 /* ---- queues ---- */
 
-static void queue_append(struct signal_queue *q, int sig, const struct k_siginfo *info)
+/* Something new is pending: signal descriptors hear of it. */
+static void queue_mark(struct signal_queue *q, u32 proc, int sig)
 {
-	struct signal_node *n = heap_alloc(sizeof(*n));
+	q->pending |= SIG_BIT(sig);
+	if (SIGNALS->signalfds != 0)
+		signalfd_notify(proc);
+}
 
-	n->info = *info;
+static void queue_append(struct signal_queue *q, u32 proc, int sig, struct signal_node *n)
+{
+	n->next = NULL;
 	n->info.signo = sig;
 	if (q->first == NULL)
 		q->first = n;
 	else
 		q->last->next = n;
 	q->last = n;
-	q->pending |= SIG_BIT(sig);
 	SIGNALS->nqueued++;
+	queue_mark(q, proc, sig);
 }
 
-static long queue_add(struct signal_queue *q, int sig, const struct k_siginfo *info)
+/* Those that the kernel or kill send are never refused for want of room; they may lose their info.
+ */
+static bool is_of_kernel_or_kill(const struct k_siginfo *info)
 {
+	return info->code == SIG_SI_USER || info->code == SIG_SI_KERNEL;
+}
+
+static long queue_add(struct signal_queue *q, u32 proc, int sig, const struct k_siginfo *info)
+{
+	struct signal_user *user;
+
 	if (sig < SIG_RTMIN && q->pending & SIG_BIT(sig))
 		return 0;
-	if (sig >= SIG_RTMIN && SIGNALS->nqueued >= SIGNAL_QUEUE_MAX)
-		return -EAGAIN;
-	queue_append(q, sig, info);
+	user = signal_charge(proc, sig < SIG_RTMIN && info->code >= 0);
+	if (user == NULL) {
+		if (sig >= SIG_RTMIN && !is_of_kernel_or_kill(info))
+			return -EAGAIN;
+		SIGNALS->lost = 1;
+		queue_mark(q, proc, sig);
+		return 0;
+	}
+	struct signal_node *n = heap_alloc(sizeof(*n));
+	n->user = user;
+	n->info = *info;
+	queue_append(q, proc, sig, n);
 	return 0;
 }
 
@@ -64,29 +90,71 @@ static void queue_unlink(struct signal_queue *q, struct signal_node *before, str
 	if (q->last == n)
 		q->last = before;
 	SIGNALS->nqueued--;
-	heap_free(n);
+	signal_uncharge(n->user);
 }
 
-static void queue_drop(struct signal_queue *q, u64 set)
+/* Drops what `set` names, if anything; with `for_good` the timers of these signals do not go on. */
+static bool queue_drop(struct signal_queue *q, u64 set, bool for_good)
 {
 	struct signal_node *before = NULL, *next;
 
 	if ((q->pending & set) == 0)
-		return;
+		return false;
 	for (struct signal_node *n = q->first; n != NULL; n = next) {
 		next = n->next;
-		if (set & SIG_BIT(n->info.signo))
-			queue_unlink(q, before, n);
-		else
+		if (!(set & SIG_BIT(n->info.signo))) {
 			before = n;
+			continue;
+		}
+		queue_unlink(q, before, n);
+		if (n->timer != NULL)
+			posix_timer_dropped(n->timer, for_good || n->is_void);
+		heap_free(n);
 	}
 	q->pending &= ~set;
+	return true;
 }
 
-/* Takes the oldest of the first signal in `set`; 0 if none is pending. */
+/* exec: the signals of timers go with them. */
+static void queue_drop_timers(struct signal_queue *q)
+{
+	struct signal_node *before = NULL, *next;
+	u64 kept = 0, dropped = 0;
+
+	for (struct signal_node *n = q->first; n != NULL; n = next) {
+		next = n->next;
+		if (n->info.code != SIG_SI_TIMER) {
+			kept |= SIG_BIT(n->info.signo);
+			before = n;
+			continue;
+		}
+		dropped |= SIG_BIT(n->info.signo);
+		queue_unlink(q, before, n);
+		heap_free(n);
+	}
+	q->pending &= ~dropped | kept;
+}
+
+/* What the node of a signal that is being taken says. */
+static int node_take(struct signal_node *n, struct k_siginfo *ret_info)
+{
+	int sig = n->info.signo;
+
+	*ret_info = n->info;
+	if (n->is_void)
+		sig = TAKEN_VOID;
+	if (n->timer != NULL && n->is_void)
+		posix_timer_dropped(n->timer, true);
+	else if (n->timer != NULL)
+		posix_timer_taken(n->timer, ret_info);
+	heap_free(n);
+	return sig;
+}
+
+/* Takes the oldest of the first signal in `set`; 0 if none is pending; TAKEN_VOID. */
 static int queue_take(struct signal_queue *q, u64 set, struct k_siginfo *ret_info)
 {
-	struct signal_node *before = NULL, *n = q->first;
+	struct signal_node *before = NULL, *n = q->first, *more;
 	u64 some = q->pending & set;
 
 	if (some == 0)
@@ -94,25 +162,81 @@ static int queue_take(struct signal_queue *q, u64 set, struct k_siginfo *ret_inf
 	if (some & SYNCHRONOUS)
 		some &= SYNCHRONOUS;
 	int sig = __builtin_ctzll(some) + 1;
-	for (; n->info.signo != sig; n = n->next)
+	for (; n != NULL && n->info.signo != sig; n = n->next)
 		before = n;
-	*ret_info = n->info;
-	struct signal_node *more = n->next;
-	queue_unlink(q, before, n);
-	while (more != NULL && more->info.signo != sig)
+	if (n == NULL) {
+		/* Sent when there was no room for more than the bit. */
+		*ret_info = (struct k_siginfo){.signo = sig, .code = SIG_SI_USER};
+		q->pending &= ~SIG_BIT(sig);
+		return sig;
+	}
+	for (more = n->next; more != NULL && more->info.signo != sig;)
 		more = more->next;
 	if (more == NULL)
 		q->pending &= ~SIG_BIT(sig);
-	return sig;
+	queue_unlink(q, before, n);
+	return node_take(n, ret_info);
 }
 
-void signal_flush(u32 proc, u64 set)
+/* ---- who is charged ---- */
+
+static struct signal_user *user_find(u32 uid)
 {
-	if (SIGNALS->nqueued == 0)
+	struct signal_user *u = SIGNALS->users;
+
+	while (u != NULL && u->uid != uid)
+		u = u->next;
+	return u;
+}
+
+u32 signal_charged(u32 proc)
+{
+	const struct signal_user *u = user_find(proc_at(proc)->uid);
+
+	return u != NULL ? u->count : 0;
+}
+
+struct signal_user *signal_charge(u32 proc, bool over)
+{
+	const struct proc *p = proc_at(proc);
+	struct signal_user *u = user_find(p->uid);
+
+	if (!over && (u != NULL ? u->count : 0) >= p->rlimits[RLIMIT_OF_SIGNALS][0])
+		return NULL;
+	if (u == NULL) {
+		u = heap_alloc(sizeof(*u));
+		u->uid = p->uid;
+		u->next = SIGNALS->users;
+		SIGNALS->users = u;
+	}
+	u->count++;
+	return u;
+}
+
+void signal_uncharge(struct signal_user *user)
+{
+	struct signal_user **link = &SIGNALS->users;
+
+	if (user == NULL || --user->count != 0)
 		return;
-	queue_drop(&state_of(proc)->queue, set);
+	while (*link != user)
+		link = &(*link)->next;
+	*link = user->next;
+	heap_free(user);
+}
+
+/* ---- taking ---- */
+
+bool signal_flush(u32 proc, u64 set)
+{
+	bool dropped;
+
+	if (SIGNALS->nqueued == 0 && !SIGNALS->lost)
+		return false;
+	dropped = queue_drop(&state_of(proc)->queue, set, false);
 	for (u32 i = proc_at(proc)->threads; i != NONE; i = task_at(i)->next_thread)
-		queue_drop(&signal_task_of(task_at(i))->queue, set);
+		dropped |= queue_drop(&signal_task_of(task_at(i))->queue, set, false);
+	return dropped;
 }
 
 /* ---- who takes what ---- */
@@ -189,8 +313,10 @@ void signal_recalc_proc(u32 proc)
 static int take_shared(struct task *t, u64 set, struct k_siginfo *ret_info)
 {
 	int sig = queue_take(&signal_proc_of(t)->queue, set, ret_info);
-	struct task *other = sig != 0 ? taker_of(t->proc, SIG_BIT(sig)) : NULL;
+	struct task *other = sig != 0 ? taker_of(t->proc, SIG_BIT(ret_info->signo)) : NULL;
 
+	if (sig == SIG_ALRM)
+		itimer_alarm_taken(t->proc);
 	if (other != NULL && other != t)
 		signal_recalc(other);
 	return sig;
@@ -198,10 +324,13 @@ static int take_shared(struct task *t, u64 set, struct k_siginfo *ret_info)
 
 int signal_take(struct task *t, u64 set, struct k_siginfo *ret_info)
 {
-	int sig = queue_take(&signal_task_of(t)->queue, set, ret_info);
+	int sig;
 
-	if (sig == 0)
-		sig = take_shared(t, set, ret_info);
+	do {
+		sig = queue_take(&signal_task_of(t)->queue, set, ret_info);
+		if (sig == 0)
+			sig = take_shared(t, set, ret_info);
+	} while (sig == TAKEN_VOID);
 	signal_recalc(t);
 	if (sig != 0 && ret_info->code == SIG_SI_KERNEL)
 		HEAD->answers++;
@@ -221,15 +350,15 @@ bool signal_is_ignored(u32 proc, int sig)
 /* What happens at once, whoever takes the signal and whatever it does with it. */
 static void send_prepare(u32 proc, int sig)
 {
-	u32 queued = SIGNALS->nqueued;
+	bool dropped = false;
 
 	if (STOP_SIGNALS & SIG_BIT(sig)) {
-		signal_flush(proc, SIG_BIT(SIG_CONT));
+		dropped = signal_flush(proc, SIG_BIT(SIG_CONT));
 	} else if (sig == SIG_CONT) {
-		signal_flush(proc, STOP_SIGNALS);
+		dropped = signal_flush(proc, STOP_SIGNALS);
 		signal_end_stop(proc);
 	}
-	if (SIGNALS->nqueued != queued)
+	if (dropped)
 		signal_recalc_proc(proc);
 }
 
@@ -243,30 +372,73 @@ static struct k_siginfo info_of_current(int sig)
 				  .uid = proc_of(t)->uid};
 }
 
-/* `target` is looked at for blocking; the signal goes to its own queue or the process's. */
+static bool is_deaf_for_good(u32 proc)
+{
+	const struct proc *p = proc_at(proc);
+
+	return proc == PROC_INIT || p->state != PROC_LIVE || p->exiting;
+}
+
+/* Whether somebody is to hear it; `target` is looked at for blocking. */
+static bool send_begin(u32 proc, struct task *target, int sig)
+{
+	send_prepare(proc, sig);
+	return !signal_is_ignored(proc, sig) || signal_task_of(target)->mask & SIG_BIT(sig);
+}
+
+/* Whom a new signal falls to looks at it; `target`: it is of that task alone. */
+static void tell_taker(u32 proc, struct task *target, int sig)
+{
+	struct task *taker = target != NULL ? target : taker_of(proc, SIG_BIT(sig));
+
+	if (taker == NULL)
+		return;
+	signal_recalc(taker);
+	wake_pending(taker);
+}
+
+/* The signal goes to the target's own queue or the process's. */
 static long send(u32 proc, struct task *target, bool to_task, int sig, const struct k_siginfo *info)
 {
-	struct proc *p = proc_at(proc);
-
-	if (sig == 0 || proc == PROC_INIT || p->state != PROC_LIVE || p->exiting)
+	if (sig == 0 || is_deaf_for_good(proc))
 		return 0;
 	if (sig == SIG_KILL) {
 		proc_terminate(proc, WAIT_KILLED(SIG_KILL, false));
 		return 0;
 	}
-	send_prepare(proc, sig);
-	if (signal_is_ignored(proc, sig) && !(signal_task_of(target)->mask & SIG_BIT(sig)))
+	if (!send_begin(proc, target, sig))
 		return 0;
 	struct k_siginfo own = info == NULL ? info_of_current(sig) : *info;
 	struct signal_queue *q = to_task ? &signal_task_of(target)->queue : &state_of(proc)->queue;
-	long error = queue_add(q, sig, &own);
-	struct task *taker = to_task ? target : taker_of(proc, SIG_BIT(sig));
-
-	if (taker != NULL) {
-		signal_recalc(taker);
-		wake_pending(taker);
-	}
+	long error = queue_add(q, proc, sig, &own);
+	tell_taker(proc, to_task ? target : NULL, sig);
 	return error;
+}
+
+bool signal_send_timer(struct posix_timer *timer, u32 proc, struct task *target,
+		       const struct k_siginfo *info, struct signal_node **ret_node)
+{
+	struct task *looked_at = target != NULL ? target : task_at(proc_at(proc)->threads);
+	struct signal_queue *q =
+		target != NULL ? &signal_task_of(target)->queue : &state_of(proc)->queue;
+	int sig = info->signo;
+
+	if (is_deaf_for_good(proc))
+		return true;
+	if (sig == SIG_KILL) {
+		proc_terminate(proc, WAIT_KILLED(SIG_KILL, false));
+		return true;
+	}
+	if (!send_begin(proc, looked_at, sig))
+		return false;
+	/* As in Linux a timer's signal is queued even if the like is pending already. */
+	struct signal_node *n = heap_alloc(sizeof(*n));
+	n->timer = timer;
+	n->info = *info;
+	queue_append(q, proc, sig, n);
+	*ret_node = n;
+	tell_taker(proc, target, sig);
+	return true;
 }
 
 long signal_send_proc(u32 proc, int sig, const struct k_siginfo *info)
@@ -315,7 +487,7 @@ void signal_force(struct task *t, int sig, const struct k_siginfo *info)
 	if (s->mask & SIG_BIT(sig) || action->handler == SIG_HANDLER_IGN)
 		action->handler = SIG_HANDLER_DFL;
 	s->mask &= ~SIG_BIT(sig);
-	queue_add(&s->queue, sig, info);
+	queue_add(&s->queue, t->proc, sig, info);
 	signal_recalc(t);
 }
 
@@ -455,6 +627,9 @@ void signal_exec(struct task *t)
 	struct signal_task *s = signal_task_of(t);
 
 	signal_clear_handlers(t->proc);
+	posix_timers_drop(t->proc);
+	queue_drop_timers(&s->queue);
+	queue_drop_timers(&signal_proc_of(t)->queue);
 	s->alt_sp = s->alt_size = 0;
 	s->restart = NULL;
 }
@@ -463,7 +638,8 @@ void signal_release(struct task *t)
 {
 	struct signal_task *s = signal_task_of(t);
 
-	queue_drop(&s->queue, ~0ull);
+	queue_drop(&s->queue, ~0ull, true);
+	timer_disarm(&s->sleep);
 	if (proc_of(t)->state != PROC_LIVE)
 		return;
 	signal_leave_stop(t);
@@ -473,8 +649,9 @@ void signal_release(struct task *t)
 
 void signal_release_proc(u32 proc)
 {
-	queue_drop(&state_of(proc)->queue, ~0ull);
-	signal_drop_timers(proc);
+	posix_timers_drop(proc);
+	itimers_drop(proc);
+	queue_drop(&state_of(proc)->queue, ~0ull, true);
 	state_of(proc)->stop_signal = 0;
 }
 

@@ -539,7 +539,36 @@ static void print_itimerval(const struct place *at)
 	fputc('}', at->out);
 }
 
+static void print_itimerspec(const struct place *at)
+{
+	struct itimerspec timer;
+
+	if (!fetch(at, &timer, sizeof(timer)))
+		return;
+	fputs("{it_interval=", at->out);
+	put_timespec(at->out, &timer.it_interval);
+	fputs(", it_value=", at->out);
+	put_timespec(at->out, &timer.it_value);
+	fputc('}', at->out);
+}
+
 /* Signals. */
+
+static void print_sigevent(const struct place *at)
+{
+	struct sigevent event;
+
+	if (!fetch(at, &event, sizeof(event)))
+		return;
+	fprintf(at->out,
+		"{sigev_value=%#" PRIx64 ", sigev_signo=", (uint64_t)event.sigev_value.sival_ptr);
+	arg_print_signal(at->out, event.sigev_signo);
+	fputs(", sigev_notify=", at->out);
+	flag_set_print(at->out, &flags_sigev_notify, (uint32_t)event.sigev_notify);
+	if (event.sigev_notify == SIGEV_THREAD_ID)
+		fprintf(at->out, ", sigev_notify_thread_id=%d", event._sigev_un._tid);
+	fputc('}', at->out);
+}
 
 static void put_sigset(FILE *out, uint64_t set)
 {
@@ -988,6 +1017,8 @@ size_t arg_struct_size(enum arg_kind kind)
 		[ARG_TIMEVAL_IN] = sizeof(struct timeval),
 		[ARG_TIMEVALS_IN] = 2 * sizeof(struct timeval),
 		[ARG_ITIMERVAL_IN] = sizeof(struct itimerval),
+		[ARG_ITIMERSPEC_IN] = sizeof(struct itimerspec),
+		[ARG_SIGEVENT_IN] = sizeof(struct sigevent),
 		[ARG_SIGSET_IN] = sizeof(uint64_t),
 		[ARG_SIGACTION_IN] = sizeof(struct kernel_sigaction),
 		[ARG_SIGINFO_IN] = sizeof(siginfo_t),
@@ -1009,6 +1040,7 @@ size_t arg_struct_size(enum arg_kind kind)
 		[ARG_TIMESPEC_OUT] = sizeof(struct timespec),
 		[ARG_TIMEVAL_OUT] = sizeof(struct timeval),
 		[ARG_ITIMERVAL_OUT] = sizeof(struct itimerval),
+		[ARG_ITIMERSPEC_OUT] = sizeof(struct itimerspec),
 		[ARG_SIGSET_OUT] = sizeof(uint64_t),
 		[ARG_SIGACTION_OUT] = sizeof(struct kernel_sigaction),
 		[ARG_SIGINFO_OUT] = sizeof(siginfo_t),

@@ -164,6 +164,7 @@ static void epoll_release(struct ofd *o)
 const struct file_ops epoll_ops = {
 	.poll = epoll_poll,
 	.poll_key = epoll_poll_key,
+	.seek_stays = true,
 	.release = epoll_release,
 };
 

@@ -96,6 +96,7 @@ const struct file_ops eventfd_ops = {
 	.write = eventfd_write,
 	.poll = eventfd_poll,
 	.poll_key = eventfd_key,
+	.seek_stays = true,
 };
 
 static long eventfd_open(struct task *t, u32 count, u32 flags)

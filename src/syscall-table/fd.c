@@ -35,6 +35,8 @@ static const struct file_ops *const ops_of_kind[OFD_KIND_COUNT] = {
 	[OFD_EVENTFD] = &eventfd_ops,
 	[OFD_EPOLL] = &epoll_ops,
 	[OFD_INOTIFY] = &inotify_ops,
+	[OFD_TIMERFD] = &timerfd_ops,
+	[OFD_SIGNALFD] = &signalfd_ops,
 	[OFD_SOCKET] = &socket_file_ops,
 };
 

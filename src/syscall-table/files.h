@@ -45,6 +45,8 @@ enum ofd_kind {
 	OFD_FIFO, /* a FIFO opened for both */
 	OFD_EVENTFD,
 	OFD_EPOLL,
+	OFD_TIMERFD,
+	OFD_SIGNALFD,
 	OFD_SOCKET,
 	OFD_INOTIFY,
 	OFD_KIND_COUNT
@@ -226,6 +228,9 @@ struct file_ops {
 	/* Requests that fd.c does not know (F_GETPIPE_SZ and the like). */
 	long (*fcntl)(struct task *t, struct ofd *o, u32 fd, u32 request, u64 arg);
 	long (*stat)(struct task *t, struct ofd *o, u32 fd, struct vstat *ret);
+	/* lseek is taken and moves nothing, as on the kernel's anonymous inodes; pread is ESPIPE.
+	 */
+	bool seek_stays;
 	/* The last reference went: wake the other side, free the object. */
 	void (*release)(struct ofd *o);
 	/* enum file_splice: what splice and sendfile may do with it.  Such reads and writes are
@@ -240,7 +245,7 @@ const struct file_ops *file_ops_of(u32 kind);
 
 /* Defined by the families that own the kinds. */
 extern const struct file_ops pipe_read_ops, pipe_write_ops, fifo_ops, eventfd_ops, epoll_ops,
-	inotify_ops;
+	inotify_ops, timerfd_ops, signalfd_ops;
 extern const struct file_ops socket_file_ops;
 
 /* Kinds of wait keys of this family: struct sched_key {kind, object}. */
@@ -249,6 +254,7 @@ enum file_key_kind {
 	KEY_LOCK,	      /* object: vnode index */
 	KEY_STDIN,	      /* object: 0 */
 	KEY_STREAM,	      /* object: stream; its reader vanished */
+	KEY_SIGNALS,	      /* object: pid; a signal was sent to it, or to a task of it */
 };
 
 /* ---- open file descriptions and descriptors (fd.c) ---- */

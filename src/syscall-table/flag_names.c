@@ -25,9 +25,11 @@
 #include <sys/resource.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
+#include <sys/timerfd.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
@@ -167,6 +169,11 @@ SET(inotify_mask, 0, NAME(IN_ALL_EVENTS), NAME(IN_ACCESS), NAME(IN_MODIFY), NAME
     NAME(IN_ONLYDIR), NAME(IN_DONT_FOLLOW), NAME(IN_EXCL_UNLINK), NAME(IN_MASK_CREATE),
     NAME(IN_MASK_ADD), NAME(IN_ISDIR), NAME(IN_ONESHOT));
 SET(timer_flags, 0, NAME(TIMER_ABSTIME));
+SET(timerfd_flags, 0, NAME(TFD_NONBLOCK), NAME(TFD_CLOEXEC));
+SET(timerfd_set_flags, 0, NAME(TFD_TIMER_ABSTIME), NAME(TFD_TIMER_CANCEL_ON_SET));
+SET(signalfd_flags, 0, NAME(SFD_NONBLOCK), NAME(SFD_CLOEXEC));
+SET(sigev_notify, LIST, NAME(SIGEV_SIGNAL), NAME(SIGEV_NONE), NAME(SIGEV_THREAD),
+    NAME(SIGEV_THREAD_ID));
 SET(xattr_flags, 0, NAME(XATTR_CREATE), NAME(XATTR_REPLACE));
 SET(socket_type, 0xf, NAME(SOCK_STREAM), NAME(SOCK_DGRAM), NAME(SOCK_RAW), NAME(SOCK_RDM),
     NAME(SOCK_SEQPACKET), NAME(SOCK_NONBLOCK), NAME(SOCK_CLOEXEC));

@@ -2,187 +2,90 @@
  * Interval timers and alarm.  ITIMER_REAL counts virtual time, ITIMER_VIRTUAL and ITIMER_PROF
  * the process's virtual cpu time; there is no time in the kernel, so the latter two are the same.
  *
- * Owns the list of processes with armed timers and the two cached times.  A cpu-time timer is
- * looked at no later than when its process would have reached it running alone (check_ns): cpu
- * time never grows faster than virtual time.  When everything is parked, time jumps to real
- * timers only: cpu timers of a parked process stand still.
+ * As in Linux (kernel/time/itimer.c), one of real time that repeats is armed again when its signal
+ * is taken, so one that nobody hears is due but once; the others repeat by themselves.
  */
-#include "../shim/event.h"
+#include "../shim/shim.h"
 #include "../shim/signal.h"
 #include "syscall_handlers.h"
+#include "timer.h"
 
 #define SECOND_NS 1000000000ull
-#define NEVER	  UINT64_MAX
-/* Longer ones are cut: 250 years, within the range of signed nanoseconds. */
-#define SECONDS_MAX 8000000000ll
+#define USEC_NS	  1000ull
 
 struct itimerval {
 	s64 interval_sec, interval_usec, value_sec, value_usec;
 };
 
-static const int timer_signal[TIMERS] = {SIG_ALRM, SIG_VTALRM, SIG_PROF};
+static const int timer_signal[ITIMERS] = {SIG_ALRM, SIG_VTALRM, SIG_PROF};
 
-/* What the timer counts, now. */
-static u64 timer_clock(u32 proc, u32 which)
+void itimer_due(struct timer *timer)
 {
-	return which == TIMER_REAL ? now_ns() : proc_cpu_ns(proc);
-}
-
-/* ---- the list ---- */
-
-static void list_add(u32 proc)
-{
-	struct signal_proc *state = &SIGNALS->procs[proc];
-
-	if (state->has_timer)
-		return;
-	state->has_timer = 1;
-	state->timer_next = SIGNALS->timers;
-	SIGNALS->timers = proc;
-}
-
-static bool is_armed(const struct signal_proc *state)
-{
-	return (state->check_ns[TIMER_REAL] | state->check_ns[TIMER_VIRTUAL] |
-		state->check_ns[TIMER_PROF]) != 0;
-}
-
-static void earliest(u64 *least, u64 at)
-{
-	if (at != 0 && at < *least)
-		*least = at;
-}
-
-/* Drops processes without timers from the list and computes the cached times again. */
-static void list_update(void)
-{
-	u32 *link = &SIGNALS->timers;
-	u64 jump = NEVER, check = NEVER;
-
-	while (*link != 0) {
-		struct signal_proc *state = &SIGNALS->procs[*link];
-
-		if (!is_armed(state)) {
-			state->has_timer = 0;
-			*link = state->timer_next;
-			continue;
-		}
-		earliest(&jump, state->check_ns[TIMER_REAL]);
-		for (int i = 0; i < TIMERS; i++)
-			earliest(&check, state->check_ns[i]);
-		link = &state->timer_next;
+	if (timer->number != ITIMER_OF_REAL && timer->interval_ns != 0) {
+		timer_forward(timer);
+		timer_arm(timer);
 	}
-	SIGNALS->next_timer = jump;
-	SIGNALS->next_check = check;
+	signal_send_kernel(timer->owner, timer_signal[timer->number]);
 }
 
-u64 signal_next_timer(void)
+void itimer_alarm_taken(u32 proc)
 {
-	if (SIGNALS->next_timer == 0)
-		list_update();
-	return SIGNALS->next_timer;
-}
+	struct timer *timer = &SIGNALS->procs[proc].itimers[ITIMER_OF_REAL];
 
-u64 signal_next_check(void)
-{
-	if (SIGNALS->next_check == 0)
-		list_update();
-	return SIGNALS->next_check;
-}
-
-/* ---- firing ---- */
-
-static void plan_check(u32 proc, u32 which)
-{
-	struct signal_proc *state = &SIGNALS->procs[proc];
-	u64 deadline = state->timers[which].deadline_ns, clock = timer_clock(proc, which);
-	u64 left = deadline > clock ? deadline - clock : 0;
-
-	state->check_ns[which] = deadline == 0 ? 0 : now_ns() + left;
-}
-
-static void look_at(u32 proc, u32 which)
-{
-	struct signal_itimer *timer = &SIGNALS->procs[proc].timers[which];
-	u64 clock = timer_clock(proc, which);
-
-	if (timer->deadline_ns <= clock) {
-		u64 periods = timer->interval_ns == 0
-				      ? 0
-				      : (clock - timer->deadline_ns) / timer->interval_ns + 1;
-
-		timer->deadline_ns =
-			periods == 0 ? 0 : timer->deadline_ns + periods * timer->interval_ns;
-		signal_send_kernel(proc, timer_signal[which]);
-	}
-	plan_check(proc, which);
-}
-
-void signal_expire_timers(u64 now)
-{
-	if (signal_next_check() > now)
+	if (timer_is_armed(timer) || timer->interval_ns == 0)
 		return;
-	for (u32 p = SIGNALS->timers; p != 0; p = SIGNALS->procs[p].timer_next) {
-		for (u32 i = 0; i < TIMERS; i++) {
-			u64 at = SIGNALS->procs[p].check_ns[i];
-
-			if (at != 0 && at <= now)
-				look_at(p, i);
-		}
-	}
-	list_update();
+	timer_forward(timer);
+	timer_arm(timer);
 }
 
-void signal_drop_timers(u32 proc)
+void itimers_drop(u32 proc)
 {
-	struct signal_proc *state = &SIGNALS->procs[proc];
-
-	if (!state->has_timer)
-		return;
-	memset(state->timers, 0, sizeof(state->timers));
-	memset(state->check_ns, 0, sizeof(state->check_ns));
-	list_update();
-	turn_timer_changed();
+	for (u32 i = 0; i < ITIMERS; i++)
+		timer_disarm(&SIGNALS->procs[proc].itimers[i]);
 }
 
 /* ---- calls ---- */
 
-/* Arms (value 0: disarms) and tells what was left. */
-static void timer_set(struct task *t, u32 which, struct signal_itimer new, u64 value_ns)
+/* Arms (value 0: disarms). */
+static void timer_set(struct task *t, u32 which, const struct timer_spec *new)
 {
-	struct signal_proc *state = signal_proc_of(t);
+	struct timer *timer = &signal_proc_of(t)->itimers[which];
 
-	if (value_ns == 0)
-		new.interval_ns = 0;
-	else
-		new.deadline_ns = timer_clock(t->proc, which) + value_ns;
-	state->timers[which] = new;
-	plan_check(t->proc, which);
-	list_add(t->proc);
-	list_update();
-	turn_timer_changed();
+	timer_disarm(timer);
+	timer->use = TIMER_OF_PROC;
+	timer->number = (u16)which;
+	timer->owner = t->proc;
+	timer->clock.kind = which == ITIMER_OF_REAL ? CLOCK_KIND_WALL : CLOCK_KIND_PROC;
+	timer->clock.proc = t->proc;
+	timer->clock.id = proc_of(t)->pid;
+	timer->interval_ns = new->value_ns != 0 ? new->interval_ns : 0;
+	if (new->value_ns == 0)
+		return;
+	timer->deadline_ns = timer_add_ns(timer_clock_ns(timer), new->value_ns);
+	timer_arm(timer);
 }
 
-/* Until the timer fires: 0 if it is not armed, never 0 if it is. */
-static u64 timer_left(const struct task *t, u32 which)
+/* Until the timer is due: 0 if it is not armed, never 0 if it is. */
+static u64 timer_left(const struct timer *timer)
 {
-	u64 deadline = signal_proc_of(t)->timers[which].deadline_ns;
-	u64 clock = timer_clock(t->proc, which);
+	u64 left;
 
-	if (deadline == 0)
+	if (!timer_is_armed(timer))
 		return 0;
-	return deadline > clock + 1000 ? deadline - clock : 1000;
+	left = timer_left_ns(timer);
+	return left > USEC_NS ? left : USEC_NS;
 }
 
 static struct itimerval timer_value(const struct task *t, u32 which)
 {
-	u64 left = timer_left(t, which), interval = signal_proc_of(t)->timers[which].interval_ns;
+	const struct timer *timer = &signal_proc_of(t)->itimers[which];
+	u64 left = timer_left(timer), interval = timer->interval_ns;
 
 	return (struct itimerval){
 		.interval_sec = (s64)(interval / SECOND_NS),
-		.interval_usec = (s64)(interval % SECOND_NS / 1000),
+		.interval_usec = (s64)(interval % SECOND_NS / USEC_NS),
 		.value_sec = (s64)(left / SECOND_NS),
-		.value_usec = (s64)(left % SECOND_NS / 1000),
+		.value_usec = (s64)(left % SECOND_NS / USEC_NS),
 	};
 }
 
@@ -198,7 +101,9 @@ static bool to_ns(s64 sec, s64 usec, u64 *ret_ns)
 {
 	if (sec < 0 || usec < 0 || usec >= 1000000)
 		return false;
-	*ret_ns = (u64)(sec < SECONDS_MAX ? sec : SECONDS_MAX) * SECOND_NS + (u64)usec * 1000;
+	*ret_ns = sec < (s64)(TIMER_NEVER_NS / SECOND_NS)
+			  ? (u64)sec * SECOND_NS + (u64)usec * USEC_NS
+			  : TIMER_NEVER_NS;
 	return true;
 }
 
@@ -206,7 +111,7 @@ long sys_getitimer(struct task *t, struct frame *f)
 {
 	u32 which = (u32)f->arg[0];
 
-	if (which >= TIMERS)
+	if (which >= ITIMERS)
 		return -EINVAL;
 	struct itimerval now = timer_value(t, which);
 	return put_value(t, f->arg[1], &now);
@@ -216,29 +121,28 @@ long sys_setitimer(struct task *t, struct frame *f)
 {
 	u32 which = (u32)f->arg[0];
 	struct itimerval value = {0, 0, 0, 0};
-	struct signal_itimer new = {0, 0};
-	u64 value_ns;
+	struct timer_spec new;
 
 	if (f->arg[1] != 0 && user_get(value, f->arg[1]) < 0)
 		return -EFAULT;
 	digest_bytes(t, &value, sizeof(value));
-	if (which >= TIMERS || !to_ns(value.value_sec, value.value_usec, &value_ns) ||
+	if (which >= ITIMERS || !to_ns(value.value_sec, value.value_usec, &new.value_ns) ||
 	    !to_ns(value.interval_sec, value.interval_usec, &new.interval_ns))
 		return -EINVAL;
 	struct itimerval old = timer_value(t, which);
-	timer_set(t, which, new, value_ns);
+	timer_set(t, which, &new);
 	return f->arg[2] != 0 ? put_value(t, f->arg[2], &old) : 0;
 }
 
 /* The seconds left are rounded as Linux does: to the nearest, but never down to 0. */
 long sys_alarm(struct task *t, struct frame *f)
 {
-	u64 left = timer_left(t, TIMER_REAL);
+	u64 left = timer_left(&signal_proc_of(t)->itimers[ITIMER_OF_REAL]);
 	u64 seconds = left / SECOND_NS, rest = left % SECOND_NS;
-	struct signal_itimer once = {0, 0};
+	struct timer_spec once = {0, (f->arg[0] & 0xffffffff) * SECOND_NS};
 
 	if ((seconds == 0 && rest != 0) || rest >= SECOND_NS / 2)
 		seconds++;
-	timer_set(t, TIMER_REAL, once, (f->arg[0] & 0xffffffff) * SECOND_NS);
+	timer_set(t, ITIMER_OF_REAL, &once);
 	return (long)seconds;
 }

@@ -422,6 +422,8 @@ long sys_pwritev2(struct task *t, struct frame *f)
 	return offset < -1 ? -EINVAL : io_vector(t, f, offset, (u32)f->arg[5], true);
 }
 
+#define WHENCE_MAX 4 /* SEEK_HOLE */
+
 long sys_lseek(struct task *t, struct frame *f)
 {
 	struct ofd *o = fd_get_io(t, (u32)f->arg[0]);
@@ -429,6 +431,8 @@ long sys_lseek(struct task *t, struct frame *f)
 	if (!o)
 		return -EBADF;
 	const struct file_ops *ops = file_ops_of(o->kind);
+	if (!ops->seek && ops->seek_stays)
+		return (u32)f->arg[2] <= WHENCE_MAX ? 0 : -EINVAL;
 	if (!ops->seek)
 		return -ESPIPE;
 	return ops->seek(t, o, (u32)f->arg[0], (s64)f->arg[1], (u32)f->arg[2]);

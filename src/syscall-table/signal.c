@@ -48,12 +48,17 @@ static long learn(struct task *t, void *p, u64 addr, u64 len)
 
 static void action_set(struct task *t, int sig, struct k_sigaction *new)
 {
+	struct k_sigaction *action = &signal_proc_of(t)->actions[sig - 1];
+	bool was_ignored = action->handler == SIG_HANDLER_IGN;
+
 	new->flags &= SA_KEPT;
 	new->mask &= ~SIG_UNBLOCKABLE;
-	signal_proc_of(t)->actions[sig - 1] = *new;
+	*action = *new;
 	if (signal_is_ignored(t->proc, sig)) {
 		signal_flush(t->proc, SIG_BIT(sig));
 		signal_recalc_proc(t->proc);
+	} else if (was_ignored) {
+		posix_timers_unignored(t->proc, sig);
 	}
 }
 

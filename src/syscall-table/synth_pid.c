@@ -19,6 +19,7 @@
 #define LIMIT_INFINITY	  (~0ul)
 #define COMM_MAX	  16
 #define RLIMIT_OF_RSS	  5
+#define RLIMIT_OF_SIGNALS 11
 #define CAPS_ALL	  0x1fffffffffful
 
 /* ---- who is meant ---- */
@@ -412,7 +413,7 @@ static void put_status_signals(const struct synth_ctx *c, struct synth_text *out
 	struct signal_sets s = signals_of(c);
 
 	text_add(out, "Threads:\t%u\nSigQ:\t%u/%u\n", is_live(c) ? p->nthreads : 1,
-		 SIGNALS->nqueued, SIGNAL_QUEUE_MAX);
+		 signal_charged(c->proc), (u32)p->rlimits[RLIMIT_OF_SIGNALS][0]);
 	text_add(out, "SigPnd:\t%016lx\nShdPnd:\t%016lx\nSigBlk:\t%016lx\n", s.pending, s.shared,
 		 s.blocked);
 	text_add(out, "SigIgn:\t%016lx\nSigCgt:\t%016lx\n", s.ignored, s.caught);
@@ -574,9 +575,8 @@ static void put_path_target(struct ofd *o, struct synth_text *out)
 
 /* Kinds of files that have no name anywhere. */
 static const char *const anon_names[OFD_KIND_COUNT] = {
-	[OFD_EVENTFD] = "[eventfd]",
-	[OFD_EPOLL] = "[eventpoll]",
-	[OFD_INOTIFY] = "inotify",
+	[OFD_EVENTFD] = "[eventfd]", [OFD_EPOLL] = "[eventpoll]",   [OFD_INOTIFY] = "inotify",
+	[OFD_TIMERFD] = "[timerfd]", [OFD_SIGNALFD] = "[signalfd]",
 };
 
 static void put_fd_target(const struct synth_ctx *c, struct synth_text *out)

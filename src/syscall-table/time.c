@@ -9,9 +9,10 @@
 #include "files.h"
 #include "syscall_handlers.h"
 #include "syscall_nr.h"
-#include "wait.h"
+#include "timer.h"
 
 #define SECOND_NS 1000000000ull
+#define ABSOLUTE  1u /* TIMER_ABSTIME */
 
 struct timespec64 {
 	s64 sec, nsec;
@@ -19,46 +20,12 @@ struct timespec64 {
 
 static long clock_read(struct task *t, s32 id, u64 *ret)
 {
-	switch (id) {
-	case CLOCK_REALTIME:
-	case CLOCK_REALTIME_COARSE:
-	case CLOCK_REALTIME_ALARM:
-	case CLOCK_TAI:
-		*ret = now_ns();
-		return 0;
-	case CLOCK_MONOTONIC:
-	case CLOCK_MONOTONIC_RAW:
-	case CLOCK_MONOTONIC_COARSE:
-	case CLOCK_BOOTTIME:
-	case CLOCK_BOOTTIME_ALARM:
-		*ret = now_ns() - clock_monotonic_base();
-		return 0;
-	case CLOCK_PROCESS_CPUTIME_ID:
-		*ret = proc_cpu_ns(t->proc);
-		return 0;
-	case CLOCK_THREAD_CPUTIME_ID:
-		*ret = t->events * HEAD->config.time_step_ns;
-		return 0;
-	default:
-		break;
-	}
-	if (id >= 0 || (id & 7) > 6 || (id & 3) == 3)
-		return -EINVAL;
-	/* A cpu clock of another task or process: ~pid << 3 | per-thread << 2 | which. */
-	u32 pid = ~((u32)id >> 3 | 0xe0000000u);
-	if (id & 4) {
-		struct task *of = pid == 0 ? t : proc_find_tid(NONE, pid);
+	struct clock clock;
+	long error = clock_find(t, id, &clock);
 
-		if (of == NULL)
-			return -EINVAL;
-		*ret = of->events * HEAD->config.time_step_ns;
-		return 0;
-	}
-	u32 proc = pid == 0 ? t->proc : proc_find_pid(pid);
-	if (proc == NONE)
+	if (error < 0 || clock.use & CLOCK_HIDDEN)
 		return -EINVAL;
-	*ret = proc_cpu_ns(proc);
-	return 0;
+	return clock_now(&clock, ret) ? 0 : -EINVAL;
 }
 
 static long put_time(struct task *t, u64 addr, u64 ns, u64 unit)
@@ -116,14 +83,14 @@ long event_clock_fast(u64 clock, u64 addr)
 
 long sys_clock_getres(struct task *t, struct frame *f)
 {
-	u64 ns;
-	s32 id = (s32)f->arg[0];
-	long error = clock_read(t, id, &ns);
-	bool coarse = id == CLOCK_REALTIME_COARSE || id == CLOCK_MONOTONIC_COARSE;
+	struct clock clock;
+	long error = clock_find(t, (s32)f->arg[0], &clock);
 
-	if (error < 0 || f->arg[1] == 0)
-		return error;
-	return put_time(t, f->arg[1], coarse ? 4000000 : 1, 1);
+	if (error < 0 || clock.use & CLOCK_HIDDEN)
+		return -EINVAL;
+	if (f->arg[1] == 0)
+		return 0;
+	return put_time(t, f->arg[1], clock.use & CLOCK_COARSE ? CLOCK_TICK_NS : 1, 1);
 }
 
 long sys_gettimeofday(struct task *t, struct frame *f)
@@ -189,61 +156,112 @@ static long get_time(struct task *t, u64 addr, u64 *ret_ns)
 	return 0;
 }
 
-/* Sleeps until `deadline`; with an address for it, the rest is left there when interrupted. */
-static long sleep_until(struct task *t, u64 deadline, u64 rest_addr)
-{
-	if (deadline <= now_ns())
-		return 0;
-	if (turn_park(t, deadline) == SCHED_TIMEOUT)
-		return 0;
-	u64 rest = deadline > now_ns() ? deadline - now_ns() : 0;
-	if (rest_addr != 0 && put_time(t, rest_addr, rest, 1) < 0)
-		return -EFAULT;
-	return 1;
-}
-
-static long sleep_restart(struct task *t, struct frame *f, const u64 *args)
-{
-	(void)f;
-	long left = sleep_until(t, args[0], args[1]);
-
-	if (left <= 0)
-		return left;
-	return signal_set_restart(t, sleep_restart, args[0], args[1], 0, 0);
-}
-
 static u64 add_sat(u64 a, u64 b)
 {
 	return a + b < a ? SCHED_NEVER : a + b;
 }
 
+/* ---- sleeping ---- */
+
+void sleep_due(struct timer *timer)
+{
+	sched_task_wake(SCHED, timer->owner, SCHED_TIMEOUT, SCHED_NONE);
+}
+
+/* Parks until a clock of cpu time shows `deadline`. */
+static long cpu_park(struct task *t, const struct clock *clock, u64 deadline)
+{
+	struct timer *timer = &signal_task_of(t)->sleep;
+
+	timer->use = TIMER_OF_SLEEP;
+	timer->owner = t->index;
+	timer->clock = *clock;
+	timer->deadline_ns = deadline;
+	timer_arm(timer);
+	long reason = turn_park(t, SCHED_NEVER);
+	timer_disarm(timer);
+	return reason;
+}
+
+/* Sleeps until the clock shows `deadline`: 0, or 1 if interrupted; then `rest` is what was left. */
+static long sleep_until(struct task *t, const struct clock *clock, u64 deadline, u64 *ret_rest)
+{
+	u64 now;
+	long reason;
+
+	if (!clock_now(clock, &now))
+		return -ESRCH;
+	if (deadline <= now)
+		return 0;
+	if (clock_is_cpu(clock))
+		reason = cpu_park(t, clock, deadline);
+	else
+		reason = turn_park(t, add_sat(now_ns(), deadline - now));
+	if (reason == SCHED_TIMEOUT)
+		return 0;
+	clock_now(clock, &now);
+	*ret_rest = deadline > now ? deadline - now : 0;
+	return 1;
+}
+
+/* A restart keeps numbers only: deadline, where the rest goes, the clock in two. */
+static long sleep_restart(struct task *t, struct frame *f, const u64 *args)
+{
+	struct clock clock = {
+		.kind = (u32)args[2], .proc = (u32)(args[3] >> 32), .id = (u32)args[3]};
+	u64 rest, rest_addr = args[1];
+	long left = sleep_until(t, &clock, args[0], &rest);
+
+	(void)f;
+	if (left <= 0)
+		return left;
+	if (rest_addr != 0 && put_time(t, rest_addr, rest, 1) < 0)
+		return -EFAULT;
+	return signal_set_restart(t, sleep_restart, args[0], rest_addr, args[2], args[3]);
+}
+
+static long sleep_for(struct task *t, struct frame *f, const struct clock *clock, u64 ns,
+		      u64 rest_addr)
+{
+	u64 now;
+
+	if (!clock_now(clock, &now))
+		return -ESRCH;
+	u64 args[4] = {add_sat(now, ns), rest_addr, clock->kind,
+		       (u64)clock->proc << 32 | clock->id};
+	return sleep_restart(t, f, args);
+}
+
 long sys_nanosleep(struct task *t, struct frame *f)
 {
+	const struct clock clock = {.kind = CLOCK_KIND_BOOT};
 	u64 ns;
 	long error = get_time(t, f->arg[0], &ns);
 
-	if (error < 0)
-		return error;
-	u64 args[2] = {add_sat(now_ns(), ns), f->arg[1]};
-	return sleep_restart(t, f, args);
+	return error < 0 ? error : sleep_for(t, f, &clock, ns, f->arg[1]);
+}
+
+/* A thread that waits for its own cpu time would never wake. */
+static bool is_own_thread(const struct task *t, const struct clock *clock)
+{
+	return clock->kind == CLOCK_KIND_THREAD && clock->id == t->tid;
 }
 
 long sys_clock_nanosleep(struct task *t, struct frame *f)
 {
-	u64 ns, now;
-	s32 id = (s32)f->arg[0];
-	long error = id == CLOCK_THREAD_CPUTIME_ID ? -EINVAL : clock_read(t, id, &now);
+	struct clock clock;
+	u64 ns, rest;
+	long error = clock_find_for(t, (s32)f->arg[0], CLOCK_SLEEPS, &clock);
 
-	if (error == 0 && (id == CLOCK_PROCESS_CPUTIME_ID || id < 0))
-		error = -EOPNOTSUPP;
-	if (error == 0)
-		error = get_time(t, f->arg[2], &ns);
-	if (error < 0)
+	if (error != 0)
 		return error;
-	if (!(f->arg[1] & 1)) {
-		u64 args[2] = {add_sat(now_ns(), ns), f->arg[3]};
-		return sleep_restart(t, f, args);
-	}
-	u64 ahead = ns > now ? ns - now : 0;
-	return sleep_until(t, add_sat(now_ns(), ahead), 0) <= 0 ? 0 : -ERESTARTNOHAND;
+	error = get_time(t, f->arg[2], &ns);
+	if (error != 0)
+		return error;
+	if (is_own_thread(t, &clock))
+		return -EINVAL;
+	if (!(f->arg[1] & ABSOLUTE))
+		return sleep_for(t, f, &clock, ns, f->arg[3]);
+	long left = sleep_until(t, &clock, ns, &rest);
+	return left <= 0 ? left : -ERESTARTNOHAND;
 }
