@@ -291,18 +291,22 @@ void io_prepare(struct task *t, const struct file_io *io)
 		code_hide(mm_of(t), page_down(io->iov[i].base), io->iov[i].base + io->iov[i].len);
 }
 
-static long io_run(struct task *t, struct file_io *io, bool write)
+/* The description, if it can be read (written) like this; *ret is 0 or the errno. */
+static struct ofd *io_target(struct task *t, const struct file_io *io, bool write, long *ret)
 {
 	struct ofd *o = fd_get_io(t, io->fd);
 
-	if (!o)
-		return -EBADF;
-	u32 mode = o->flags & O_ACCMODE;
-	if (mode == (write ? O_RDONLY : O_WRONLY))
-		return -EBADF;
+	*ret = -EBADF;
+	if (!o || (o->flags & O_ACCMODE) == (write ? O_RDONLY : O_WRONLY))
+		return NULL;
+	*ret = io->offset >= 0 && !file_ops_of(o->kind)->seek ? -ESPIPE : 0;
+	return *ret ? NULL : o;
+}
+
+static long io_run(struct task *t, struct ofd *o, struct file_io *io, bool write)
+{
 	const struct file_ops *ops = file_ops_of(o->kind);
-	if (io->offset >= 0 && !ops->seek)
-		return -ESPIPE;
+
 	io->nowait |= (o->flags & O_NONBLOCK) != 0;
 	io_prepare(t, io);
 	long (*const run)(struct task *, struct ofd *, const struct file_io *) =
@@ -315,14 +319,24 @@ static long io_run(struct task *t, struct file_io *io, bool write)
 	return r;
 }
 
+/* As access_ok of the kernel: asked of the whole length, though less of it will be used. */
+static bool can_be_app(u64 base, u64 len)
+{
+	return len <= APP_ADDR_MAX && base <= APP_ADDR_MAX - len;
+}
+
 static long io_single(struct task *t, struct frame *f, s64 offset, bool write)
 {
 	u64 len = f->arg[2] < FILE_IO_MAX ? f->arg[2] : FILE_IO_MAX;
 	struct user_iov iov = {f->arg[1], len};
 	struct file_io io = {
 		.iov = &iov, .count = 1, .fd = (u32)f->arg[0], .total = len, .offset = offset};
+	long r;
+	struct ofd *o = io_target(t, &io, write, &r);
 
-	return io_run(t, &io, write);
+	if (!o)
+		return r;
+	return can_be_app(f->arg[1], f->arg[2]) ? io_run(t, o, &io, write) : -EFAULT;
 }
 
 long sys_read(struct task *t, struct frame *f)
@@ -356,6 +370,13 @@ long io_vector_in(struct task *t, u64 user, u64 count, struct user_iov *iov, u64
 	for (u64 i = 0; i < count; i++) {
 		if ((s64)iov[i].len < 0)
 			return -EINVAL;
+	}
+	for (u64 i = 0; i < count; i++) {
+		/* As the kernel, which cuts a single one first. */
+		if (count == 1 && iov->len > FILE_IO_MAX)
+			iov->len = FILE_IO_MAX;
+		if (!can_be_app(iov[i].base, iov[i].len))
+			return -EFAULT;
 		if (iov[i].len > FILE_IO_MAX - total)
 			iov[i].len = FILE_IO_MAX - total;
 		total += iov[i].len;
@@ -373,17 +394,20 @@ static long io_vector(struct task *t, struct frame *f, s64 offset, u32 rwf, bool
 			     .fd = (u32)f->arg[0],
 			     .offset = offset,
 			     .nowait = rwf & RWF_NOWAIT};
+	long r;
+	struct ofd *o = io_target(t, &io, write, &r);
 
-	if (!fd_get_io(t, io.fd))
-		return -EBADF;
+	if (!o)
+		return r;
+	bool file = o->kind == OFD_HOST_FILE;
 	if (rwf & ~(u32)(RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT))
 		return -EOPNOTSUPP;
-	long r = io_vector_in(t, f->arg[1], f->arg[2], iov, &io.total);
+	r = io_vector_in(t, f->arg[1], f->arg[2], iov, &io.total);
 	if (!r)
-		r = io_run(t, &io, write);
+		r = io_run(t, o, &io, write);
 	/* Unlike read(2), and as Linux has it, the end of a file counts as well. */
-	if (!r && !write && fd_get(t, io.fd))
-		notify_opened(fd_get(t, io.fd), IN_ACCESS);
+	if (!r && !write && file)
+		notify_opened(o, IN_ACCESS);
 	return r;
 }
 

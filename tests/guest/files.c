@@ -232,8 +232,38 @@ static void check_devices(void)
 	CHECK(close(fd) == 0 && unlink("f") == 0);
 }
 
+/* Volatile: compilers refuse such lengths.  A length that leads out of what a program can have is
+ * an error, whatever would be moved. */
+static void check_lengths(void)
+{
+	static char bytes[16];
+	static volatile size_t whole = (size_t)-1, most = 0x7ffffffff000;
+	char *volatile at = bytes;
+	int fd = open("lengths", O_RDWR | O_CREAT, 0600), out = open("lengths", O_WRONLY);
+	int zero = open("/dev/zero", O_RDWR), null = open("/dev/null", O_RDWR), ends[2];
+
+	CHECK(pipe(ends) == 0 && write(fd, "hello", 5) == 5 && lseek(fd, 0, SEEK_SET) == 0);
+	CHECK(read(fd, at, whole) == -1 && errno == EFAULT);
+	CHECK(write(null, at, whole) == -1 && errno == EFAULT);
+	CHECK(write(null, at, most - (size_t)at + 1) == -1 && errno == EFAULT);
+	CHECK(write(null, at, most - (size_t)at) == 0x7ffff000);
+	CHECK(read(zero, at, whole) == -1 && errno == EFAULT && read(zero, NULL, 0) == 0);
+	CHECK(read(null, at, whole) == -1 && errno == EFAULT);
+	CHECK(read(out, at, whole) == -1 && errno == EBADF);
+	CHECK(pread(ends[0], at, whole, 0) == -1 && errno == ESPIPE);
+	CHECK(pread(fd, at, whole, 0) == -1 && errno == EFAULT);
+	struct iovec iov[2] = {{at, 3}, {at + 3, most}};
+	CHECK(readv(fd, iov, 2) == -1 && errno == EFAULT && readv(out, iov, 2) == -1);
+	CHECK(errno == EBADF && readv(fd, iov, 1) == 3);
+	iov[1].iov_len = whole;
+	CHECK(readv(fd, iov, 2) == -1 && errno == EINVAL);
+	CHECK(unlink("lengths") == 0 && close(ends[0]) == 0 && close(ends[1]) == 0);
+	CHECK(close(fd) == 0 && close(out) == 0 && close(zero) == 0 && close(null) == 0);
+}
+
 int main(void)
 {
+	check_lengths();
 	check_open();
 	check_offsets();
 	check_sizes();
