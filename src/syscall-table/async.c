@@ -176,9 +176,19 @@ static bool owner_exists(const struct owner *w)
 	return false;
 }
 
+/* As find_vpid of the kernel: whatever the number is of. */
+static bool number_exists(s32 pid)
+{
+	for (s32 type = OWNER_TID; type <= OWNER_PGRP; type++) {
+		if (owner_exists(&(struct owner){type, pid}))
+			return true;
+	}
+	return false;
+}
+
 static long owner_set(struct task *t, struct ofd *o, const struct owner *w)
 {
-	if (w->pid && !owner_exists(w))
+	if (w->pid && !number_exists(w->pid))
 		return -ESRCH;
 	struct async *a = async_make(o);
 	a->owner = *w;

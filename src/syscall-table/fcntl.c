@@ -9,6 +9,7 @@
 #include "async.h"
 #include "file_kinds.h"
 #include "lock.h"
+#include "pipe.h"
 
 #define SETTABLE_FLAGS (O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME)
 
@@ -63,6 +64,11 @@ static long fcntl_own(struct task *t, struct ofd *o, u32 fd, u32 request, u64 ar
 	case F_OFD_SETLK:
 	case F_OFD_SETLKW:
 		return lock_fcntl(t, o, fd, request, arg);
+	case F_GETPIPE_SZ:
+	case F_SETPIPE_SZ:
+		if (!is_pipe(o))
+			return -EBADF;
+		break;
 	case F_GETLEASE:
 		return F_UNLCK;
 	case F_SETLEASE:

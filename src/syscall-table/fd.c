@@ -191,7 +191,7 @@ static void fd_forget(struct task *t, u32 fd)
 	while (FILES->heads[files].top > 0 && !FILES->tables[files].fd[FILES->heads[files].top - 1])
 		FILES->heads[files].top--;
 	/* POSIX: closing any descriptor of a file drops all record locks the process has on it. */
-	if (o->vnode && vnode_at(o->vnode)->locks)
+	if (o->vnode && o->kind != OFD_PATH && vnode_at(o->vnode)->locks)
 		locks_drop_files(files, o->vnode);
 	ofd_put(o);
 }

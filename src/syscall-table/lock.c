@@ -5,16 +5,21 @@
  * events.  Record locks and OFD locks exclude each other, flock lives apart, as in Linux.  A waiter
  * parks on {KEY_LOCK, vnode} and looks again when anything there was released.  Waiting in a circle
  * is not EDEADLK here: the container reports the deadlock.
+ *
+ * Invariants, all to be seen with F_GETLK: the locks of one owner stand together, by their start,
+ * the owners in the order of their first lock; what one owner holds in one mode and what touches is
+ * one lock.
  */
 #include <asm/stat.h>
 #include "../shim/signal.h"
 #include "lock.h"
 
-#define LOCK_END  INT64_MAX
-#define OP_SHARED 1u
-#define OP_EXCL	  2u
-#define OP_NOWAIT 4u
-#define OP_UNLOCK 8u
+#define LOCK_END     INT64_MAX
+#define OP_SHARED    1u
+#define OP_EXCL	     2u
+#define OP_NOWAIT    4u
+#define OP_UNLOCK    8u
+#define OP_MANDATORY 32u /* LOCK_MAND: gone from Linux, without effect */
 
 enum lock_kind { LOCK_POSIX, LOCK_OFD, LOCK_FLOCK };
 
@@ -43,15 +48,21 @@ static const struct file_lock *conflict(const struct vnode *v, const struct file
 	return NULL;
 }
 
-static void lock_add(struct vnode *v, const struct file_lock *like, s64 start, s64 end)
+/* Behind the owner's locks that start before it; a new owner comes last. */
+static struct file_lock *lock_add(struct vnode *v, const struct file_lock *like, s64 start, s64 end)
 {
-	struct file_lock *l = heap_alloc(sizeof(*l));
+	struct file_lock *l = heap_alloc(sizeof(*l)), **at = &v->locks;
 
+	while (*at && !same_owner(*at, like->kind, like->owner))
+		at = &(*at)->next;
+	while (*at && same_owner(*at, like->kind, like->owner) && (*at)->start < start)
+		at = &(*at)->next;
 	*l = *like;
 	l->start = start;
 	l->end = end;
-	l->next = v->locks;
-	v->locks = l;
+	l->next = *at;
+	*at = l;
+	return l;
 }
 
 static void wake_waiters(u32 vnode)
@@ -60,24 +71,56 @@ static void wake_waiters(u32 vnode)
 		       sched_turn_holder(SCHED));
 }
 
-/* Takes the range out of what the owner holds. */
-static void carve(struct vnode *v, u32 kind, u32 owner, s64 start, s64 end)
+/* Takes the range out of what the owner holds, but for one lock. */
+static void carve(struct vnode *v, u32 kind, u32 owner, s64 start, s64 end,
+		  const struct file_lock *keep)
 {
 	for (struct file_lock **link = &v->locks, *l; (l = *link);) {
-		if (!same_owner(l, kind, owner) || l->start > end || start > l->end) {
+		if (l == keep || !same_owner(l, kind, owner) || l->start > end || start > l->end) {
 			link = &l->next;
 			continue;
 		}
-		struct file_lock old = *l;
+		/* What remains stays where it is, so that its owner keeps its place. */
+		if (l->end > end && l->start < start)
+			lock_add(v, l, end + 1, l->end);
+		if (l->start < start) {
+			l->end = start - 1;
+			link = &l->next;
+		} else if (l->end > end) {
+			l->start = end + 1;
+			link = &l->next;
+		} else {
+			*link = l->next;
+			heap_free(l);
+		}
+	}
+}
+
+/* The lock grows by those of the same mode that it touches. */
+static void merge(struct vnode *v, struct file_lock *into)
+{
+	for (struct file_lock **link = &v->locks, *l; (l = *link);) {
+		bool left = into->start && l->end == into->start - 1;
+		bool right = into->end != LOCK_END && l->start == into->end + 1;
+		if (!same_owner(l, into->kind, into->owner) || l->exclusive != into->exclusive ||
+		    !(left || right)) {
+			link = &l->next;
+			continue;
+		}
+		into->start = left ? l->start : into->start;
+		into->end = right ? l->end : into->end;
 		*link = l->next;
 		heap_free(l);
-		/* The remains go to the head of the list; they do not overlap, so to meet them
-		 * again is harmless. */
-		if (old.start < start)
-			lock_add(v, &old, old.start, start - 1);
-		if (old.end > end)
-			lock_add(v, &old, end + 1, old.end);
 	}
+}
+
+/* The new lock is there before what it replaces goes: so its owner keeps its place. */
+static void lock_set(struct vnode *v, const struct file_lock *want)
+{
+	struct file_lock *l = lock_add(v, want, want->start, want->end);
+
+	carve(v, want->kind, want->owner, want->start, want->end, l);
+	merge(v, l);
 }
 
 void locks_drop_ofd(struct ofd *o)
@@ -86,8 +129,8 @@ void locks_drop_ofd(struct ofd *o)
 
 	if (!o->vnode || !v->locks)
 		return;
-	carve(v, LOCK_OFD, ofd_index(o), 0, LOCK_END);
-	carve(v, LOCK_FLOCK, ofd_index(o), 0, LOCK_END);
+	carve(v, LOCK_OFD, ofd_index(o), 0, LOCK_END, NULL);
+	carve(v, LOCK_FLOCK, ofd_index(o), 0, LOCK_END, NULL);
 	wake_waiters(o->vnode);
 }
 
@@ -97,8 +140,24 @@ void locks_drop_files(u32 files, u32 vnode)
 
 	if (!v->locks)
 		return;
-	carve(v, LOCK_POSIX, files, 0, LOCK_END);
+	carve(v, LOCK_POSIX, files, 0, LOCK_END, NULL);
 	wake_waiters(vnode);
+}
+
+/* Whether the description has the very lock; another one it has is lost, even if the new one cannot
+ * be had (flock(2)). */
+static bool flock_is_held(u32 vnode, const struct file_lock *want)
+{
+	struct vnode *v = vnode_at(vnode);
+	const struct file_lock *l = v->locks;
+
+	while (l && !same_owner(l, LOCK_FLOCK, want->owner))
+		l = l->next;
+	if (!l || l->exclusive == want->exclusive)
+		return l;
+	carve(v, LOCK_FLOCK, want->owner, 0, LOCK_END, NULL);
+	wake_waiters(vnode);
+	return false;
 }
 
 /* Sets or clears the lock; waits if `wait`.  The descriptor is looked up again after a park. */
@@ -109,10 +168,13 @@ static long lock_apply(struct task *t, u32 fd, const struct file_lock *want, boo
 		if (!o || !o->vnode)
 			return -EBADF;
 		struct vnode *v = vnode_at(o->vnode);
+		if (want->kind == LOCK_FLOCK && !unlock && flock_is_held(o->vnode, want))
+			return 0;
 		if (unlock || !conflict(v, want)) {
-			carve(v, want->kind, want->owner, want->start, want->end);
-			if (!unlock)
-				lock_add(v, want, want->start, want->end);
+			if (unlock)
+				carve(v, want->kind, want->owner, want->start, want->end, NULL);
+			else
+				lock_set(v, want);
 			/* A weaker or narrower lock lets others in as well. */
 			wake_waiters(o->vnode);
 			return 0;
@@ -131,12 +193,14 @@ long sys_flock(struct task *t, struct frame *f)
 {
 	u32 fd = (u32)f->arg[0], op = (u32)f->arg[1];
 	struct ofd *o = fd_get_io(t, fd);
-
-	if (!o)
-		return -EBADF;
 	u32 what = op & ~OP_NOWAIT;
+
+	if (op & OP_MANDATORY)
+		return 0;
 	if (what != OP_SHARED && what != OP_EXCL && what != OP_UNLOCK)
 		return -EINVAL;
+	if (!o)
+		return -EBADF;
 	if (!o->vnode)
 		return 0;
 	struct file_lock want = {.end = LOCK_END,
@@ -146,41 +210,56 @@ long sys_flock(struct task *t, struct frame *f)
 	return lock_apply(t, fd, &want, what == OP_UNLOCK, !(op & OP_NOWAIT));
 }
 
+static long base_of(const struct ofd *o, u32 fd, s32 whence, s64 *ret)
+{
+	struct stat st;
+
+	*ret = 0;
+	if (whence == 1 && o->kind == OFD_HOST_FILE)
+		*ret = SYS3(NR_lseek, fd, 0, 1);
+	else if (whence == 2 && SYS2(NR_fstat, fd, &st) == 0)
+		*ret = (s64)st.st_size;
+	return whence < 0 || whence > 2 ? -EINVAL : 0;
+}
+
 /* The range of a struct flock, absolute. */
 static long range_of(const struct ofd *o, u32 fd, const struct flock *fl, struct file_lock *ret)
 {
-	struct stat st;
-	s64 base = 0;
+	s64 start, len = fl->l_len;
 
-	if (fl->l_whence == 1 && o->kind == OFD_HOST_FILE) {
-		base = SYS3(NR_lseek, fd, 0, 1);
-	} else if (fl->l_whence == 2) {
-		if (SYS2(NR_fstat, fd, &st) < 0)
-			return -EBADF;
-		base = (s64)st.st_size;
-	} else if (fl->l_whence > 2 || fl->l_whence < 0) {
-		return -EINVAL;
-	}
-	s64 start = base + fl->l_start, end = LOCK_END;
-	if (fl->l_len > 0) {
-		end = start + fl->l_len - 1;
-	} else if (fl->l_len < 0) {
-		end = start - 1;
-		start += fl->l_len;
-	}
+	long r = base_of(o, fd, fl->l_whence, &start);
+	if (r < 0)
+		return r;
+	if (fl->l_start > LOCK_END - start)
+		return -EOVERFLOW;
+	start += fl->l_start;
 	if (start < 0)
 		return -EINVAL;
-	if (end < start)
+	if (len > 0 && len - 1 > LOCK_END - start)
 		return -EOVERFLOW;
-	ret->start = start;
-	ret->end = end;
+	if (len < 0 && start + len < 0)
+		return -EINVAL;
+	ret->start = len < 0 ? start + len : start;
+	ret->end = len < 0 ? start - 1 : len ? start + (len - 1) : LOCK_END;
 	return 0;
+}
+
+/* The first one the owner itself has in the range: what F_OFD_GETLK says to F_UNLCK (Linux 6.3). */
+static const struct file_lock *own_lock(const struct vnode *v, const struct file_lock *want)
+{
+	const struct file_lock *l = v->locks;
+
+	while (l && (!same_owner(l, want->kind, want->owner) || l->start > want->end ||
+		     want->start > l->end))
+		l = l->next;
+	return l;
 }
 
 static long lock_query(struct task *t, const struct ofd *o, const struct file_lock *want,
 		       struct flock *fl, u64 user)
 {
-	const struct file_lock *l = conflict(vnode_at(o->vnode), want);
+	const struct vnode *v = vnode_at(o->vnode);
+	const struct file_lock *l = fl->l_type == F_UNLCK ? own_lock(v, want) : conflict(v, want);
 
 	fl->l_type = F_UNLCK;
 	if (l) {
@@ -206,22 +285,27 @@ long lock_fcntl(struct task *t, struct ofd *o, u32 fd, u32 request, u64 user)
 	if (user_get(fl, user))
 		return -EFAULT;
 	digest_bytes(t, &fl, sizeof(fl));
-	if (!o->vnode)
+	if (!o->vnode) {
+		HEAD->refused_count[NR_fcntl]++;
 		return -EINVAL;
-	if (ofd && fl.l_pid)
+	}
+	bool known = fl.l_type == F_RDLCK || fl.l_type == F_WRLCK || fl.l_type == F_UNLCK;
+	if (request == F_GETLK && fl.l_type == F_UNLCK)
 		return -EINVAL;
 	long r = range_of(o, fd, &fl, &want);
 	if (r < 0)
 		return r;
-	if (fl.l_type != F_RDLCK && fl.l_type != F_WRLCK && (query || fl.l_type != F_UNLCK))
+	if (!known)
 		return -EINVAL;
 	want.exclusive = fl.l_type == F_WRLCK;
+	u32 mode = o->flags & O_ACCMODE;
+	if (!query && ((fl.l_type == F_RDLCK && mode == O_WRONLY) ||
+		       (fl.l_type == F_WRLCK && mode == O_RDONLY)))
+		return -EBADF;
+	if (ofd && fl.l_pid)
+		return -EINVAL;
 	if (query)
 		return lock_query(t, o, &want, &fl, user);
-	u32 mode = o->flags & O_ACCMODE;
-	if ((fl.l_type == F_RDLCK && mode == O_WRONLY) ||
-	    (fl.l_type == F_WRLCK && mode == O_RDONLY))
-		return -EBADF;
 	return lock_apply(t, fd, &want, fl.l_type == F_UNLCK,
 			  request == F_SETLKW || request == F_OFD_SETLKW);
 }

@@ -41,6 +41,11 @@ static inline struct pipe *pipe_of(const struct ofd *o)
 	return o->state;
 }
 
+static inline bool is_pipe(const struct ofd *o)
+{
+	return o->kind == OFD_PIPE_READ || o->kind == OFD_PIPE_WRITE || o->kind == OFD_FIFO;
+}
+
 /* ---- the ring: pipe_ring.c ---- */
 
 u64 pipe_room(const struct pipe *p);

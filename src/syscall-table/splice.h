@@ -13,11 +13,6 @@ struct splicing {
 	bool nowait; /* for a pipe: SPLICE_F_NONBLOCK, or O_NONBLOCK of one */
 };
 
-static inline bool is_pipe(const struct ofd *o)
-{
-	return o->kind == OFD_PIPE_READ || o->kind == OFD_PIPE_WRITE || o->kind == OFD_FIFO;
-}
-
 /* From a file (FILE_SPLICE_IN) into the pipe `out`: as much as there is room for, once there is
  * any.  Bytes moved, in_at moved on, or a negative errno.  May park. */
 long splice_into_pipe(struct splicing *s);
