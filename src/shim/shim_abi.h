@@ -59,7 +59,9 @@
 #define SHIM_FD_HOLDER \
 	(SHIM_FD_BASE + 2) /* O_PATH; its duplicates hold the numbers of our objects */
 #define SHIM_FD_STDIO (SHIM_FD_BASE + 3) /* three: stdin, stdout, stderr that are regular files */
-#define SHIM_FD_COUNT 6
+/* Two ends: where descriptors in flight between processes are kept, see unix_rights.c. */
+#define SHIM_FD_CARRIER (SHIM_FD_BASE + 6)
+#define SHIM_FD_COUNT	8
 
 /*
  * Task slots: twice as many as tasks, since a slot is not free before the kernel has finished its

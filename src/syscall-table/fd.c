@@ -11,6 +11,7 @@
 #include "file_kinds.h"
 #include "notify.h"
 #include "ready.h"
+#include "socket.h"
 
 #define RLIMIT_OF_FILES 7
 
@@ -85,8 +86,11 @@ void ofd_put(struct ofd *o)
 {
 	const struct file_ops *ops = file_ops_of(o->kind);
 
-	if (--o->refs)
+	if (--o->refs) {
+		if (o->kind == OFD_SOCKET)
+			socket_reference_gone(o);
 		return;
+	}
 	epoll_forget(o);
 	async_forget(o);
 	notify_opened(o, (o->flags & O_ACCMODE) == O_RDONLY ? IN_CLOSE_NOWRITE : IN_CLOSE_WRITE);

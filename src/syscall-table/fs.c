@@ -7,6 +7,7 @@
  */
 #include <asm/stat.h>
 #include "lookup.h"
+#include "socket.h"
 
 static struct fs_info *fs_of(const struct task *t)
 {
@@ -238,5 +239,6 @@ void files_init_first(struct task *t)
 	SYS1(NR_umask, 0);
 	for (u32 fd = 0; fd < 3; fd++)
 		init_stdio(t, fd);
+	unix_carrier_init();
 	cwd_update(fs_of(t));
 }

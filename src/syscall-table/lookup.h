@@ -44,4 +44,8 @@ u32 host_mode(u32 mode);
 /* Checks that names in the directory may be changed, and captures its listing first. */
 long entry_change_begin(struct task *t, const struct path *p, u32 *ret_parent);
 
+/* ---- names.c ---- */
+/* mknod of a path that is taken in: a file, FIFO or socket inode, the umask applied. */
+long node_make(struct task *t, struct path *p, u32 mode);
+
 #endif

@@ -13,14 +13,17 @@ static u32 masked_mode(struct task *t, u32 mode)
 	return mode & ~FILES->fs[proc_of(t)->fs].umask;
 }
 
-/* Takes the path in for a call that changes names: special names cannot be changed. */
+/* For calls that change names: special names cannot be changed. */
+static long name_begin(struct task *t, const struct path *p, u32 *ret_parent)
+{
+	return p->special ? -EACCES : entry_change_begin(t, p, ret_parent);
+}
+
 static long name_in(struct task *t, s32 dirfd, u64 user, struct path *p, u32 *ret_parent)
 {
 	long r = path_in(t, dirfd, user, 0, p);
 
-	if (r < 0)
-		return r;
-	return p->special ? -EACCES : entry_change_begin(t, p, ret_parent);
+	return r < 0 ? r : name_begin(t, p, ret_parent);
 }
 
 /* The host has made `p`: its vnode. */
@@ -84,14 +87,13 @@ long sys_mkdirat(struct task *t, struct frame *f)
 	return make_dir(t, (s32)f->arg[0], f->arg[1], (u32)f->arg[2]);
 }
 
-static long make_node(struct task *t, s32 dirfd, u64 user, u32 mode)
+long node_make(struct task *t, struct path *p, u32 mode)
 {
-	struct path p;
 	u32 parent, type = mode & S_IFMT;
 
-	long r = name_in(t, dirfd, user, &p, &parent);
+	long r = name_begin(t, p, &parent);
 	if (r < 0)
-		return r == -EACCES ? begin_failed(t, &p, r) : r;
+		return r == -EACCES ? begin_failed(t, p, r) : r;
 	if (type == S_IFCHR || type == S_IFBLK) {
 		HEAD->refused_count[NR_mknod]++;
 		return -EPERM;
@@ -99,11 +101,19 @@ static long make_node(struct task *t, s32 dirfd, u64 user, u32 mode)
 	if (type != 0 && type != S_IFREG && type != S_IFIFO && type != S_IFSOCK)
 		return -EINVAL;
 	mode = masked_mode(t, mode & 07777);
-	r = SYS4(NR_mknodat, p.dirfd, p.name, host_mode(mode) | type, 0);
+	r = SYS4(NR_mknodat, p->dirfd, p->name, host_mode(mode) | type, 0);
 	if (r < 0)
-		return make_failed(t, &p, r);
-	made(t, &p, mode, parent);
+		return make_failed(t, p, r);
+	made(t, p, mode, parent);
 	return 0;
+}
+
+static long make_node(struct task *t, s32 dirfd, u64 user, u32 mode)
+{
+	struct path p;
+	long r = path_in(t, dirfd, user, 0, &p);
+
+	return r < 0 ? r : node_make(t, &p, mode);
 }
 
 long sys_mknod(struct task *t, struct frame *f)

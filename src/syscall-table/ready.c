@@ -4,7 +4,7 @@
  * Invariants: a watch is in exactly one bucket, that of its key, and READY->watches
  * counts them, so a container without epolls pays one comparison a change.
  */
-#include "ready.h"
+#include "socket.h"
 #include "../shim/signal.h"
 
 static u32 bucket_of(struct sched_key key)
@@ -60,8 +60,12 @@ void park_hold_end(struct task *t)
 void park_holds_drop(u32 proc)
 {
 	for (u32 i = READY->holds; i-- > 0;) {
-		if (READY->hold[i].proc == proc)
-			hold_drop(i);
+		if (READY->hold[i].proc != proc)
+			continue;
+		struct ofd *o = ofd_at(READY->hold[i].ofd);
+		if (o->kind == OFD_SOCKET)
+			socket_waiter_gone(o);
+		hold_drop(i);
 	}
 }
 

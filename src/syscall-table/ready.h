@@ -27,6 +27,8 @@ struct watch {
 };
 
 struct socket;
+struct unix_socket;
+struct unix_rights;
 
 /* A description in use by a parked task: its reference is dropped if the task never returns. */
 struct park_hold {
@@ -41,6 +43,11 @@ struct ready_state {
 	struct socket *sockets; /* of socket.c: all there are */
 	struct park_hold hold[TASK_SLOTS_MAX * PARK_HOLDS];
 	struct watch *bucket[READY_BUCKETS];
+	struct unix_socket *unix_bound;	  /* of unix_name.c */
+	struct unix_rights *unix_dropped; /* of unix_rights.c, with what follows */
+	u64 unix_key;
+	u32 unix_autobind; /* of unix_name.c: the next number */
+	u32 unix_carried, unix_dropping, unix_suspect;
 };
 #define READY REGION_AT(struct ready_state, READY_OFF)
 _Static_assert(REGION_FILES_OFF + sizeof(struct files_state) <= READY_OFF, "fits");

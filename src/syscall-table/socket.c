@@ -7,6 +7,7 @@
 #include <asm/ioctls.h>
 #include <asm/stat.h>
 #include "inet.h"
+#include "unix_socket.h"
 #include "../shim/signal.h"
 
 #define FAMILIES_MAX 46u /* numbers the kernel has families for */
@@ -481,6 +482,18 @@ static long socket_stat(struct task *t, struct ofd *o, u32 fd, struct vstat *ret
 static void socket_release(struct ofd *o)
 {
 	socket_destroy(socket_of(o));
+}
+
+void socket_reference_gone(struct ofd *o)
+{
+	if (socket_of(o)->family == AF_UNIX)
+		unix_reference_gone(socket_of(o));
+}
+
+void socket_waiter_gone(struct ofd *o)
+{
+	if (socket_poll(current(), o) & POLLIN)
+		sched_key_wake(SCHED, socket_poll_key(o), 1, SOCKET_BIT_TURN, SCHED_NONE);
 }
 
 const struct file_ops socket_file_ops = {

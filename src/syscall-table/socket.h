@@ -146,6 +146,7 @@ struct socket_msg {
 	u32 flags;	   /* MSG_* as given */
 	u32 flags_out;	   /* receive: MSG_* to tell */
 	u64 done;	   /* bytes moved by this call's earlier tries */
+	u64 memory[2];	   /* of the family's own, between tries */
 	struct socket_wait wait;
 	const struct socket_address *to; /* send: NULL: none given */
 	struct socket_address *from;	 /* receive: NULL: not wanted; len is 0 before */
@@ -201,6 +202,8 @@ struct socket_family {
 	long (*create)(struct task *t, u32 type, u32 protocol, struct socket **ret);
 };
 extern const struct socket_family unix_family; /* unix_socket.c */
+/* unix_rights.c, for the first process: what descriptors travel through. */
+void unix_carrier_init(void);
 
 /* A socket without description, of the current process; owner, buffers and timeouts as usual. */
 struct socket *socket_create(struct task *t, u32 family, const struct socket_ops *ops, u32 type,
@@ -210,6 +213,11 @@ void socket_destroy(struct socket *s);
 /* The socket with this inode number, or NULL; all of them: socket_first, s->next. */
 struct socket *socket_find(u64 ino);
 struct socket *socket_first(void);
+
+/* For fd.c: a reference to the description went, and it was not the last. */
+void socket_reference_gone(struct ofd *o);
+/* For ready.c: who waited there will not return; it may have been woken for what is still there. */
+void socket_waiter_gone(struct ofd *o);
 
 static inline struct socket *socket_of(const struct ofd *o)
 {
