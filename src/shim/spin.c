@@ -137,6 +137,40 @@ bool spin_wake_changed(bool far)
 	return woken;
 }
 
+u64 spin_cpu_deadline(void)
+{
+	u64 least = SCHED_NEVER;
+
+	for (const struct spinner *s = SPIN->first; s != NULL; s = s->next) {
+		const struct task *t = task_at(s->task);
+
+		for (u32 which = TIMER_VIRTUAL; which < TIMERS; which++) {
+			u64 at = signal_proc_of(t)->timers[which].deadline_ns;
+			u64 used = proc_cpu_ns(t->proc), due = at > used ? now_ns() + at - used : 0;
+
+			if (at != 0 && due < least)
+				least = due;
+		}
+	}
+	return least;
+}
+
+/* A task's first event is known by its number, so who has made none yet stays at none. */
+void spin_charge(u64 ns)
+{
+	u64 step = HEAD->config.time_step_ns, steps = (ns + step - 1) / step;
+
+	for (const struct spinner *s = SPIN->first; s != NULL; s = s->next) {
+		struct task *t = task_at(s->task);
+
+		proc_of(t)->events += steps;
+		if (t->events == 0)
+			continue;
+		t->events += steps;
+		t->events_told += steps;
+	}
+}
+
 bool spin_waits_for_signal(void)
 {
 	static const u8 forwarded[SIGNALS_FORWARDED] = {1, 2, 3, 15}; /* HUP INT QUIT TERM */

@@ -60,6 +60,14 @@ bool spin_wake_changed(bool far);
 /* The task ends: it may have been parked here. */
 void spin_forget(struct task *t);
 
+/* The virtual time at which an armed timer of a spinning task's cpu time is due if that task alone
+ * goes on; UINT64_MAX if there is none. */
+u64 spin_cpu_deadline(void);
+
+/* So much virtual time passed while nobody but spinning tasks wanted the processor: it was theirs.
+ */
+void spin_charge(u64 ns);
+
 /* Whether a parked spinning task has a handler for a signal that can come from outside. */
 bool spin_waits_for_signal(void);
 #endif

@@ -69,18 +69,31 @@ static u64 waits_for_signal(void)
 	return 0;
 }
 
+static void jump_to(u64 ns)
+{
+	struct region_head *h = HEAD;
+
+	if (h->now_ns >= ns)
+		return;
+	spin_charge(ns - h->now_ns);
+	h->now_ns = ns;
+}
+
 static void quiescent(void)
 {
 	struct region_head *h = HEAD;
+	u64 until = idle_until(), spun = spin_cpu_deadline();
+
+	until = spun < until ? spun : until;
 
 	turn_timer_changed();
 	if (channel_waited()) {
 		epoch_take(EPOCH_QUIESCENT);
-	} else if (idle_until() == SCHED_NEVER) {
+	} else if (until == SCHED_NEVER) {
 		upcall(UPCALL_DEADLOCK, waits_for_signal() || spin_waits_for_signal(), 0, 0);
 		epoch_take(EPOCH_QUIESCENT);
-	} else if (h->now_ns < idle_until()) {
-		h->now_ns = idle_until();
+	} else {
+		jump_to(until);
 	}
 	sched_deadline_expire(SCHED, h->now_ns);
 	signal_expire_timers(h->now_ns);

@@ -455,6 +455,34 @@ static bool try_yield(struct container *c, pid_t tid, struct task *t, struct use
 	return true;
 }
 
+/* What becomes of a task that was looked at because it may spin. */
+static void after_look(struct container *c, pid_t tid, enum spin_verdict verdict,
+		       const struct user_regs_struct *regs, int status)
+{
+	switch (verdict) {
+	case SPIN_PARKS:
+		resume_with(c, tid, regs);
+		break;
+	case SPIN_DISTURBED:
+		on_stop(c, tid, status);
+		break;
+	case SPIN_NOT_ASKED:
+	case SPIN_NO:
+		resume(c, tid);
+		break;
+	}
+}
+
+/* A new task, or one that was asked to stop because it may spin. */
+static void on_started(struct container *c, pid_t tid)
+{
+	struct user_regs_struct regs;
+	int status = 0;
+
+	enum spin_verdict verdict = spin_watch_stopped(c->spin_watch, c, tid, &regs, &status);
+	after_look(c, tid, verdict, &regs, status);
+}
+
 static void on_signal(struct container *c, pid_t tid, int sig)
 {
 	struct user_regs_struct regs;
@@ -468,6 +496,14 @@ static void on_signal(struct container *c, pid_t tid, int sig)
 	siginfo_t info = {.si_signo = sig};
 	if (!good(c, tid, tracee_siginfo(tid, &info), "PTRACE_GETSIGINFO"))
 		return;
+	if (sig == SIGTRAP && info.si_code == TRAP_HWBKPT) {
+		int status = 0;
+		enum spin_verdict verdict =
+			spin_watch_trapped(c->spin_watch, c, tid, &regs, &status);
+
+		after_look(c, tid, verdict, &regs, status);
+		return;
+	}
 	struct task *t = task_of(&regs);
 	if (info.si_code <= 0) {
 		/* Inside, signals are the shim's: the kernel sends none for a program. */
@@ -595,26 +631,6 @@ static void on_exit_of(struct container *c, pid_t tid, int status)
 		__atomic_store_n(&t->host_gone, 1, __ATOMIC_RELEASE);
 	}
 	container_task_drop(c, e);
-}
-
-/* A new task, or one that was asked to stop because it may spin. */
-static void on_started(struct container *c, pid_t tid)
-{
-	struct user_regs_struct regs;
-	int status = 0;
-
-	switch (spin_watch_stopped(c->spin_watch, c, tid, &regs, &status)) {
-	case SPIN_PARKS:
-		resume_with(c, tid, &regs);
-		break;
-	case SPIN_DISTURBED:
-		on_stop(c, tid, status);
-		break;
-	case SPIN_NOT_ASKED:
-	case SPIN_NO:
-		resume(c, tid);
-		break;
-	}
 }
 
 static void on_stop(struct container *c, pid_t tid, int status)

@@ -15,11 +15,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <sys/user.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -45,8 +48,24 @@
 #define COST_FRACTION 1000
 #define REPORT_NS     (2000 * MS)
 
+#define TRAPS	      64  /* tasks that have one, at most */
+#define TRAPS_USELESS 100 /* so many, and it is cleared */
+#define USELESS_EXAM  20  /* an examination that found nothing counts as so many */
+
 #define WATCH_SIGNAL SIGVTALRM
 #define SCHED_AT     ((const struct sched *)(REGION_BASE + REGION_SCHED_OFF))
+
+/*
+ * Who spins once will do so again, most often at the same place.  A breakpoint register is set to
+ * it, which the program cannot see, so that the next time is found after two rounds, not after some
+ * ten milliseconds.  One that does not pay is cleared.
+ */
+struct spin_trap {
+	pid_t tid; /* 0: not in use */
+	uint64_t address;
+	uint64_t sample, events; /* at the last trap */
+	unsigned useless;	 /* traps since the last one that paid */
+};
 
 struct spin_watch {
 	timer_t timer;
@@ -65,6 +84,7 @@ struct spin_watch {
 	unsigned long_penalty;
 	uint64_t cost_ns; /* of examinations that found nothing */
 	bool reported;
+	struct spin_trap traps[TRAPS];
 };
 
 static volatile sig_atomic_t ticked;
@@ -250,19 +270,6 @@ static int extended(void *data, uint8_t state[SPIN_EXTENDED_MAX])
 	return tracee_extended(((struct looked_at *)data)->tid, state, SPIN_EXTENDED_MAX);
 }
 
-static int examine(struct looked_at *l, struct user_regs_struct *regs, unsigned budget,
-		   struct spin_cycle *ret_cycle)
-{
-	const struct spin_machine machine = {accesses, step, read_memory, extended, l};
-	int error = spin_decoder_create(&l->decoder);
-
-	if (error < 0)
-		return error;
-	error = spin_cycle_find(&machine, regs, budget, ret_cycle);
-	spin_decoder_destroy(l->decoder);
-	return error;
-}
-
 /* ---- whether to examine ---- */
 
 static uint64_t sample_of(const struct user_regs_struct *r)
@@ -321,6 +328,79 @@ static void hand_over(const struct container *c, struct task *t, const struct sp
 	t->resume = regs->rip;
 	t->code = CODE_SPIN;
 	regs->rip = c->shim.fault_entry;
+}
+
+/* ---- traps ---- */
+
+#define DEBUG_OFFSET(n)	  offsetof(struct user, u_debugreg[n])
+#define DEBUG_EXECUTE_DR0 1 /* in DR7: DR0 is an instruction's address, for this task */
+
+static bool trap_enable(const struct spin_trap *trap, bool on)
+{
+	return ptrace(PTRACE_POKEUSER, trap->tid, DEBUG_OFFSET(7), on ? DEBUG_EXECUTE_DR0 : 0) == 0;
+}
+
+static struct spin_trap *trap_of(struct spin_watch *w, pid_t tid)
+{
+	for (size_t i = 0; i < TRAPS; i++) {
+		if (w->traps[i].tid == tid)
+			return &w->traps[i];
+	}
+	return NULL;
+}
+
+/* Task `tid`, stopped, is parked at `address`. */
+static void trap_set(struct spin_watch *w, pid_t tid, uint64_t address)
+{
+	struct spin_trap *trap = trap_of(w, tid);
+
+	if (trap == NULL)
+		trap = trap_of(w, 0);
+	if (trap == NULL)
+		trap = &w->traps[(size_t)tid % TRAPS];
+	*trap = (struct spin_trap){.tid = tid, .address = address};
+	trap_enable(trap, false);
+	if (ptrace(PTRACE_POKEUSER, tid, DEBUG_OFFSET(0), address) != 0 || !trap_enable(trap, true))
+		trap->tid = 0;
+}
+
+static void trap_useless(struct spin_trap *trap, unsigned count)
+{
+	trap->useless += count;
+	if (trap->useless < TRAPS_USELESS)
+		return;
+	trap_enable(trap, false);
+	trap->tid = 0;
+}
+
+/* Whether the task is at the same place again as at the last trap, and nothing was between. */
+static bool trap_again(struct spin_trap *trap, const struct user_regs_struct *regs)
+{
+	uint64_t sample = sample_of(regs);
+	bool again = trap->sample == sample && trap->events == HEAD->events;
+
+	trap->sample = sample;
+	trap->events = HEAD->events;
+	return again;
+}
+
+/* Without the trap, as a step onto its place would count as one that changed nothing. */
+static int examine(struct spin_watch *w, struct looked_at *l, struct user_regs_struct *regs,
+		   unsigned budget, struct spin_cycle *ret_cycle)
+{
+	const struct spin_machine machine = {accesses, step, read_memory, extended, l};
+	struct spin_trap *trap = trap_of(w, l->tid);
+	int error = spin_decoder_create(&l->decoder);
+
+	if (error < 0)
+		return error;
+	if (trap != NULL)
+		trap_enable(trap, false);
+	error = spin_cycle_find(&machine, regs, budget, ret_cycle);
+	if (trap != NULL && l->status == 0)
+		trap_enable(trap, true);
+	spin_decoder_destroy(l->decoder);
+	return error;
 }
 
 /* ---- the report ---- */
@@ -396,8 +476,9 @@ static enum spin_verdict look(struct spin_watch *w, struct container *c, struct 
 	uint64_t begun_ns = monotonic_ns();
 	struct spin_cycle cycle;
 
-	if (steps != 0 && examine(l, regs, steps, &cycle) == 0) {
+	if (steps != 0 && examine(w, l, regs, steps, &cycle) == 0) {
 		hand_over(c, task_at(l->task->index), &cycle, regs);
+		trap_set(w, l->tid, cycle.regs.rip);
 		w->silent = false;
 		return SPIN_PARKS;
 	}
@@ -426,4 +507,32 @@ enum spin_verdict spin_watch_stopped(struct spin_watch *w, struct container *c, 
 	enum spin_verdict verdict = look(w, c, &l, ret_regs);
 	*ret_status = l.status;
 	return verdict;
+}
+
+enum spin_verdict spin_watch_trapped(struct spin_watch *w, struct container *c, pid_t tid,
+				     struct user_regs_struct *regs, int *ret_status)
+{
+	struct spin_trap *trap = trap_of(w, tid);
+	uint32_t slot = container_slot_of(regs->gs_base);
+	struct spin_cycle cycle;
+
+	if (trap == NULL || slot == NONE || trap->address != regs->rip)
+		return SPIN_NO;
+	if (!trap_again(trap, regs)) {
+		trap_useless(trap, 1);
+		return SPIN_NO;
+	}
+	struct looked_at l = {.tid = tid, .task = task_at(slot)};
+	bool found = examine(w, &l, regs, STEPS_BRIEF, &cycle) == 0;
+
+	*ret_status = l.status;
+	if (l.status != 0)
+		return SPIN_DISTURBED;
+	if (!found) {
+		trap_useless(trap, USELESS_EXAM);
+		return SPIN_NO;
+	}
+	hand_over(c, task_at(slot), &cycle, regs);
+	trap->useless = 0;
+	return SPIN_PARKS;
 }

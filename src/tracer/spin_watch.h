@@ -37,4 +37,8 @@ void spin_watch_tick(struct spin_watch *w, struct container *c);
 enum spin_verdict spin_watch_stopped(struct spin_watch *w, struct container *c, pid_t tid,
 				     struct user_regs_struct *ret_regs, int *ret_status);
 
+/* Task `tid`, with *regs, met a breakpoint register, set where it spun before.  As above. */
+enum spin_verdict spin_watch_trapped(struct spin_watch *w, struct container *c, pid_t tid,
+				     struct user_regs_struct *regs, int *ret_status);
+
 #endif

@@ -180,6 +180,24 @@ static void test_alarm(void)
 	setitimer(ITIMER_REAL, &none, NULL);
 }
 
+/* Spinning uses the processor. */
+static void test_cpu_timer(void)
+{
+	const struct itimerval once = {{0, 0}, {0, 30000}};
+	struct timespec before, after;
+
+	signal(SIGVTALRM, on_alarm);
+	alarmed = 0;
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
+	setitimer(ITIMER_VIRTUAL, &once, NULL);
+	while (!alarmed)
+		;
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
+	long us =
+		(after.tv_sec - before.tv_sec) * 1000000 + (after.tv_nsec - before.tv_nsec) / 1000;
+	CHECK(alarmed == SIGVTALRM && us >= 20000);
+}
+
 /* ---- several at once, each freed by the one before ---- */
 
 #define CHAIN 6
@@ -366,6 +384,35 @@ static void test_yield(void)
 	pthread_join(thread, NULL);
 }
 
+/* ---- a turn handed to and fro ---- */
+
+static atomic_int side;
+static int handoffs = 200;
+
+static void *hand_over(void *arg)
+{
+	int mine = (int)(intptr_t)arg;
+
+	for (int i = 0; i < handoffs; i++) {
+		while (atomic_load_explicit(&side, memory_order_acquire) != mine)
+			PAUSE();
+		guarded++;
+		atomic_store_explicit(&side, 1 - mine, memory_order_release);
+	}
+	return NULL;
+}
+
+static void test_handoff(void)
+{
+	pthread_t thread;
+
+	guarded = 0;
+	start(&thread, hand_over, (void *)1);
+	hand_over((void *)0);
+	pthread_join(thread, NULL);
+	CHECK(guarded == 2 * handoffs);
+}
+
 /* ---- what never ends ---- */
 
 static volatile int never[2];
@@ -392,16 +439,19 @@ static const struct {
 	const char *name;
 	void (*run)(void);
 } tests[] = {
-	{"flag", test_flag},	 {"spinlock", test_spinlock},	{"tickets", test_tickets},
-	{"atomic", test_atomic}, {"alarm", test_alarm},		{"chain", test_chain},
-	{"calls", test_calls},	 {"processes", test_processes}, {"killed", test_killed},
-	{"often", test_often},	 {"yield", test_yield},
+	{"flag", test_flag},	   {"spinlock", test_spinlock}, {"tickets", test_tickets},
+	{"atomic", test_atomic},   {"alarm", test_alarm},	{"cpu", test_cpu_timer},
+	{"chain", test_chain},	   {"calls", test_calls},	{"processes", test_processes},
+	{"killed", test_killed},   {"often", test_often},	{"yield", test_yield},
+	{"handoff", test_handoff},
 };
 
 int main(int argc, char **argv)
 {
 	if (argc > 1 && strcmp(argv[1], "deadlock") == 0)
 		deadlock();
+	if (argc > 2)
+		handoffs = atoi(argv[2]);
 	for (size_t i = 0; i < sizeof(tests) / sizeof(*tests); i++) {
 		if (argc == 1 || strcmp(argv[1], tests[i].name) == 0) {
 			tests[i].run();
