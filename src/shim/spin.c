@@ -137,20 +137,33 @@ bool spin_wake_changed(bool far)
 	return woken;
 }
 
+/* Whether the clock goes on while the task spins; see spin_charge. */
+static bool drives(const struct task *t, const struct clock *clock)
+{
+	if (clock->kind == CLOCK_KIND_PROC)
+		return t->proc == clock->proc;
+	return t->tid == clock->id && t->events != 0;
+}
+
+static bool is_driven(const struct clock *clock)
+{
+	const struct spinner *s = SPIN->first;
+
+	while (s != NULL && !drives(task_at(s->task), clock))
+		s = s->next;
+	return s != NULL;
+}
+
 u64 spin_cpu_deadline(void)
 {
+	const struct timer_queue *q = &SIGNALS->timers.cpu;
 	u64 least = SCHED_NEVER;
 
-	for (const struct spinner *s = SPIN->first; s != NULL; s = s->next) {
-		const struct task *t = task_at(s->task);
+	for (u32 i = 0; SPIN->first != NULL && i < q->count; i++) {
+		u64 at = now_ns() + timer_left_ns(q->entries[i]);
 
-		for (u32 which = TIMER_VIRTUAL; which < TIMERS; which++) {
-			u64 at = signal_proc_of(t)->timers[which].deadline_ns;
-			u64 used = proc_cpu_ns(t->proc), due = at > used ? now_ns() + at - used : 0;
-
-			if (at != 0 && due < least)
-				least = due;
-		}
+		if (is_driven(&q->entries[i]->clock) && at < least)
+			least = at;
 	}
 	return least;
 }

@@ -85,7 +85,6 @@ static void quiescent(void)
 	u64 until = idle_until(), spun = spin_cpu_deadline();
 
 	until = spun < until ? spun : until;
-
 	turn_timer_changed();
 	if (channel_waited()) {
 		epoch_take(EPOCH_QUIESCENT);
