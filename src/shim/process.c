@@ -215,7 +215,8 @@ static void task_close(struct task *t)
 	PROCT->nlive_tasks--;
 }
 
-/* What the kernel would do at the end of a task with its CLEARTID word and robust list. */
+/* What the kernel would do at the end of a task with its CLEARTID word and robust list, and what
+ * semop is to undo. */
 static void task_last_words(struct task *t)
 {
 	u32 zero = 0;
@@ -225,6 +226,8 @@ static void task_last_words(struct task *t)
 	if (t->clear_child_tid != 0 && user_put(t->clear_child_tid, zero) == 0)
 		futex_wake_word(t, t->clear_child_tid, 1);
 	t->clear_child_tid = 0;
+	if (t->ipc_waiter || t->sem_undo)
+		ipc_task_gone(t);
 }
 
 void proc_release_vfork(struct task *t)

@@ -38,6 +38,7 @@ static const struct file_ops *const ops_of_kind[OFD_KIND_COUNT] = {
 	[OFD_INOTIFY] = &inotify_ops,
 	[OFD_TIMERFD] = &timerfd_ops,
 	[OFD_SIGNALFD] = &signalfd_ops,
+	[OFD_MQUEUE] = &mqueue_ops,
 	[OFD_SOCKET] = &socket_file_ops,
 };
 
@@ -197,6 +198,8 @@ static void fd_forget(struct task *t, u32 fd)
 	/* POSIX: closing any descriptor of a file drops all record locks the process has on it. */
 	if (o->vnode && o->kind != OFD_PATH && vnode_at(o->vnode)->locks)
 		locks_drop_files(files, o->vnode);
+	if (file_ops_of(o->kind)->flush)
+		file_ops_of(o->kind)->flush(t, o);
 	ofd_put(o);
 }
 

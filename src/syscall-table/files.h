@@ -49,6 +49,7 @@ enum ofd_kind {
 	OFD_SIGNALFD,
 	OFD_SOCKET,
 	OFD_INOTIFY,
+	OFD_MQUEUE,
 	OFD_KIND_COUNT
 };
 
@@ -231,6 +232,8 @@ struct file_ops {
 	/* lseek is taken and moves nothing, as on the kernel's anonymous inodes; pread is ESPIPE.
 	 */
 	bool seek_stays;
+	/* One of its descriptors is closed. */
+	void (*flush)(struct task *t, struct ofd *o);
 	/* The last reference went: wake the other side, free the object. */
 	void (*release)(struct ofd *o);
 	/* enum file_splice: what splice and sendfile may do with it.  Such reads and writes are
@@ -245,7 +248,7 @@ const struct file_ops *file_ops_of(u32 kind);
 
 /* Defined by the families that own the kinds. */
 extern const struct file_ops pipe_read_ops, pipe_write_ops, fifo_ops, eventfd_ops, epoll_ops,
-	inotify_ops, timerfd_ops, signalfd_ops;
+	inotify_ops, timerfd_ops, signalfd_ops, mqueue_ops;
 extern const struct file_ops socket_file_ops;
 
 /* Kinds of wait keys of this family: struct sched_key {kind, object}. */
@@ -387,6 +390,9 @@ void channel_eof(u32 channel);
 /* A task is parked until a channel brings something: the container waits for an epoch in real
  * time. */
 bool channel_waited(void);
+
+/* mqueue.c: the name of the POSIX message queue that is open; NULL: it has none any more. */
+const char *mqueue_name(const struct ofd *o);
 
 /* ---- locks (lock.c) ---- */
 void locks_drop_ofd(struct ofd *o);

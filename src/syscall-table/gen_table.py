@@ -22,7 +22,7 @@ ASSIGNED = list(range(0, 337)) + list(range(424, 470))
 FLAGS = ("parks", "address", "noreturn", "frame", "quiet")
 TESTS = ("files", "dirs", "pipes", "poll", "memory", "threads", "processes", "signals", "time",
          "random", "ident", "futex", "xattr", "seccomp_filter", "sockets", "splice", "inotify",
-         "ipc", "signalfd", "timers", "timerfd", "refused")
+         "ipc", "signalfd", "timers", "timerfd", "mqueue", "refused")
 CLASSES = ("virtual", "host", "refused")
 LENGTHS = ("SIZE", "INT", "UINT")
 LEN_RESULT = 7

@@ -24,5 +24,11 @@ const struct synth_node synth_ipc_nodes[] = {
 	LIMIT("/sys/kernel/shmall", "18446744073692774399\n"),
 	LIMIT("/sys/kernel/shmmax", "18446744073692774399\n"),
 	LIMIT("/sys/kernel/shmmni", "4096\n"),
+	NODE_DIR("/sys/fs/mqueue"),
+	LIMIT("/sys/fs/mqueue/msg_default", "10\n"),
+	LIMIT("/sys/fs/mqueue/msg_max", "10\n"),
+	LIMIT("/sys/fs/mqueue/msgsize_default", "8192\n"),
+	LIMIT("/sys/fs/mqueue/msgsize_max", "8192\n"),
+	LIMIT("/sys/fs/mqueue/queues_max", "256\n"),
 	{.path = NULL},
 };

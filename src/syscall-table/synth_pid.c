@@ -579,6 +579,14 @@ static const char *const anon_names[OFD_KIND_COUNT] = {
 	[OFD_TIMERFD] = "[timerfd]", [OFD_SIGNALFD] = "[signalfd]",
 };
 
+static void put_mqueue_target(const struct ofd *o, struct synth_text *out)
+{
+	const char *name = mqueue_name(o);
+
+	text_string(out, "/");
+	text_string(out, name ? name : "(deleted)");
+}
+
 static void put_fd_target(const struct synth_ctx *c, struct synth_text *out)
 {
 	struct ofd *o = ofd_of(c);
@@ -587,6 +595,8 @@ static void put_fd_target(const struct synth_ctx *c, struct synth_text *out)
 		text_add(out, "anon_inode:%s", anon_names[o->kind]);
 	else if (o->kind == OFD_SOCKET)
 		text_add(out, "socket:[%lu]", ino_of(c, o));
+	else if (o->kind == OFD_MQUEUE)
+		put_mqueue_target(o, out);
 	else if (o->path)
 		put_path_target(o, out);
 	else if (o->kind == OFD_NULL)

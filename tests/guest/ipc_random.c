@@ -1,7 +1,10 @@
 /*
- * ipc_random SEED COUNT: so many random System V calls that do not wait, and what came of them.
+ * ipc_random SEED COUNT: so many random calls of System V IPC and POSIX message queues that do not
+ * wait, and what came of them.
  * Ids are printed as the place they are kept in, so that the output is the same on bare Linux.
  */
+#include <fcntl.h>
+#include <mqueue.h>
 #include <signal.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
@@ -29,6 +32,7 @@ static unsigned long state;
 static int shm[PLACES], sem[PLACES], msg[PLACES];
 static char *view[PLACES];  /* attachments, of any segment */
 static size_t size[PLACES]; /* of these */
+static mqd_t mq[PLACES];    /* -1: none */
 
 static unsigned int below(unsigned int n)
 {
@@ -225,10 +229,74 @@ static void msg_remove(int i)
 		msg[i] = -1;
 }
 
+static const char *mq_name(int i)
+{
+	static char name[64];
+
+	snprintf(name, sizeof(name), "/shadow-random-%d-%d", getpid(), i);
+	return name;
+}
+
+static void mq_make(int i)
+{
+	struct mq_attr attr = {.mq_maxmsg = below(6), .mq_msgsize = 1 + below(60)};
+
+	if (mq[i] < 0)
+		mq[i] = mq_open(mq_name(i), (below(2) ? O_CREAT : 0) | O_RDWR | O_NONBLOCK, 0600,
+				&attr);
+	result("mq_open", mq[i] < 0 ? -1 : 0);
+}
+
+static void mq_put(int i)
+{
+	memset(message.text, (int)('a' + below(26)), 60);
+	result("mq_send", mq_send(mq[i], message.text, below(60), below(5)));
+}
+
+static void mq_take(int i)
+{
+	unsigned int priority = 0;
+	ssize_t n = mq_receive(mq[i], message.text, below(10) ? 60 : 10, &priority);
+
+	result("mq_receive", n);
+	if (n > 0)
+		printf("priority %u %c\n", priority, message.text[0]);
+}
+
+static void mq_state(int i)
+{
+	struct mq_attr attr;
+	char text[100] = "";
+	long r = mq_getattr(mq[i], &attr);
+
+	result("mq_getattr", r);
+	if (r)
+		return;
+	printf("%ld of %ld, of %ld bytes\n", attr.mq_curmsgs, attr.mq_maxmsg, attr.mq_msgsize);
+	result("read", pread(mq[i], text, 99, 0));
+	printf("%s", text);
+}
+
+static void mq_end(int i)
+{
+	if (below(3))
+		return;
+	if (below(2))
+		result("mq_unlink", mq_unlink(mq_name(i)));
+	else
+		result("mq_close", mq_close(mq[i]));
+	if (below(2) && mq[i] >= 0) {
+		close(mq[i]);
+		mq[i] = -1;
+	}
+}
+
 static void (*const calls[])(int place) = {
-	shm_make, shm_stat,    shm_attach,  shm_detach,	 shm_cut,     shm_protect, shm_remove,
-	sem_make, sem_operate, sem_operate, sem_operate, sem_values,  sem_set,	   sem_remove,
-	msg_make, msg_send,    msg_send,    msg_receive, msg_receive, msg_stat,	   msg_remove,
+	shm_make,    shm_stat,	 shm_attach,  shm_detach,  shm_cut,	shm_protect,
+	shm_remove,  sem_make,	 sem_operate, sem_operate, sem_operate, sem_values,
+	sem_set,     sem_remove, msg_make,    msg_send,	   msg_send,	msg_receive,
+	msg_receive, msg_stat,	 msg_remove,  mq_make,	   mq_make,	mq_put,
+	mq_put,	     mq_put,	 mq_take,     mq_take,	   mq_state,	mq_end,
 };
 
 static void forget_all(void)
@@ -237,6 +305,7 @@ static void forget_all(void)
 		shmctl(shm[i], IPC_RMID, NULL);
 		semctl(sem[i], 0, IPC_RMID);
 		msgctl(msg[i], IPC_RMID, NULL);
+		mq_unlink(mq_name(i));
 	}
 }
 
@@ -247,6 +316,7 @@ int main(int argc, char **argv)
 	memset(shm, -1, sizeof(shm));
 	memset(sem, -1, sizeof(sem));
 	memset(msg, -1, sizeof(msg));
+	memset(mq, -1, sizeof(mq));
 	for (long n = strtol(argv[2], NULL, 10); n > 0; n--)
 		calls[below(sizeof(calls) / sizeof(calls[0]))]((int)below(PLACES));
 	forget_all();
