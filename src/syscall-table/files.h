@@ -254,7 +254,6 @@ extern const struct file_ops socket_file_ops;
 /* Kinds of wait keys of this family: struct sched_key {kind, object}. */
 enum file_key_kind {
 	KEY_OFD = 0x4f460001, /* object: ofd index; woken at any change of readiness */
-	KEY_LOCK,	      /* object: vnode index */
 	KEY_STDIN,	      /* object: 0 */
 	KEY_STREAM,	      /* object: stream; its reader vanished */
 	KEY_SIGNALS,	      /* object: pid; a signal was sent to it, or to a task of it */

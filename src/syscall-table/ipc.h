@@ -43,6 +43,11 @@ struct ipc_ids {
 	u32 next; /* index after the last one given out */
 };
 
+struct ipc_waiter;
+struct ipc_queue {
+	struct ipc_waiter *first, *last;
+};
+
 struct ipc_state {
 	struct ipc_ids ids[IPC_CLASSES];
 	u64 shm_pages; /* of all segments */
@@ -51,6 +56,7 @@ struct ipc_state {
 	u64 msg_bytes; /* in all queues */
 	u64 msg_count; /* messages in all queues */
 	void *mqueues; /* POSIX message queues, newest first: see mqueue.c */
+	struct ipc_queue lock_waiters; /* who waits for a file lock: see lock.c */
 };
 #define IPC REGION_AT(struct ipc_state, IPC_OFF)
 
@@ -118,10 +124,6 @@ struct ipc_waiter {
 	long status;		 /* of a wait that is over */
 	u32 task;
 	s32 pid; /* of its process */
-};
-
-struct ipc_queue {
-	struct ipc_waiter *first, *last;
 };
 
 /* A zeroed waiter of `size` bytes for the task, which must have none. */

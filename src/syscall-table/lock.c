@@ -1,10 +1,9 @@
 /*
  * File locks: fcntl record locks (of processes), their OFD form (of descriptions), and flock.
  *
- * Kept per vnode in the heap, never on the host: who gets a lock next is decided by the order of
- * events.  Record locks and OFD locks exclude each other, flock lives apart, as in Linux.  A waiter
- * parks on {KEY_LOCK, vnode} and looks again when anything there was released.  Waiting in a circle
- * is not EDEADLK here: the container reports the deadlock.
+ * Kept per vnode in the heap, never on the host.  Record locks and OFD locks exclude each other,
+ * flock lives apart, as in Linux.  Whenever something is released, those that wait get what they
+ * want in the order they came, before they run.
  *
  * Invariants, all to be seen with F_GETLK: the locks of one owner stand together, by their start,
  * the owners in the order of their first lock; what one owner holds in one mode and what touches is
@@ -12,7 +11,9 @@
  */
 #include <asm/stat.h>
 #include "../shim/signal.h"
+#include "ipc.h"
 #include "lock.h"
+#include "ready.h"
 
 #define LOCK_END     INT64_MAX
 #define OP_SHARED    1u
@@ -20,6 +21,7 @@
 #define OP_NOWAIT    4u
 #define OP_UNLOCK    8u
 #define OP_MANDATORY 32u /* LOCK_MAND: gone from Linux, without effect */
+#define CIRCLE_MAX   10	 /* MAX_DEADLK_ITERATIONS: longer circles of waiters are not found */
 
 enum lock_kind { LOCK_POSIX, LOCK_OFD, LOCK_FLOCK };
 
@@ -29,6 +31,13 @@ struct file_lock {
 	u32 kind, owner; /* descriptor table (as in Linux), or ofd: index */
 	u32 pid;
 	bool exclusive;
+};
+
+/* In IPC->lock_waiters: in conflict with a lock that is held. */
+struct lock_waiter {
+	struct ipc_waiter wait; /* first */
+	struct file_lock want;
+	u32 vnode;
 };
 
 static bool same_owner(const struct file_lock *l, u32 kind, u32 owner)
@@ -63,12 +72,6 @@ static struct file_lock *lock_add(struct vnode *v, const struct file_lock *like,
 	l->next = *at;
 	*at = l;
 	return l;
-}
-
-static void wake_waiters(u32 vnode)
-{
-	sched_key_wake(SCHED, (struct sched_key){KEY_LOCK, vnode}, ~0u, ~0u,
-		       sched_turn_holder(SCHED));
 }
 
 /* Takes the range out of what the owner holds, but for one lock. */
@@ -123,6 +126,19 @@ static void lock_set(struct vnode *v, const struct file_lock *want)
 	merge(v, l);
 }
 
+/* Something of the file was released: who waits for it gets what it wants. */
+static void grant(u32 vnode)
+{
+	for (struct ipc_waiter *w = IPC->lock_waiters.first, *next; w; w = next) {
+		const struct lock_waiter *l = (struct lock_waiter *)w;
+		next = w->next;
+		if (l->vnode != vnode || conflict(vnode_at(vnode), &l->want))
+			continue;
+		lock_set(vnode_at(vnode), &l->want);
+		ipc_wait_done(w, 0);
+	}
+}
+
 void locks_drop_ofd(struct ofd *o)
 {
 	struct vnode *v = vnode_at(o->vnode);
@@ -131,7 +147,7 @@ void locks_drop_ofd(struct ofd *o)
 		return;
 	carve(v, LOCK_OFD, ofd_index(o), 0, LOCK_END, NULL);
 	carve(v, LOCK_FLOCK, ofd_index(o), 0, LOCK_END, NULL);
-	wake_waiters(o->vnode);
+	grant(o->vnode);
 }
 
 void locks_drop_files(u32 files, u32 vnode)
@@ -141,14 +157,13 @@ void locks_drop_files(u32 files, u32 vnode)
 	if (!v->locks)
 		return;
 	carve(v, LOCK_POSIX, files, 0, LOCK_END, NULL);
-	wake_waiters(vnode);
+	grant(vnode);
 }
 
 /* Whether the description has the very lock; another one it has is lost, even if the new one cannot
  * be had (flock(2)). */
-static bool flock_is_held(u32 vnode, const struct file_lock *want)
+static bool flock_is_held(struct vnode *v, const struct file_lock *want)
 {
-	struct vnode *v = vnode_at(vnode);
 	const struct file_lock *l = v->locks;
 
 	while (l && !same_owner(l, LOCK_FLOCK, want->owner))
@@ -156,37 +171,82 @@ static bool flock_is_held(u32 vnode, const struct file_lock *want)
 	if (!l || l->exclusive == want->exclusive)
 		return l;
 	carve(v, LOCK_FLOCK, want->owner, 0, LOCK_END, NULL);
-	wake_waiters(vnode);
 	return false;
 }
 
-/* Sets or clears the lock; waits if `wait`.  The descriptor is looked up again after a park. */
-static long lock_apply(struct task *t, u32 fd, const struct file_lock *want, bool unlock, bool wait)
+/* ---- waiting ---- */
+
+/* What a record lock of the descriptor table waits for, or NULL. */
+static const struct file_lock *awaited_by(u32 files)
 {
-	for (;;) {
-		struct ofd *o = fd_get(t, fd);
-		if (!o || !o->vnode)
-			return -EBADF;
-		struct vnode *v = vnode_at(o->vnode);
-		if (want->kind == LOCK_FLOCK && !unlock && flock_is_held(o->vnode, want))
-			return 0;
-		if (unlock || !conflict(v, want)) {
-			if (unlock)
-				carve(v, want->kind, want->owner, want->start, want->end, NULL);
-			else
-				lock_set(v, want);
-			/* A weaker or narrower lock lets others in as well. */
-			wake_waiters(o->vnode);
-			return 0;
-		}
-		if (!wait)
-			return -EAGAIN;
-		struct sched_key key = {KEY_LOCK, o->vnode};
-		if (sched_wait_add(SCHED, t->index, key, ~0u, 0) < 0)
-			return -ENOLCK;
-		if (turn_park(t, SCHED_NEVER) == -EINTR)
-			return -ERESTARTSYS;
+	for (const struct ipc_waiter *w = IPC->lock_waiters.first; w; w = w->next) {
+		const struct lock_waiter *l = (const struct lock_waiter *)w;
+		if (same_owner(&l->want, LOCK_POSIX, files))
+			return conflict(vnode_at(l->vnode), &l->want);
 	}
+	return NULL;
+}
+
+/* Whether whoever holds `l` waits, by way of others perhaps, for the owner of `want`. */
+static bool closes_circle(const struct file_lock *want, const struct file_lock *l)
+{
+	if (want->kind != LOCK_POSIX)
+		return false;
+	for (u32 i = 0; l && l->kind == LOCK_POSIX && i <= CIRCLE_MAX; i++) {
+		if (l->owner == want->owner)
+			return true;
+		l = awaited_by(l->owner);
+	}
+	return false;
+}
+
+static long lock_wait(struct task *t, u32 fd, struct ofd *o, const struct file_lock *want)
+{
+	struct lock_waiter *w = ipc_wait_begin(t, sizeof(*w));
+
+	w->want = *want;
+	w->vnode = o->vnode;
+	ipc_wait_enqueue(&IPC->lock_waiters, &w->wait);
+	park_hold_begin(t, o);
+	long r = ipc_wait_park(t, &w->wait, SCHED_NEVER);
+	ipc_wait_end(t);
+	/* Closed meanwhile, by another thread: then nothing else would release it. */
+	if (r == 0 && want->kind == LOCK_POSIX && fd_get(t, fd) != o) {
+		carve(vnode_at(o->vnode), LOCK_POSIX, want->owner, want->start, want->end, NULL);
+		grant(o->vnode);
+		r = -EBADF;
+	}
+	park_hold_end(t);
+	return r == -EINTR ? -ERESTARTSYS : r;
+}
+
+/* Sets the lock; waits if `wait`. */
+static long lock_apply(struct task *t, u32 fd, struct ofd *o, const struct file_lock *want,
+		       bool wait)
+{
+	struct vnode *v = vnode_at(o->vnode);
+
+	if (want->kind == LOCK_FLOCK && flock_is_held(v, want))
+		return 0;
+	const struct file_lock *held = conflict(v, want);
+	if (!held)
+		lock_set(v, want);
+	/* A weaker or narrower lock lets others in as well. */
+	grant(o->vnode);
+	if (!held)
+		return 0;
+	if (!wait)
+		return -EAGAIN;
+	if (closes_circle(want, conflict(v, want)))
+		return -EDEADLK;
+	return lock_wait(t, fd, o, want);
+}
+
+static long lock_clear(struct ofd *o, const struct file_lock *want)
+{
+	carve(vnode_at(o->vnode), want->kind, want->owner, want->start, want->end, NULL);
+	grant(o->vnode);
+	return 0;
 }
 
 long sys_flock(struct task *t, struct frame *f)
@@ -207,7 +267,9 @@ long sys_flock(struct task *t, struct frame *f)
 				 .kind = LOCK_FLOCK,
 				 .owner = ofd_index(o),
 				 .exclusive = what == OP_EXCL};
-	return lock_apply(t, fd, &want, what == OP_UNLOCK, !(op & OP_NOWAIT));
+	if (what == OP_UNLOCK)
+		return lock_clear(o, &want);
+	return lock_apply(t, fd, o, &want, !(op & OP_NOWAIT));
 }
 
 static long base_of(const struct ofd *o, u32 fd, s32 whence, s64 *ret)
@@ -306,6 +368,7 @@ long lock_fcntl(struct task *t, struct ofd *o, u32 fd, u32 request, u64 user)
 		return -EINVAL;
 	if (query)
 		return lock_query(t, o, &want, &fl, user);
-	return lock_apply(t, fd, &want, fl.l_type == F_UNLCK,
-			  request == F_SETLKW || request == F_OFD_SETLKW);
+	if (fl.l_type == F_UNLCK)
+		return lock_clear(o, &want);
+	return lock_apply(t, fd, o, &want, request == F_SETLKW || request == F_OFD_SETLKW);
 }
