@@ -23,6 +23,10 @@
 #include "syscall_nr.h"
 #include "vnode.h"
 
+#ifndef F_SEAL_EXEC
+#define F_SEAL_EXEC 0x20 /* since Linux 6.3 */
+#endif
+
 #define FILE_PATH_MAX 4096 /* PATH_MAX: a path handed in, with its NUL */
 #define FILE_ABS_MAX  8192 /* working directory, slash and such a path */
 
@@ -392,6 +396,9 @@ bool channel_waited(void);
 
 /* mqueue.c: the name of the POSIX message queue that is open; NULL: it has none any more. */
 const char *mqueue_name(const struct ofd *o);
+
+/* memfd.c: F_ADD_SEALS and F_GET_SEALS of a host file; -EINVAL for other requests. */
+long memfd_fcntl(struct ofd *o, u32 fd, u32 request, u64 arg);
 
 /* ---- locks (lock.c) ---- */
 void locks_drop_ofd(struct ofd *o);

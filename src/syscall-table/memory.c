@@ -39,6 +39,12 @@ static bool is_shared(const struct mmap_call *c)
 	return map_type(c) == MAP_SHARED || map_type(c) == MAP_SHARED_VALIDATE;
 }
 
+/* A seal says that nobody may come to write it. */
+static bool is_sealed(const struct ofd *o)
+{
+	return o->vnode && vnode_seals(vnode_at(o->vnode)) & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE);
+}
+
 /* Rules for what is mapped: descriptor, mode, type. */
 static long check_object(struct mmap_call *c)
 {
@@ -57,6 +63,8 @@ static long check_object(struct mmap_call *c)
 	}
 	if (c->ofd->kind != OFD_HOST_FILE && c->ofd->kind != OFD_SYNTH_FILE)
 		return -ENODEV;
+	if (is_shared(c) && c->prot & PROT_WRITE && is_sealed(c->ofd))
+		return -EPERM;
 	return c->flags & MAP_GROWSDOWN ? -EINVAL : 0;
 }
 
@@ -92,7 +100,7 @@ static long map_object(struct task *t, const struct mmap_call *c, u64 addr)
 	if (c->ofd != NULL) {
 		v.kind = VMA_FILE;
 		v.file_off = c->off;
-		if (is_shared(c) && (c->ofd->flags & O_ACCMODE) == O_RDWR) {
+		if (is_shared(c) && (c->ofd->flags & O_ACCMODE) == O_RDWR && !is_sealed(c->ofd)) {
 			v.flags |= VMA_MAYWRITE;
 			file_before_write(t, ofd_index(c->ofd));
 		}

@@ -97,6 +97,8 @@ static long change_mode(struct task *t, const struct target *g, u32 mode)
 	if ((v->mode & S_IFMT) == S_IFLNK)
 		return -EOPNOTSUPP;
 	mode &= 07777;
+	if (vnode_seals(v) & F_SEAL_EXEC && (mode ^ v->mode) & 0111)
+		return -EPERM;
 	if (p->fsuid && p->fsgid != v->gid)
 		mode &= ~(u32)S_ISGID;
 	v->mode = (v->mode & S_IFMT) | mode;

@@ -5,7 +5,6 @@
  * not hang us) and never with O_TRUNC (old contents may have to be captured first).  Whether a call
  * created a file must be known: so creation is always O_EXCL.
  */
-#include <linux/memfd.h>
 #include <linux/openat2.h>
 #include "file_kinds.h"
 #include "position.h"
@@ -357,33 +356,4 @@ long sys_openat2(struct task *t, struct frame *f)
 	    (how.mode && !(how.flags & (O_CREAT | FLAG_TMPFILE))))
 		return -EINVAL;
 	return open_user(t, (s32)f->arg[0], f->arg[1], (u32)how.flags, (u32)how.mode);
-}
-
-long sys_memfd_create(struct task *t, struct frame *f)
-{
-	char name[256], abs[300];
-	u64 len = 0;
-	struct stat st;
-	u32 flags = (u32)f->arg[1];
-
-	long n = user_string_in(name, f->arg[0], 250);
-	if (n < 0)
-		return n == -ENAMETOOLONG ? -EINVAL : n;
-	digest_bytes(t, name, (u64)n);
-	if (flags & MFD_HUGETLB)
-		return -ENOSYS;
-	long fd = SYS2(NR_memfd_create, name, flags);
-	if (fd < 0)
-		return fd;
-	SHIM_ASSERT(SYS2(NR_fstat, fd, &st) == 0);
-	long o = ofd_create(OFD_HOST_FILE, O_RDWR | O_LARGEFILE);
-	if (o < 0) {
-		SYS1(NR_close, fd);
-		return o;
-	}
-	str_format(abs, sizeof(abs), &len, "/memfd:%s (deleted)", name);
-	ofd_set_path(ofd_at((u32)o), abs);
-	ofd_set_vnode(ofd_at((u32)o),
-		      vnode_born(&st, st.st_mode, proc_of(t)->fsuid, proc_of(t)->fsgid));
-	return fd_install_host(t, fd, (u32)o, flags & MFD_CLOEXEC ? O_CLOEXEC : 0);
 }

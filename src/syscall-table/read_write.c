@@ -225,10 +225,7 @@ static long host_seek(struct task *t, struct ofd *o, u32 fd, s64 offset, u32 whe
 static long host_fcntl(struct task *t, struct ofd *o, u32 fd, u32 request, u64 arg)
 {
 	(void)t;
-	(void)o;
-	if (request == F_ADD_SEALS || request == F_GET_SEALS)
-		return SYS3(NR_fcntl, fd, request, arg);
-	return -EINVAL;
+	return memfd_fcntl(o, fd, request, arg);
 }
 
 const struct file_ops host_file_ops = {

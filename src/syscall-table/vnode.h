@@ -40,7 +40,9 @@ enum vnode_flag {
 	VNODE_WATCHED = 65536,	 /* inotify watches hang at it */
 	VNODE_NAMELESS = 131072, /* was made without a name and never got one */
 	VNODE_UNSEEN = 512,	 /* stood in a listing: only its number is known so far */
+	VNODE_MEMFD = 1 << 30,	 /* of memfd_create; the six bits from VNODE_SEALS_SHIFT are its seals */
 };
+#define VNODE_SEALS_SHIFT 24
 /* Names that lead to it now say nothing about the image. */
 #define VNODE_NOT_IMAGE (VNODE_BORN_INSIDE | VNODE_MOVED)
 /* A regular file that came out of the run. */
@@ -241,5 +243,7 @@ void vnode_stat(u32 index, const struct stat *st, struct vstat *ret);
 /* want: bits 4 read, 2 write, 1 execute or search, by the effective (or real) ids of the task's
  * process. 0 or -EACCES. */
 long vnode_permission(struct task *t, const struct vnode *v, u32 want, bool real_ids);
+/* memfd.c: the F_SEAL_* of a file; 0 for what cannot be sealed. */
+u32 vnode_seals(const struct vnode *v);
 
 #endif
