@@ -44,6 +44,7 @@
 #define REGION_SIGNAL_OFF    0x003000000
 #define REGION_FILES_OFF     0x010000000 /* descriptor tables, ofds, vnodes */
 #define REGION_PROC_OFF	     0x040000000
+#define REGION_IPC_OFF	     0x046000000 /* System V objects, POSIX message queues */
 #define REGION_MM_OFF	     0x050000000
 #define REGION_PATCH_OFF     0x060000000
 #define REGION_RING_OFF	     0x070000000 /* output, capture and event rings */

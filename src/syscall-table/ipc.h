@@ -16,9 +16,7 @@
 #include <asm/ipcbuf.h>
 #include "../shim/shim.h"
 
-/* Lies between the table of processes and the address spaces. */
-#define IPC_OFF (REGION_PROC_OFF + 0x8000000)
-_Static_assert(REGION_PROC_OFF + sizeof(struct proc_table) <= IPC_OFF, "fits");
+_Static_assert(REGION_PROC_OFF + sizeof(struct proc_table) <= REGION_IPC_OFF, "fits");
 
 #define IPC_IDS_MAX    32768 /* as far as an id's index reaches */
 #define IPC_INDEX_BITS 15
@@ -58,7 +56,7 @@ struct ipc_state {
 	void *mqueues; /* POSIX message queues, newest first: see mqueue.c */
 	struct ipc_queue lock_waiters; /* who waits for a file lock: see lock.c */
 };
-#define IPC REGION_AT(struct ipc_state, IPC_OFF)
+#define IPC REGION_AT(struct ipc_state, REGION_IPC_OFF)
 
 /* What a family does about a call to get an object. */
 struct ipc_get {

@@ -6,16 +6,19 @@
  */
 #include <asm/stat.h>
 #include <linux/memfd.h>
+#include "../shim/mm.h"
 #include "files.h"
+#include "wait.h"
 
-#define NAME_ROOM	250 /* longest name, with its NUL */
-#define PREFIX_ROOM	32
+#define NAME_ROOM   250 /* longest name, with its NUL */
+#define PREFIX_ROOM 32
+#define NAP_NS	    100000 /* between two looks whether the host has finished */
+#define NAPS_MAX    100000
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 8u
 #define MFD_EXEC	16u
 #endif
-#define FLAGS_KNOWN                                                                         \
-	(MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB | MFD_NOEXEC_SEAL | MFD_EXEC)
+#define FLAGS_KNOWN    (MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB | MFD_NOEXEC_SEAL | MFD_EXEC)
 #define SEALS_OF_BYTES (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)
 #define SEALS_ALL      (SEALS_OF_BYTES | F_SEAL_SEAL | F_SEAL_EXEC)
 
@@ -27,6 +30,35 @@ u32 vnode_seals(const struct vnode *v)
 static void seals_set(struct vnode *v, u32 seals)
 {
 	v->flags |= seals << VNODE_SEALS_SHIFT;
+}
+
+/* Whether a mapping of any process can, or could be made to, write the file. */
+static bool is_mapped_writable(u32 vnode)
+{
+	const u8 want = VMA_SHARED | VMA_MAYWRITE;
+
+	for (u32 p = proc_tree_first(); p != NONE; p = proc_tree_next(p)) {
+		const struct mm *mm = proc_at(p)->state == PROC_LIVE ? mm_at(proc_at(p)->mm) : NULL;
+		for (u32 i = 0; mm && i < mm->count; i++) {
+			const struct vma *v = vma_at(mm, i);
+			if ((v->flags & want) == want && v->file &&
+			    ((struct mm_file *)v->file)->vnode == vnode)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* The host may still be taking down the memory of a process that has ended: that is waited for. */
+static void host_seal(u32 fd, u32 seals)
+{
+	u64 nap[2] = {0, NAP_NS};
+
+	for (u32 i = 0; SYS3(NR_fcntl, fd, F_ADD_SEALS, seals) == -EBUSY; i++) {
+		if (i == NAPS_MAX)
+			shim_host_failed("the host keeps a mapping of a process that has ended");
+		SYS2(NR_nanosleep, nap, 0);
+	}
 }
 
 static long seals_add(struct ofd *o, u32 fd, u32 seals)
@@ -42,11 +74,10 @@ static long seals_add(struct ofd *o, u32 fd, u32 seals)
 	/* A program that may no longer change its mode may not change either. */
 	if (seals & F_SEAL_EXEC && v->mode & 0111)
 		seals |= SEALS_OF_BYTES;
-	if (seals & SEALS_OF_BYTES) {
-		long r = SYS3(NR_fcntl, fd, F_ADD_SEALS, seals & SEALS_OF_BYTES);
-		if (r < 0)
-			return r; /* EBUSY: somebody can write it through a mapping */
-	}
+	if (seals & F_SEAL_WRITE && !(vnode_seals(v) & F_SEAL_WRITE) &&
+	    is_mapped_writable(o->vnode))
+		return -EBUSY;
+	host_seal(fd, seals & SEALS_OF_BYTES);
 	seals_set(v, seals);
 	return 0;
 }

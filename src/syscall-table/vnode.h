@@ -40,7 +40,8 @@ enum vnode_flag {
 	VNODE_WATCHED = 65536,	 /* inotify watches hang at it */
 	VNODE_NAMELESS = 131072, /* was made without a name and never got one */
 	VNODE_UNSEEN = 512,	 /* stood in a listing: only its number is known so far */
-	VNODE_MEMFD = 1 << 30,	 /* of memfd_create; the six bits from VNODE_SEALS_SHIFT are its seals */
+	VNODE_MEMFD =
+		1 << 30, /* of memfd_create; the six bits from VNODE_SEALS_SHIFT are its seals */
 };
 #define VNODE_SEALS_SHIFT 24
 /* Names that lead to it now say nothing about the image. */

@@ -59,7 +59,8 @@ static void await_sleep(pid_t pid)
 /* What another process is told stands in the way of a lock. */
 static struct flock seen(short type, off_t start, off_t len)
 {
-	struct flock *l = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct flock *l =
+		mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct flock copy;
 	pid_t pid = fork();
 
@@ -75,8 +76,8 @@ static struct flock seen(short type, off_t start, off_t len)
 
 static int is_range(struct flock l, short type, off_t start, off_t len)
 {
-	return l.l_type == type && l.l_whence == SEEK_SET && l.l_start == start &&
-	       l.l_len == len && l.l_pid == getpid();
+	return l.l_type == type && l.l_whence == SEEK_SET && l.l_start == start && l.l_len == len &&
+	       l.l_pid == getpid();
 }
 
 static void test_ranges(void)
@@ -270,7 +271,8 @@ static void test_ofd(const char *path)
 	FAILS(fcntl(b, F_OFD_SETLK, &l), EAGAIN);
 	pid_t pid = fork();
 	if (!pid) {
-		CHECK(fcntl(a, F_OFD_SETLK, &l) == 0); /* the description is shared, so is the lock */
+		CHECK(fcntl(a, F_OFD_SETLK, &l) ==
+		      0); /* the description is shared, so is the lock */
 		_exit(0);
 	}
 	CHECK(status_of(pid) == 0);

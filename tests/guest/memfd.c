@@ -68,7 +68,8 @@ static void test_size(void)
 	int fd = make(MFD_ALLOW_SEALING);
 
 	CHECK(fcntl(fd, F_GET_SEALS) == 0);
-	CHECK(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK) == 0 && fcntl(fd, F_GET_SEALS) == F_SEAL_SHRINK);
+	CHECK(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK) == 0 &&
+	      fcntl(fd, F_GET_SEALS) == F_SEAL_SHRINK);
 	FAILS(ftruncate(fd, PAGE), EPERM);
 	CHECK(ftruncate(fd, 3 * (off_t)PAGE) == 0);
 	CHECK(fcntl(fd, F_ADD_SEALS, F_SEAL_GROW) == 0);
@@ -93,11 +94,11 @@ static void test_write(void)
 	strcpy(a, "mapped");
 	FAILS(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE), EBUSY);
 	pid_t pid = fork();
-	CHECK(munmap(a, PAGE) == 0);
 	if (!pid) {
 		pause();
 		_exit(1);
 	}
+	CHECK(munmap(a, PAGE) == 0);
 	FAILS(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE), EBUSY); /* the child's mapping */
 	CHECK(kill(pid, SIGKILL) == 0 && waitpid(pid, NULL, 0) == pid);
 	CHECK(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE) == 0);
