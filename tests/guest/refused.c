@@ -3,6 +3,9 @@
  * must end the program rather than reach the kernel. Not run on bare Linux, where they work.
  */
 #include <signal.h>
+#include <sys/ipc.h>
+#include <sys/mman.h>
+#include <sys/shm.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -33,6 +36,29 @@ static void check_refused(void)
 		CHECK(syscall(calls[i].number, 1L << 28, 0, 0, 0, 0, 0) == -1);
 		printf("%s: %s\n", calls[i].name, strerror(errno));
 	}
+}
+
+/* What is refused of shared memory and queues: code in it, growth into nothing, telling by a
+ * thread.
+ */
+static void check_shared(void)
+{
+	const size_t page = 4096;
+	char *anonymous =
+		mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int id = shmget(IPC_PRIVATE, page, 0700);
+	char *segment = shmat(id, NULL, 0);
+	struct sigevent event = {.sigev_notify = SIGEV_THREAD};
+
+	CHECK(mmap(NULL, page, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_ANONYMOUS, -1, 0) ==
+		      MAP_FAILED &&
+	      errno == EACCES);
+	CHECK(mprotect(anonymous, page, PROT_READ | PROT_EXEC) == -1 && errno == EACCES);
+	CHECK(shmat(id, NULL, SHM_EXEC) == (void *)-1 && errno == EACCES);
+	CHECK(mprotect(segment, page, PROT_READ | PROT_EXEC) == -1 && errno == EACCES);
+	CHECK(mremap(segment, page, 2 * page, MREMAP_MAYMOVE) == MAP_FAILED && errno == ENOMEM);
+	CHECK(syscall(SYS_mq_notify, 0, &event) == -1 && errno == EBADF);
+	printf("shared: refused\n");
 }
 
 static int status_of(void (*body)(void))
@@ -68,6 +94,7 @@ int main(void)
 	int status;
 
 	check_refused();
+	check_shared();
 	fflush(stdout);
 	status = status_of(enter_32bit);
 	CHECK(WIFSIGNALED(status) || WEXITSTATUS(status) == 97);
