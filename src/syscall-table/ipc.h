@@ -48,12 +48,12 @@ struct ipc_queue {
 
 struct ipc_state {
 	struct ipc_ids ids[IPC_CLASSES];
-	u64 shm_pages; /* of all segments */
-	u64 shm_next;  /* offset in the region's file where the next segment goes */
-	u64 sems;      /* semaphores in all sets */
-	u64 msg_bytes; /* in all queues */
-	u64 msg_count; /* messages in all queues */
-	void *mqueues; /* POSIX message queues, newest first: see mqueue.c */
+	u64 shm_pages;		       /* of all segments */
+	u64 shm_next;		       /* offset in the region's file where the next segment goes */
+	u64 sems;		       /* semaphores in all sets */
+	u64 msg_bytes;		       /* in all queues */
+	u64 msg_count;		       /* messages in all queues */
+	void *mqueues;		       /* POSIX message queues, newest first: see mqueue.c */
 	struct ipc_queue lock_waiters; /* who waits for a file lock: see lock.c */
 };
 #define IPC REGION_AT(struct ipc_state, REGION_IPC_OFF)
