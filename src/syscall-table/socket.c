@@ -364,7 +364,8 @@ static long accept_wait(struct task *t, struct ofd *o, struct socket **ret)
 
 	park_hold_begin(t, o);
 	do {
-		r = socket_park(t, &w, limit);
+		/* As Linux: only a call that would wait is told of the end. */
+		r = s->shut & SHUT_RECEIVE ? -EINVAL : socket_park(t, &w, limit);
 		if (r < 0)
 			break;
 		r = s->ops->accept(t, s, ret);

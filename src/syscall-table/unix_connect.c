@@ -134,7 +134,7 @@ long unix_accept(struct task *t, struct socket *s, struct socket **ret)
 	bool was_full = backlog_is_full(listener);
 	struct unix_socket *u = pending_take(listener);
 	if (!u)
-		return s->shut & SHUT_RECEIVE ? -EINVAL : -EAGAIN;
+		return -EAGAIN;
 	if (was_full)
 		socket_changed(s, UNIX_BIT_ROOM);
 	if (listener->pending)
@@ -200,10 +200,12 @@ long unix_connect_stream(struct task *t, struct socket *s, const struct socket_a
 	return 0;
 }
 
+/* Only lost messages are an error (net/unix/af_unix.c, unix_dgram_disconnected). */
 void unix_dgram_leave(struct unix_socket *u, struct unix_socket *old)
 {
-	if (u->packets)
-		unix_packets_clear(u);
+	if (!u->packets)
+		return;
+	unix_packets_clear(u);
 	if (old && old->peer == u) {
 		old->s.error = ECONNRESET;
 		socket_changed(&old->s, SOCKET_ALL);
@@ -213,12 +215,12 @@ void unix_dgram_leave(struct unix_socket *u, struct unix_socket *old)
 static void dgram_set_peer(struct unix_socket *u, struct unix_socket *peer)
 {
 	struct unix_socket *old = u->peer;
-	bool had = old || u->peer_gone;
+	bool leaves = u->peer_gone || (old && old != peer);
 
 	unix_peer_clear(u);
 	if (peer)
 		unix_peer_set(u, peer);
-	if (had && old != peer)
+	if (leaves)
 		unix_dgram_leave(u, old);
 	socket_changed(&u->s, POLLOUT | POLLWRNORM | POLLWRBAND);
 }
@@ -242,7 +244,7 @@ long unix_connect_dgram(struct task *t, struct socket *s, const struct socket_ad
 		r = unix_find(t, a, s->type, &peer);
 	if (r)
 		return r;
-	if (peer->peer && peer->peer != u)
+	if (!unix_may_send(u, peer))
 		return -EPERM;
 	u->state = peer->state = UNIX_CONNECTED;
 	dgram_set_peer(u, peer);
@@ -269,10 +271,19 @@ long unix_shutdown(struct task *t, struct socket *s, u32 how)
 	return 0;
 }
 
-/* Its peer ends; what that had not read is an error. */
+static bool has_unread(const struct unix_socket *u)
+{
+	const struct unix_packet *p = u->packet_first;
+
+	while (p && !p->len)
+		p = p->next;
+	return u->in.used || p;
+}
+
+/* Its peer ends; bytes that had not been read are an error. */
 static void peer_ends(struct unix_socket *fan, struct unix_socket *u)
 {
-	bool unread = u->in.used || u->packets || !u->s.ofd;
+	bool unread = has_unread(u) || !u->s.ofd;
 
 	unix_peer_clear(fan);
 	fan->peer_gone = true;

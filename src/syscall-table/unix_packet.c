@@ -34,6 +34,30 @@ static bool account_is_light(const struct unix_socket *u)
 	return account_cost(u) * 4 <= (u64)u->s.sndbuf;
 }
 
+static void account_free(struct unix_account *a)
+{
+	unix_name_put(a->name);
+	heap_free(a);
+}
+
+void unix_account_close(struct unix_socket *u)
+{
+	struct unix_account *a = u->account;
+
+	if (!a)
+		return;
+	a->owner = NULL;
+	a->name = unix_name_hold(u->name);
+	if (!a->packets)
+		account_free(a);
+}
+
+/* What the sender is called now, or was last. */
+static const struct unix_name *account_name(const struct unix_account *a)
+{
+	return a->owner ? a->owner->name : a->name;
+}
+
 static void account_return(struct unix_account *a, u64 cost)
 {
 	struct unix_socket *owner = a->owner;
@@ -42,7 +66,7 @@ static void account_return(struct unix_account *a, u64 cost)
 	a->cost -= cost;
 	a->packets--;
 	if (!owner && !a->packets)
-		heap_free(a);
+		account_free(a);
 	else if (!was_light && account_is_light(owner))
 		socket_changed(&owner->s, PACKET_EVENT);
 }
@@ -77,7 +101,6 @@ static void packet_free(struct unix_packet *p)
 {
 	if (p->rights)
 		unix_rights_drop(p->rights);
-	unix_name_put(p->from);
 	account_return(p->account, p->cost);
 	heap_free(p);
 }
@@ -114,7 +137,7 @@ static long find_peer(struct unix_socket *u, struct unix_socket **ret)
 {
 	*ret = u->peer;
 	if (u->peer)
-		return 0;
+		return unix_may_send(u, u->peer) ? 0 : -EPERM;
 	if (!u->peer_gone)
 		return -ENOTCONN;
 	if (unix_is_connecting(u))
@@ -134,17 +157,13 @@ static long find_receiver(struct task *t, struct unix_socket *u, const struct so
 	long r = unix_find(t, m->to, u->s.type, ret);
 	if (r < 0)
 		return r;
-	return (*ret)->peer && (*ret)->peer != u ? -EPERM : 0;
+	return unix_may_send(u, *ret) ? 0 : -EPERM;
 }
 
 static long own_check(struct task *t, struct unix_socket *u, const struct socket_msg *m)
 {
-	bool connected = u->peer || u->peer_gone;
-
 	if (m->flags & MSG_OOB)
 		return -EOPNOTSUPP;
-	if (!(m->to && m->to->len) && !connected)
-		return -ENOTCONN;
 	long r = socket_has_option(&u->s, SO_PASSCRED) ? unix_autobind(t, u) : 0;
 	if (r < 0)
 		return r;
@@ -174,7 +193,6 @@ static long packet_create(struct task *t, struct unix_socket *u, struct unix_soc
 		return r;
 	}
 	p->cred = unix_cred_of(t, u, to, a);
-	p->from = unix_name_hold(u->name);
 	p->account = account_of(u);
 	p->account->cost += p->cost;
 	p->account->packets++;
@@ -274,8 +292,10 @@ static void peek_moved(struct unix_socket *u, const struct unix_packet *p, bool 
 static void packet_tell(struct task *t, struct unix_socket *u, struct socket_msg *m,
 			struct unix_packet *p)
 {
-	if (m->from && p->from)
-		unix_name_show(p->from, m->from);
+	const struct unix_name *from = account_name(p->account);
+
+	if (m->from && from)
+		unix_name_show(from, m->from);
 	socket_put_timestamp(t, &u->s, m, p->time_ns);
 	unix_cred_give(t, &u->s, m, &p->cred);
 	struct unix_rights *rights = p->rights;

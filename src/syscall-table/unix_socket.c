@@ -135,16 +135,11 @@ static long unix_get_option(struct task *t, struct socket *s, s32 level, s32 nam
 static void unix_release(struct socket *s)
 {
 	struct unix_socket *u = unix_of(s);
-	struct unix_account *account = u->account;
 
 	unix_disconnect_all(u);
 	unix_stream_clear(u);
 	unix_packets_clear(u);
-	if (account) {
-		account->owner = NULL;
-		if (!account->packets)
-			heap_free(account);
-	}
+	unix_account_close(u);
 	unix_unbind(u);
 	unix_name_put(u->peer_name);
 	heap_free(u->peer_groups);

@@ -12,7 +12,7 @@
 /* Wait nodes on a socket whose queue is full: for room in it. */
 #define UNIX_BIT_ROOM (1u << 26)
 
-/* An address; counted, since what is queued keeps its sender's. */
+/* An address; counted: it may outlive its socket, in what others know of it. */
 struct unix_name {
 	u32 refs;
 	u32 len; /* with the family */
@@ -56,13 +56,13 @@ struct unix_account {
 	u64 cost;
 	u32 packets;
 	struct unix_socket *owner; /* NULL: it has gone */
+	struct unix_name *name;	   /* of an owner that has gone */
 };
 
 /* A message of SOCK_DGRAM or SOCK_SEQPACKET. */
 struct unix_packet {
 	struct unix_packet *next;
 	struct unix_account *account;
-	struct unix_name *from; /* NULL: its sender had no name */
 	struct unix_rights *rights;
 	struct unix_cred cred;
 	s64 time_ns;
@@ -111,6 +111,12 @@ static inline bool unix_is_connecting(const struct unix_socket *u)
 	return u->s.type != SOCK_DGRAM;
 }
 
+/* Whoever has a peer, be it one that has gone, is sent to by that alone. */
+static inline bool unix_may_send(const struct unix_socket *u, const struct unix_socket *to)
+{
+	return to->peer == u || (!to->peer && !to->peer_gone);
+}
+
 /* ---- unix_name.c ---- */
 
 struct unix_name *unix_name_hold(struct unix_name *n); /* NULL is fine */
@@ -154,6 +160,8 @@ long unix_dgram_receive(struct task *t, struct socket *s, struct socket_msg *m);
 long unix_seqpacket_receive(struct task *t, struct socket *s, struct socket_msg *m);
 bool unix_packet_is_writable(const struct unix_socket *u);
 void unix_packets_clear(struct unix_socket *u);
+/* Its owner ends. */
+void unix_account_close(struct unix_socket *u);
 
 /* ---- unix_rights.c ---- */
 

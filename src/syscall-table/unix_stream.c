@@ -301,16 +301,32 @@ static void peek_moved(struct unix_socket *u, bool peek, u64 n)
 	u->s.peek_off = off < 0 ? 0 : (s32)off;
 }
 
+/* A peek that got all it wanted looks on for descriptors, as Linux's does, up to other senders'. */
+static void peek_rights(struct task *t, struct unix_socket *u, struct socket_msg *m, u64 skip)
+{
+	struct unix_part *part = u->part_first;
+
+	while (part && (part->begin < u->in.taken + skip ||
+			(!part->rights && is_same_sender(u, m, &part->cred))))
+		part = part->next;
+	if (part && part->rights && is_same_sender(u, m, &part->cred))
+		unix_rights_give(t, m, part->rights, true);
+}
+
 static long receive_parts(struct task *t, struct unix_socket *u, struct socket_msg *m, u64 skip)
 {
 	u64 before = m->done;
 	bool peek = m->flags & MSG_PEEK;
 	long r = 0;
 
-	while (!r && u->in.used > skip && m->done < m->io.total)
+	/* Once for no bytes too: that takes the descriptors of the first. */
+	do
 		r = receive_part(t, u, m, &skip);
+	while (!r && u->in.used > skip && m->done < m->io.total);
 	if (r < 0 && m->done == before)
 		return r;
+	if (peek && !r)
+		peek_rights(t, u, m, skip);
 	peek_moved(u, peek, m->done - before);
 	if (r || peek || m->done >= target_of(u, m))
 		return (long)m->done;
