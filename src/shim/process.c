@@ -15,6 +15,7 @@
 #include "../syscall-table/files.h"
 #include "../syscall-table/ipc.h"
 #include "../syscall-table/seccomp.h"
+#include "../syscall-table/tty.h"
 #include "../syscall-table/wait.h"
 
 #define KEY_VFORK 0x70010001
@@ -247,6 +248,7 @@ static void proc_close(struct task *t)
 	struct proc *p = proc_of(t);
 
 	files_release(t);
+	tty_job_exit(t->proc);
 	proc_release_vfork(t);
 	mm_put(p->mm);
 	/* The index is reused after the first process is reaped. */

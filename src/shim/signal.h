@@ -303,7 +303,8 @@ void signal_force(struct task *t, int sig, const struct k_siginfo *info);
 /* SIGSEGV without an address, for a frame that cannot be built or read. */
 void signal_force_segv(struct task *t);
 
-/* A signal that came in with an epoch: to the process group of the first process. */
+/* A signal that came in with an epoch: to the process group of the first process, or, if it is a
+ * terminal's, to that in the foreground of the caller's. */
 void signal_from_outside(int sig);
 
 /* ---- masks (signal_queue.c) ---- */

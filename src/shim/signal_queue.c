@@ -12,6 +12,7 @@
 #include "shim.h"
 #include "process.h"
 #include "signal.h"
+#include "../syscall-table/files.h"
 #include "../syscall-table/wait.h"
 
 /* Caused by the task's own instruction: taken before all others. */
@@ -473,10 +474,19 @@ void signal_send_group(u32 pgid, int sig)
 	}
 }
 
+/* What a terminal sends for its keys, and when its size changes. */
+#define TERMINAL_SIGNALS \
+	(SIG_BIT(SIG_INT) | SIG_BIT(SIG_QUIT) | SIG_BIT(SIG_TSTP) | SIG_BIT(SIG_WINCH))
+
+/* That of the caller's terminal is for the group in its foreground. */
 void signal_from_outside(int sig)
 {
-	if (sig > 0 && sig <= SIG_MAX)
-		signal_send_group(SIGNALS->root_pgid, sig);
+	u32 front = FILES->tty.pgrp;
+
+	if (sig <= 0 || sig > SIG_MAX)
+		return;
+	bool by_key = front && SIG_BIT(sig) & TERMINAL_SIGNALS;
+	signal_send_group(by_key ? front : SIGNALS->root_pgid, sig);
 }
 
 void signal_force(struct task *t, int sig, const struct k_siginfo *info)

@@ -18,6 +18,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -828,6 +829,32 @@ static void print_fcntl_arg(const struct place *at)
 		break;
 	default:
 		print_int(at);
+	}
+}
+
+/* The third argument of ioctl, by the request in the second: mostly the address of something. */
+static void print_ioctl_arg(const struct place *at)
+{
+	switch ((uint32_t)at->event->head.args[1]) {
+	case TCFLSH:
+		flag_set_print(at->out, &flags_tcflsh_queue, (uint32_t)at->value);
+		break;
+	case TCXONC:
+		flag_set_print(at->out, &flags_tcxonc_action, (uint32_t)at->value);
+		break;
+	case TIOCGPTPEER:
+		flag_set_print(at->out, &flags_open_flags, (uint32_t)at->value);
+		break;
+	case TIOCSIG:
+		print_signal(at);
+		break;
+	case TCSBRK:
+	case TCSBRKP:
+	case TIOCSCTTY:
+		print_int(at);
+		break;
+	default:
+		print_ptr(at);
 	}
 }
 

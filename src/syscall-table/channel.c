@@ -111,6 +111,9 @@ static long channel_read(struct task *t, struct ofd *o, const struct file_io *io
 	u64 n;
 
 	(void)o;
+	long allowed = is_tty() ? tty_job_check(t, &FILES->tty, SIG_TTIN) : 0;
+	if (allowed < 0)
+		return allowed;
 	while (n = takeable(io->total, io->nowait, &wait), wait) {
 		if (io->nowait)
 			return -EAGAIN;
@@ -179,7 +182,7 @@ static long channel_ioctl(struct task *t, struct ofd *o, u32 fd, u32 request, u6
 		digest_u64(t, (u64)n);
 		return user_put(arg, n) ? -EFAULT : 0;
 	}
-	return is_tty() ? tty_ioctl(t, request, arg) : -ENOTTY;
+	return is_tty() ? tty_ioctl(t, &FILES->tty, false, request, arg) : -ENOTTY;
 }
 
 static long channel_stat(struct task *t, struct ofd *o, u32 fd, struct vstat *ret)

@@ -1,20 +1,26 @@
 /*
- * The devices the container has: null, zero, full, random, urandom, tty, and the names of
+ * The devices the container has: null, zero, full, random, urandom, tty, ptmx, and the names of
  * descriptors in /dev.  Other names below /proc, /sys and /dev go on to synth_*.
  */
+#include <linux/random.h>
 #include "file_kinds.h"
 #include "lookup.h"
+#include "pty.h"
+#include "tty.h"
+
+#define ENTROPY_BITS 256
 
 struct device {
 	const char *path;
-	u32 kind; /* OFD_FREE: the terminal, if stdin is one */
+	u32 kind; /* OFD_FREE: the terminal of the process, if it has one */
 	u32 major, minor, ino;
 };
 
 static const struct device devices[] = {
-	{"/dev/null", OFD_NULL, 1, 3, 4},      {"/dev/zero", OFD_ZERO, 1, 5, 5},
-	{"/dev/full", OFD_FULL, 1, 7, 6},      {"/dev/random", OFD_RANDOM, 1, 8, 7},
-	{"/dev/urandom", OFD_RANDOM, 1, 9, 8}, {"/dev/tty", OFD_FREE, 5, 0, 9},
+	{"/dev/null", OFD_NULL, 1, 3, 4},	 {"/dev/zero", OFD_ZERO, 1, 5, 5},
+	{"/dev/full", OFD_FULL, 1, 7, 6},	 {"/dev/random", OFD_RANDOM, 1, 8, 7},
+	{"/dev/urandom", OFD_RANDOM, 1, 9, 8},	 {"/dev/tty", OFD_FREE, 5, 0, 9},
+	{"/dev/ptmx", OFD_PTY_MASTER, 5, 2, 10},
 };
 #define DEVICES (sizeof(devices) / sizeof(devices[0]))
 
@@ -62,22 +68,57 @@ static void device_stat(const struct device *d, struct vstat *ret)
 		(s64)HEAD->config.start_time_ns;
 }
 
+static long install(struct task *t, const char *path, u32 kind, u32 flags)
+{
+	u32 shown = flags & (O_ACCMODE | O_APPEND | O_NONBLOCK | O_PATH | O_NOFOLLOW);
+
+	long o = ofd_create(kind, shown | O_LARGEFILE);
+	if (o < 0)
+		return o;
+	ofd_set_path(ofd_at((u32)o), path);
+	return fd_install(t, (u32)o, flags);
+}
+
+/* /dev/tty. */
+static long own_terminal_open(struct task *t, const char *path, u32 flags)
+{
+	struct tty *tty = proc_of(t)->ctty;
+
+	if (!tty)
+		return -ENXIO;
+	if (!tty->ops)
+		return install(t, path, OFD_CHANNEL_IN, flags);
+	return pty_open_slave(t, pty_of_tty(tty), path, flags);
+}
+
 static long device_open(struct task *t, const struct device *d, u32 flags)
 {
 	if (flags & O_DIRECTORY)
 		return -ENOTDIR;
 	if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
 		return -EEXIST;
-	bool tty = d->kind == OFD_FREE;
-	if (tty && !(flags & O_PATH) && HEAD->config.stdio[0].kind != STDIO_TTY)
-		return -ENXIO;
-	u32 shown = flags & (O_ACCMODE | O_APPEND | O_NONBLOCK | O_PATH | O_NOFOLLOW);
-	u32 kind = tty ? OFD_CHANNEL_IN : d->kind;
-	long o = ofd_create(flags & O_PATH ? OFD_PATH : kind, shown | O_LARGEFILE);
-	if (o < 0)
-		return o;
-	ofd_set_path(ofd_at((u32)o), d->path);
-	return fd_install(t, (u32)o, flags);
+	if (flags & O_PATH)
+		return install(t, d->path, OFD_PATH, flags);
+	if (d->kind == OFD_FREE)
+		return own_terminal_open(t, d->path, flags);
+	if (d->kind == OFD_PTY_MASTER)
+		return pty_open_master(t, d->path, flags);
+	return install(t, d->path, d->kind, flags);
+}
+
+long terminal_open(struct task *t, const char *abs, u32 number, u32 flags)
+{
+	struct pty *p = pty_find(number);
+
+	if (flags & O_DIRECTORY)
+		return -ENOTDIR;
+	if (flags & O_PATH)
+		return install(t, abs, OFD_PATH, flags);
+	if (p)
+		return pty_open_slave(t, p, abs, flags);
+	/* The caller's terminal can be read only where it is stdin. */
+	return HEAD->config.stdio[0].kind == STDIO_TTY ? install(t, abs, OFD_CHANNEL_IN, flags)
+						       : -EIO;
 }
 
 long special_open(struct task *t, const char *abs, u32 flags, u32 mode)
@@ -163,7 +204,8 @@ static long full_write(struct task *t, struct ofd *o, const struct file_io *io)
 {
 	(void)t;
 	(void)o;
-	return io->total ? -ENOSPC : 0;
+	(void)io;
+	return -ENOSPC;
 }
 
 static long random_read(struct task *t, struct ofd *o, const struct file_io *io)
@@ -206,6 +248,18 @@ static long stat_by_path(struct task *t, struct ofd *o, u32 fd, struct vstat *re
 	return 0;
 }
 
+/* The pool is always full; only root may do more than ask, and not in a container. */
+static long random_ioctl(struct task *t, struct ofd *o, u32 fd, u32 request, u64 arg)
+{
+	s32 bits = ENTROPY_BITS;
+
+	(void)o;
+	(void)fd;
+	if (request == RNDGETENTCNT)
+		return tty_put(t, arg, &bits, sizeof(bits));
+	return (request & 0xff00) == 'R' << 8 ? -EPERM : -EINVAL;
+}
+
 #define DEVICE_OPS(reader, writer, splicing)                                                     \
 	{                                                                                        \
 		.read = (reader), .write = (writer), .poll = always_ready, .seek = stay_at_zero, \
@@ -215,5 +269,12 @@ static long stat_by_path(struct task *t, struct ofd *o, u32 fd, struct vstat *re
 const struct file_ops null_ops = DEVICE_OPS(null_read, swallow, FILE_SPLICE_OUT);
 const struct file_ops zero_ops = DEVICE_OPS(zero_read, swallow, FILE_SPLICE_IN | FILE_SPLICE_OUT);
 const struct file_ops full_ops = DEVICE_OPS(zero_read, full_write, FILE_SPLICE_IN);
-const struct file_ops random_ops =
-	DEVICE_OPS(random_read, swallow, FILE_SPLICE_IN | FILE_SPLICE_OUT);
+const struct file_ops random_ops = {
+	.read = random_read,
+	.write = swallow,
+	.poll = always_ready,
+	.seek = stay_at_zero,
+	.ioctl = random_ioctl,
+	.stat = stat_by_path,
+	.splices = FILE_SPLICE_IN | FILE_SPLICE_OUT,
+};

@@ -9,5 +9,6 @@ extern const struct file_ops host_dir_ops, synth_dir_ops;	       /* directory.c 
 extern const struct file_ops null_ops, zero_ops, full_ops, random_ops; /* device.c */
 extern const struct file_ops stream_out_ops, stream_null_ops;	       /* stream.c */
 extern const struct file_ops channel_in_ops;			       /* channel.c */
+extern const struct file_ops pty_master_ops, pty_slave_ops;	       /* pty.c */
 
 #endif

@@ -16,6 +16,7 @@
 #include <asm/errno.h>
 #include <asm/poll.h>
 #include <asm/termbits.h>
+#include <asm/termios.h>
 #include <linux/fcntl.h>
 #include <linux/stat.h>
 #include "../shim/shim.h"
@@ -47,6 +48,8 @@ enum ofd_kind {
 	OFD_PIPE_READ,
 	OFD_PIPE_WRITE,
 	OFD_FIFO, /* a FIFO opened for both */
+	OFD_PTY_MASTER,
+	OFD_PTY_SLAVE,
 	OFD_EVENTFD,
 	OFD_EPOLL,
 	OFD_TIMERFD,
@@ -106,11 +109,17 @@ struct channel {
 	bool eof;
 };
 
-/* The terminal behind stdin, stdout and stderr, if they are one. */
+struct tty_ops;
+
+/* A terminal as its settings have it: see tty.h. */
 struct tty {
-	struct termios termios;
-	u32 pgrp;
-	bool is_set;
+	struct termios2 termios;
+	struct winsize size;
+	u32 sid;  /* the session it controls; 0: none */
+	u32 pgrp; /* of that session, the group in the foreground */
+	u32 rdev;
+	bool exclusive;
+	const struct tty_ops *ops; /* NULL: the caller's terminal */
 };
 
 /* Paths announced to the capture thread: open-addressed set of keys; see capture.c. */
@@ -166,7 +175,8 @@ struct files_state {
 	u32 stream_error[4]; /* errno of writes, once the reader has gone */
 	u64 stream_cost;     /* of what went to streams in this epoch: see stream.c */
 	struct channel stdin_channel;
-	struct tty tty;
+	struct tty tty;	  /* the terminal behind stdin, stdout and stderr, if they are one */
+	struct pty *ptys; /* by number */
 	struct capture_set captured;
 	struct held_look held_look;
 	/*
@@ -261,6 +271,8 @@ enum file_key_kind {
 	KEY_STDIN,	      /* object: 0 */
 	KEY_STREAM,	      /* object: stream; its reader vanished */
 	KEY_SIGNALS,	      /* object: pid; a signal was sent to it, or to a task of it */
+	KEY_PTY_MASTER,	      /* object: number of the pseudo terminal */
+	KEY_PTY_SLAVE,
 };
 
 /* ---- open file descriptions and descriptors (fd.c) ---- */

@@ -29,6 +29,8 @@ extern const struct flag_set flags_clockid;
 extern const struct flag_set flags_sig_how;
 extern const struct flag_set flags_fcntl_cmd;
 extern const struct flag_set flags_ioctl_cmd;
+extern const struct flag_set flags_tcflsh_queue;
+extern const struct flag_set flags_tcxonc_action;
 extern const struct flag_set flags_madvise_advice;
 extern const struct flag_set flags_fadvise_advice;
 extern const struct flag_set flags_itimer_which;

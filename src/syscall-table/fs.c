@@ -8,6 +8,7 @@
 #include <asm/stat.h>
 #include "lookup.h"
 #include "socket.h"
+#include "tty.h"
 
 static struct fs_info *fs_of(const struct task *t)
 {
@@ -237,6 +238,7 @@ void files_init_first(struct task *t)
 	p->fs = fs_take();
 	fs_of(t)->umask = HEAD->config.umask & 0777;
 	SYS1(NR_umask, 0);
+	tty_init_outside(t);
 	for (u32 fd = 0; fd < 3; fd++)
 		init_stdio(t, fd);
 	unix_carrier_init();

@@ -29,6 +29,9 @@ long special_readlink(struct task *t, const char *abs, char *to, u32 size);
 long special_target(struct task *t, struct path *p, struct stat *ret_st, u32 *ret_vnode,
 		    u32 *ret_fd);
 
+/* Opens /dev/pts/`number`, which there is; `abs` is its name. */
+long terminal_open(struct task *t, const char *abs, u32 number, u32 flags);
+
 /* stat of any descriptor. */
 long fd_stat(struct task *t, struct ofd *o, u32 fd, struct vstat *ret);
 

@@ -4,6 +4,7 @@
 #include <asm/stat.h>
 #include "lookup.h"
 #include "notify.h"
+#include "pty.h"
 
 /* Moves the descriptor out of the app's numbers: it must outlive the kernel's exec. */
 static long move_up(long fd)
@@ -109,6 +110,8 @@ long file_reopen(struct task *t, u32 fd, u32 flags)
 
 	if (!o)
 		return -ENOENT;
+	if (o->kind == OFD_PTY_MASTER || o->kind == OFD_PTY_SLAVE)
+		return pty_reopen(t, o, flags);
 	bool by_path = (o->kind == OFD_HOST_FILE || o->kind == OFD_HOST_DIR) && o->path &&
 		       o->vnode && vnode_at(o->vnode)->nlink;
 	if (!by_path)

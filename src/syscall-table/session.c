@@ -1,11 +1,12 @@
 /*
  * Process groups and sessions.  Owns pgid and sid of processes after birth; rules are those of
- * kernel/sys.c.  There is no controlling terminal: the group that gets signals from outside is the
- * first process's (signal_from_outside).
+ * kernel/sys.c.  The group that gets signals from outside is the first process's
+ * (signal_from_outside); controlling terminals are in tty_job.c.
  */
 #include "../shim/shim.h"
 #include "../shim/signal.h"
 #include "syscall_handlers.h"
+#include "tty.h"
 #include "wait.h"
 
 static void group_set(u32 proc, u32 pgid)
@@ -96,6 +97,7 @@ long sys_setsid(struct task *t, struct frame *f)
 			return -EPERM;
 	}
 	p->sid = p->pid;
+	tty_job_forget(p);
 	group_set(t->proc, p->pid);
 	return p->pid;
 }

@@ -9,6 +9,7 @@
 #include <asm/stat.h>
 #include "../shim/mm.h"
 #include "lookup.h"
+#include "pty.h"
 #include "synth.h"
 #include "tty.h"
 #include "wait.h"
@@ -198,7 +199,8 @@ static bool number_fits(struct synth_ctx *c, char kind, u32 value)
 		c->cache = value;
 		return value < SYNTH_CACHES;
 	case 'Y':
-		return value == 0 && stdio_tty() != NONE;
+		c->terminal = value;
+		return pty_find(value) || (value == 0 && stdio_tty() != NONE);
 	default:
 		return false;
 	}
@@ -416,7 +418,11 @@ static void stat_node(const struct found *f, struct vstat *ret)
 	memset(ret, 0, sizeof(*ret));
 	/* What fstat says of the stream, so that the two are known to be the same terminal. */
 	if (n->rdev == SYNTH_PTS_RDEV) {
-		stdio_stat(stdio_tty(), ret);
+		const struct pty *p = pty_find(f->ctx.terminal);
+		if (p)
+			pty_stat(p, ret);
+		else
+			stdio_stat(stdio_tty(), ret);
 		return;
 	}
 	while (strncmp(f->abs, trees[tree].root, trees[tree].len) != 0)
@@ -488,6 +494,12 @@ static long open_dir(struct task *t, const struct found *f, u32 flags)
 /* Devices are opened under their own names: whoever came by another one is sent there. */
 static long open_device(struct task *t, const struct found *f, const char *asked, u32 flags)
 {
+	static const u32 wants[] = {4, 2, 6, 6};
+
+	if (f->node->rdev == SYNTH_PTS_RDEV) {
+		long r = permission(t, f, flags & O_PATH ? 0 : wants[flags & O_ACCMODE]);
+		return r < 0 ? r : terminal_open(t, f->abs, f->ctx.terminal, flags);
+	}
 	if (!strcmp(asked, f->abs))
 		return -ENXIO;
 	return special_open(t, f->abs, flags, 0);
@@ -603,7 +615,7 @@ static u32 number_limit(char kind)
 	case 'I':
 		return SYNTH_CACHES;
 	default:
-		return stdio_tty() != NONE;
+		return PTY_MAX;
 	}
 }
 
@@ -630,6 +642,11 @@ static u32 number_next(const struct synth_ctx *c, char kind, u32 position, u32 *
 	case 'F':
 		for (i++; i < APP_FD_MAX && !is_open(c->proc, i);)
 			i++;
+		break;
+	case 'Y':
+		i++;
+		if (i > 0 || stdio_tty() == NONE)
+			i = pty_next(i);
 		break;
 	default:
 		i++;

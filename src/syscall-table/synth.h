@@ -21,6 +21,7 @@ struct synth_ctx {
 	u32 fd;		   /* #F: an open descriptor of it */
 	u32 cpu;	   /* #C: below config.cpus */
 	u32 cache;	   /* #I: below SYNTH_CACHES */
+	u32 terminal;	   /* #Y: of /dev/pts */
 };
 
 #define SYNTH_CACHES 4 /* as CPUID leaf 4 tells: L1 data, L1 code, L2, L3 */
@@ -35,8 +36,8 @@ enum synth_type { SYNTH_DIR = 1, SYNTH_TEXT, SYNTH_LINK, SYNTH_DEVICE };
 
 /*
  * path: components after the table's root, each a name or one of #P #T #F #C #I, or #Y (the
- * terminal, 0); "" is the root itself.  Text and link targets come from `make`, or are `fixed`.
- * `write` takes what is written to a text; without it a text cannot be opened for writing.
+ * number of a terminal); "" is the root itself.  Text and link targets come from `make`, or are
+ * `fixed`. `write` takes what is written to a text; without it a text cannot be opened for writing.
  * `refused` is the errno of every open.
  */
 struct synth_node {

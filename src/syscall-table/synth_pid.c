@@ -328,8 +328,9 @@ static void put_stat_who(const struct synth_ctx *c, struct synth_text *out)
 	char name[COMM_MAX];
 
 	synth_name(c, name);
-	text_add(out, "%u (%s) %c %u %u %u 0 -1 4194304 0 0 0 0 ", id_of(c), name, state_of(c),
-		 parent_pid(c), p->pgid, p->sid);
+	text_add(out, "%u (%s) %c %u %u %u %u %d 4194304 0 0 0 0 ", id_of(c), name, state_of(c),
+		 parent_pid(c), p->pgid, p->sid, p->ctty ? p->ctty->rdev : 0,
+		 p->ctty ? (s32)p->ctty->pgrp : -1);
 	text_add(out, "%lu 0 %lu 0 20 0 %u 0 %lu ", cpu_ticks(c), p->cutime_ns / SYNTH_TICK_NS,
 		 is_live(c) ? p->nthreads : 1, begin > boot ? (begin - boot) / SYNTH_TICK_NS : 0);
 }

@@ -217,6 +217,7 @@ const struct synth_node synth_dev_nodes[] = {
 	DEVICE("/random", MAJOR_MEM, 8),
 	DEVICE("/urandom", MAJOR_MEM, 9),
 	DEVICE("/tty", MAJOR_TTY, 0),
+	DEVICE("/ptmx", MAJOR_TTY, 2),
 	NODE_DIR("/pts"),
 	{.path = "/pts/#Y", .type = SYNTH_DEVICE, .mode = 0620, .rdev = SYNTH_PTS_RDEV},
 	NODE_LINK("/fd", "/proc/self/fd"),

@@ -3,6 +3,7 @@
  * has by default; none can be changed, as in a container whose /proc/sys is read-only.
  */
 #include "../shim/mm.h"
+#include "pty.h"
 #include "synth.h"
 
 static void make_hostname(const struct synth_ctx *c, struct synth_text *out)
@@ -58,6 +59,8 @@ NUMBER_NODE(max_map_count, MM_VMAS_MAX)
 NUMBER_NODE(mmap_min_addr, APP_MIN_ADDR)
 NUMBER_NODE(file_max, OFDS_MAX)
 NUMBER_NODE(nr_open, APP_FD_MAX)
+NUMBER_NODE(pty_max, PTY_MAX)
+NUMBER_NODE(pty_nr, pty_count())
 /* 4 percent of memory, in items of 160 bytes: fs/eventpoll.c. */
 NUMBER_NODE(max_user_watches, HEAD->config.memory_bytes / 25 / 160)
 
@@ -110,6 +113,10 @@ const struct synth_node synth_sysctl_nodes[] = {
 	SETTING("/kernel/sysrq", "0\n"),
 	SETTING("/kernel/tainted", "0\n"),
 	SETTING("/kernel/unprivileged_bpf_disabled", "2\n"),
+	NODE_DIR("/kernel/pty"),
+	SETTING_OF("/kernel/pty/max", make_pty_max),
+	NODE_TEXT("/kernel/pty/nr", make_pty_nr),
+	SETTING("/kernel/pty/reserve", "1024\n"),
 	NODE_DIR("/kernel/random"),
 	NODE_TEXT("/kernel/random/boot_id", make_boot_id),
 	NODE_TEXT("/kernel/random/uuid", make_uuid),
