@@ -38,6 +38,8 @@
 #define MS 1000000ull
 
 #define TICK_NS	     (10 * MS)
+#define TICK_SLOW_NS (40 * MS) /* where events have come without a pause for long */
+#define BUSY_TICKS   50
 #define LOOK_MOST_NS (60 * MS) /* between two looks, of the task's processor time */
 #define SAMPLES	     128
 #define STEPS_BRIEF  72
@@ -70,6 +72,7 @@ struct spin_trap {
 struct spin_watch {
 	timer_t timer;
 	bool has_timer;
+	unsigned busy_ticks; /* in a row, with events between them */
 	sigset_t signals;
 	uint64_t events, now_ns; /* of the container, at the last tick */
 	uint64_t begun_ns;	 /* real time */
@@ -103,12 +106,19 @@ static uint64_t monotonic_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
+static void tick_every(const struct spin_watch *w, uint64_t ns)
+{
+	const struct itimerspec every = {{0, (long)ns}, {0, (long)ns}};
+
+	if (w->has_timer)
+		timer_settime(w->timer, 0, &every, NULL);
+}
+
 int spin_watch_create(struct spin_watch **ret_watch)
 {
 	struct spin_watch *w = calloc(1, sizeof(*w));
 	struct sigaction action = {.sa_handler = on_tick};
 	struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = WATCH_SIGNAL};
-	const struct itimerspec every = {{0, TICK_NS}, {0, TICK_NS}};
 
 	if (w == NULL)
 		return -ENOMEM;
@@ -117,8 +127,8 @@ int spin_watch_create(struct spin_watch **ret_watch)
 	spin_watch_wait_end(w);
 	sigaction(WATCH_SIGNAL, &action, NULL);
 	event._sigev_un._tid = (pid_t)syscall(SYS_gettid);
-	w->has_timer = timer_create(CLOCK_MONOTONIC, &event, &w->timer) == 0 &&
-		       timer_settime(w->timer, 0, &every, NULL) == 0;
+	w->has_timer = timer_create(CLOCK_MONOTONIC, &event, &w->timer) == 0;
+	tick_every(w, TICK_NS);
 	w->begun_ns = monotonic_ns();
 	*ret_watch = w;
 	return 0;
@@ -205,8 +215,13 @@ void spin_watch_tick(struct spin_watch *w, struct container *c)
 	ticked = 0;
 	if (!is_silent(w) || slot >= TASK_SLOTS_MAX) {
 		w->silent = false;
+		if (++w->busy_ticks == BUSY_TICKS)
+			tick_every(w, TICK_SLOW_NS);
 		return;
 	}
+	if (w->busy_ticks >= BUSY_TICKS)
+		tick_every(w, TICK_NS);
+	w->busy_ticks = 0;
 	pid_t tid = container_host_tid(c, slot);
 	if (tid == 0 || !user_time_ns(tid, &w->used_ns))
 		return;
@@ -488,7 +503,6 @@ static enum spin_verdict look(struct spin_watch *w, struct container *c, struct 
 		return SPIN_DISTURBED;
 	if (told)
 		report(w, c, l, regs);
-	look_later(w);
 	return SPIN_NO;
 }
 
@@ -498,6 +512,7 @@ enum spin_verdict spin_watch_stopped(struct spin_watch *w, struct container *c, 
 	if (tid != w->asked)
 		return SPIN_NOT_ASKED;
 	w->asked = 0;
+	look_later(w);
 	if (!is_silent(w) || tracee_regs_get(tid, ret_regs) < 0 || in_shim(ret_regs->rip))
 		return SPIN_NOT_ASKED;
 	uint32_t slot = container_slot_of(ret_regs->gs_base);
