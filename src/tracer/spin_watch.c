@@ -54,6 +54,9 @@
 #define TRAPS_USELESS 100 /* so many, and it is cleared */
 #define USELESS_EXAM  20  /* an examination that found nothing counts as so many */
 
+#define XSTATE_IN_USE	  512 /* XSTATE_BV, Intel SDM vol. 1, 13.4.2 */
+#define XSTATE_IN_USE_END 520
+
 #define WATCH_SIGNAL SIGVTALRM
 #define SCHED_AT     ((const struct sched *)(REGION_BASE + REGION_SCHED_OFF))
 
@@ -280,9 +283,15 @@ static int read_memory(void *data, uint64_t addr, void *to, size_t size)
 	return in_shim(addr) ? -EFAULT : tracee_read(l->tid, tracee_address(addr), to, size);
 }
 
+/* Which components are in use may change without any of their values: the processor keeps it, for
+ * its own convenience.  The kernel fills in those that are not. */
 static int extended(void *data, uint8_t state[SPIN_EXTENDED_MAX])
 {
-	return tracee_extended(((struct looked_at *)data)->tid, state, SPIN_EXTENDED_MAX);
+	int size = tracee_extended(((struct looked_at *)data)->tid, state, SPIN_EXTENDED_MAX);
+
+	if (size >= XSTATE_IN_USE_END)
+		memset(state + XSTATE_IN_USE, 0, XSTATE_IN_USE_END - XSTATE_IN_USE);
+	return size;
 }
 
 /* ---- whether to examine ---- */
