@@ -71,6 +71,7 @@ static long fcntl_own(struct task *t, struct ofd *o, u32 fd, u32 request, u64 ar
 		break;
 	case F_GETLEASE:
 		return F_UNLCK;
+	/* As with leases-enable and dir-notify-enable of /proc/sys/fs at 0. */
 	case F_SETLEASE:
 	case F_NOTIFY:
 		HEAD->refused_count[NR_fcntl]++;

@@ -6,6 +6,9 @@
  * opened by, links at its end resolved: that costs calls of the kernel, made only while something
  * is watched, and their answers are kept until the container changes links or directories.  Files
  * without a name (memfd, O_TMPFILE) have no directory.
+ *
+ * Two things are told earlier than by Linux: that a file is closed which is still mapped, and that
+ * a program is, which is executed.
  */
 #include <asm/stat.h>
 #include "notify.h"
@@ -175,34 +178,29 @@ static bool is_silent(const struct ofd *o, u32 mask)
 	       o->kind != OFD_HOST_DIR;
 }
 
-void notify_opened(struct ofd *o, u32 mask)
+void notify_opened_now(struct ofd *o, u32 mask)
 {
-	if (notify_on() && o->vnode && !is_silent(o, mask))
+	if (o->vnode && !is_silent(o, mask))
 		tell_both(o->path, !(o->flags & O_NOFOLLOW), o->vnode, mask);
 }
 
-void notify_path(const struct path *p, u32 at_flags, u32 vnode, u32 mask)
+void notify_path_now(const struct path *p, u32 at_flags, u32 vnode, u32 mask)
 {
 	char abs[FILE_ABS_MAX];
 
-	if (!notify_on())
-		return;
 	path_absolute(p, abs);
 	tell_both(abs, !(at_flags & AT_SYMLINK_NOFOLLOW), vnode, mask);
 }
 
-void notify_self(u32 vnode, u32 mask)
+void notify_self_now(u32 vnode, u32 mask)
 {
-	if (notify_on())
-		tell_all(vnode, mask, NULL, 0, false);
+	tell_all(vnode, mask, NULL, 0, false);
 }
 
-void notify_entry(u32 dir, const struct path *p, u32 mask, u32 cookie)
+void notify_entry_now(u32 dir, const struct path *p, u32 mask, u32 cookie)
 {
 	char abs[FILE_ABS_MAX];
 
-	if (!notify_on() || !dir)
-		return;
 	path_absolute(p, abs);
 	tell_all(dir, mask, last_component(abs), cookie, false);
 }
