@@ -223,6 +223,17 @@ static bool overlaps(struct copying *c)
 	return in < out + (s64)c->size && out < in + (s64)c->size;
 }
 
+/* In the order of generic_copy_file_checks of Linux. */
+static long range_check(const struct copying *c)
+{
+	if (c->in->kind == OFD_HOST_DIR || c->out->kind == OFD_HOST_DIR)
+		return -EISDIR;
+	if (c->in->kind != OFD_HOST_FILE || c->out->kind != OFD_HOST_FILE)
+		return -EINVAL;
+	long r = copy_check(c);
+	return r < 0 || !(c->out->flags & O_APPEND) ? r : -EBADF;
+}
+
 long sys_copy_file_range(struct task *t, struct frame *f)
 {
 	struct copying c = {.t = t,
@@ -232,15 +243,15 @@ long sys_copy_file_range(struct task *t, struct frame *f)
 
 	c.in = fd_get_io(t, c.in_fd);
 	c.out = fd_get_io(t, c.out_fd);
-	long r = copy_check(&c);
-	if (!r && (f->arg[5] || c.in->kind != OFD_HOST_FILE || c.out->kind != OFD_HOST_FILE))
-		r = -EINVAL;
-	if (!r && c.out->flags & O_APPEND)
-		r = -EBADF;
+	if (!c.in || !c.out)
+		return -EBADF;
+	long in = offset_in(t, f->arg[1], &c.in_at);
+	long out = in == -EFAULT ? in : offset_in(t, f->arg[3], &c.out_at);
+	if (out == -EFAULT)
+		return out;
+	long r = f->arg[5] ? -EINVAL : range_check(&c);
 	if (!r)
-		r = offset_in(t, f->arg[1], &c.in_at);
-	if (!r)
-		r = offset_in(t, f->arg[3], &c.out_at);
+		r = in ? in : out;
 	if (r < 0)
 		return r;
 	if (c.in->vnode == c.out->vnode && overlaps(&c))

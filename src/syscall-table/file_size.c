@@ -86,7 +86,7 @@ long sys_ftruncate(struct task *t, struct frame *f)
 	if (!r) {
 		vnode_touch(vnode_at(o->vnode));
 		size_set(vnode_at(o->vnode), f->arg[1]);
-		notify_opened(o, IN_MODIFY);
+		notify_changed(o, IN_MODIFY);
 	}
 	return r;
 }

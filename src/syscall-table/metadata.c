@@ -67,7 +67,7 @@ static long owner_check(struct task *t, const struct target *g)
 static void target_told(struct task *t, const struct target *g, u32 mask)
 {
 	if (g->by_fd)
-		notify_opened(fd_get(t, g->fd), mask);
+		notify_changed(fd_get(t, g->fd), mask);
 	else
 		notify_path(&g->p, g->at_flags, g->vnode, mask);
 }
@@ -265,8 +265,6 @@ static long change_times(struct task *t, const struct target *g, const struct ti
 	struct vnode *v = vnode_at(g->vnode);
 	bool now = n->v[0].nsec == UTIME_IS_NOW && n->v[1].nsec == UTIME_IS_NOW;
 
-	if (n->v[0].nsec == UTIME_IS_OMIT && n->v[1].nsec == UTIME_IS_OMIT)
-		return 0;
 	long r = owner_check(t, g);
 	/* "touch" to now needs no more than the right to write. */
 	if (r < 0 && (!now || vnode_permission(t, v, 2, false) < 0))
@@ -315,6 +313,9 @@ long sys_utimensat(struct task *t, struct frame *f)
 		return -EINVAL;
 	if (f->arg[2])
 		digest_bytes(t, &n, sizeof(n));
+	/* Not even the path is looked at. */
+	if (n.v[0].nsec == UTIME_IS_OMIT && n.v[1].nsec == UTIME_IS_OMIT)
+		return 0;
 	return times_path(t, (s32)f->arg[0], f->arg[1], (u32)f->arg[3], &n);
 }
 

@@ -198,7 +198,8 @@ static long make_link(struct task *t, s32 from_fd, u64 from, s32 to_fd, u64 to, 
 		return r == -EACCES ? begin_failed(t, &b, r) : r;
 	struct vnode *v = vnode_at(vnode);
 	if ((v->mode & S_IFMT) == S_IFDIR)
-		return -EPERM;
+		return path_host_stat(&b, AT_SYMLINK_NOFOLLOW, &st) ? -EPERM
+								    : make_failed(t, &b, -EEXIST);
 	if (!a.is_empty)
 		capture_before_change(&a, &st, vnode, true);
 	r = SYS5(NR_linkat, a.dirfd, a.name, b.dirfd, b.name, flags);

@@ -14,7 +14,6 @@
 #include "notify.h"
 
 #define LINKS_MAX 40
-#define OF_FILE	  (IN_ACCESS | IN_MODIFY | IN_CLOSE_WRITE | IN_CLOSE_NOWRITE | IN_OPEN)
 
 /* ---- where a file is ---- */
 
@@ -49,56 +48,97 @@ static bool leads_to(const char *abs, u32 vnode)
 	       vnode_find(st.st_dev, st.st_ino) == vnode;
 }
 
-/* Replaces a link by what it leads to, one step; false if it is none. */
-static bool follow_link(char *abs)
-{
-	char target[FILE_PATH_MAX], dir[FILE_ABS_MAX];
+/* A walk along a path: what is behind is free of links, "." and "..", what is ahead is not. */
+struct walk {
+	char behind[FILE_ABS_MAX];
+	char ahead[FILE_ABS_MAX];
+	u64 len; /* of behind */
+};
 
-	long n = SYS4(NR_readlinkat, AT_FDCWD, abs, target, sizeof(target) - 1);
-	if (n <= 0)
+static void walk_back(struct walk *w)
+{
+	while (w->len && w->behind[--w->len] != '/')
+		;
+	w->behind[w->len] = '\0';
+}
+
+/* If what is behind ends in a link: what it leads to is ahead, before `rest`.  True if so. */
+static bool walk_link(struct walk *w, const char *rest)
+{
+	char target[FILE_PATH_MAX], joined[FILE_ABS_MAX];
+	u64 len = strlen(rest);
+
+	long n = SYS4(NR_readlinkat, AT_FDCWD, w->behind, target, sizeof(target) - 1);
+	if (n <= 0 || (u64)n + 1 + len >= sizeof(joined))
 		return false;
-	target[n] = '\0';
-	u64 len = target[0] == '/' ? 0 : (u64)(last_component(abs) - abs);
-	if (len + (u64)n >= FILE_PATH_MAX)
-		return false;
-	memcpy(dir, abs, len);
-	memcpy(dir + len, target, (u64)n + 1);
-	memcpy(abs, dir, len + (u64)n + 1);
+	memcpy(joined, target, (u64)n);
+	joined[n] = '/';
+	memcpy(joined + n + 1, rest, len + 1); /* NOLINT(bugprone-not-null-terminated-result) */
+	memcpy(w->ahead, joined, (u64)n + len + 2);
+	w->len = target[0] == '/' ? 0 : w->len;
+	if (target[0] != '/')
+		walk_back(w);
+	w->behind[w->len] = '\0';
 	return true;
 }
 
-/* Through links at the end of the path, if they lead to the file. */
-static void follow_links(char *abs, u32 vnode)
+/* One component on; links are followed, the last one only if `follow`. */
+static void walk_step(struct walk *w, bool follow, u32 *links)
 {
-	char at[FILE_ABS_MAX];
+	const char *name = w->ahead;
+	u64 n = 0;
 
-	memcpy(at, abs, strlen(abs) + 1);
-	for (u32 i = 0; i < LINKS_MAX && follow_link(at); i++)
-		;
-	if (leads_to(at, vnode))
-		memcpy(abs, at, strlen(at) + 1);
+	while (*name == '/')
+		name++;
+	while (name[n] && name[n] != '/')
+		n++;
+	const char *rest = name + n;
+	if (n == 2 && name[0] == '.' && name[1] == '.') {
+		walk_back(w);
+	} else if (n && !(n == 1 && name[0] == '.') && w->len + n + 2 < sizeof(w->behind)) {
+		w->behind[w->len] = '/';
+		memcpy(w->behind + w->len + 1, name, n);
+		w->len += n + 1;
+		w->behind[w->len] = '\0';
+		if ((follow || *rest) && *links < LINKS_MAX && walk_link(w, rest)) {
+			++*links;
+			return;
+		}
+	}
+	memmove(w->ahead, rest, strlen(rest) + 1);
 }
 
-static bool is_dots(const char *name)
+/* Makes an absolute path one without links. */
+static void canonical(char *abs, bool follow)
 {
-	return !*name || (name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2])));
+	struct walk w = {.len = 0};
+	u32 links = 0;
+
+	memcpy(w.ahead, abs, strlen(abs) + 1);
+	while (w.ahead[0])
+		walk_step(&w, follow, &links);
+	memcpy(abs, w.behind, w.len + 1);
+}
+
+/* The name of a file that was opened by a path, or was before it lost it. */
+static void name_of(char *abs, bool follow, u32 vnode)
+{
+	char behind_links[FILE_ABS_MAX];
+
+	memcpy(behind_links, abs, strlen(abs) + 1);
+	canonical(behind_links, follow);
+	if (leads_to(behind_links, vnode))
+		memcpy(abs, behind_links, strlen(behind_links) + 1);
+	else
+		canonical(abs, false);
 }
 
 static void find_place(char *abs, bool follow, u32 vnode, struct notify_place *ret)
 {
-	char normal[FILE_ABS_MAX];
-
-	if (is_dots(last_component(abs))) {
-		path_normalise("", abs, normal);
-		if (is_dots(last_component(normal)) || !leads_to(normal, vnode))
-			return;
-		memcpy(abs, normal, strlen(normal) + 1);
-	} else if (follow) {
-		follow_links(abs, vnode);
-	}
+	name_of(abs, follow, vnode);
 	const char *name = last_component(abs);
 	u64 len = strlen(name);
-	if (len >= sizeof(ret->name))
+	if (!len || len >= sizeof(ret->name))
 		return;
 	memcpy(ret->name, name, len + 1);
 	ret->dir = directory_of(abs);
@@ -146,10 +186,11 @@ static void tell_all(u32 vnode, u32 mask, const char *name, u32 cookie, bool unl
 	}
 }
 
-static void tell_both(const char *path, bool follow, u32 vnode, u32 mask)
+/* `opened`: by way of a description, which counts for IN_EXCL_UNLINK. */
+static void tell_both(const char *path, bool follow, u32 vnode, u32 mask, bool opened)
 {
 	u32 flags = vnode_at(vnode)->flags;
-	bool unlinked = mask & OF_FILE && flags & VNODE_GONE;
+	bool unlinked = opened && flags & VNODE_GONE;
 
 	mask = with_type(vnode, mask);
 	if (path && !(flags & VNODE_NAMELESS)) {
@@ -158,6 +199,18 @@ static void tell_both(const char *path, bool follow, u32 vnode, u32 mask)
 			tell_all(place->dir, mask, place->name, 0, unlinked);
 	}
 	tell_all(vnode, mask, NULL, 0, unlinked);
+}
+
+void notify_settle(struct ofd *o)
+{
+	char abs[FILE_ABS_MAX];
+
+	if (!o->path)
+		return;
+	memcpy(abs, o->path, strlen(o->path) + 1);
+	name_of(abs, !(o->flags & O_NOFOLLOW), o->vnode);
+	if (strcmp(abs, o->path) != 0)
+		ofd_set_path(o, abs);
 }
 
 void notify_made(const struct ofd *o)
@@ -169,19 +222,29 @@ void notify_made(const struct ofd *o)
 		tell_all(place->dir, IN_CREATE, place->name, 0, false);
 }
 
-/* FIFOs are opened and closed, but what goes through them is told nobody. */
-static bool is_silent(const struct ofd *o, u32 mask)
+/* What goes through a FIFO is told to who watches it, but not to its directory. */
+static bool is_traffic(u32 vnode, u32 mask)
 {
-	if (o->kind == OFD_PATH)
-		return !(mask & IN_ATTRIB);
-	return mask & (IN_ACCESS | IN_MODIFY) && o->kind != OFD_HOST_FILE &&
-	       o->kind != OFD_HOST_DIR;
+	return mask & (IN_ACCESS | IN_MODIFY) && (vnode_at(vnode)->mode & S_IFMT) == S_IFIFO;
 }
 
 void notify_opened_now(struct ofd *o, u32 mask)
 {
-	if (o->vnode && !is_silent(o, mask))
-		tell_both(o->path, !(o->flags & O_NOFOLLOW), o->vnode, mask);
+	/* O_PATH opens nothing. */
+	if (o->vnode && o->kind != OFD_PATH)
+		tell_both(is_traffic(o->vnode, mask) ? NULL : o->path, !(o->flags & O_NOFOLLOW),
+			  o->vnode, mask, true);
+}
+
+void notify_changed_now(struct ofd *o, u32 mask)
+{
+	if (o->vnode)
+		tell_both(o->path, !(o->flags & O_NOFOLLOW), o->vnode, mask, false);
+}
+
+void notify_canonical(char *abs)
+{
+	canonical(abs, false);
 }
 
 void notify_path_now(const struct path *p, u32 at_flags, u32 vnode, u32 mask)
@@ -189,7 +252,7 @@ void notify_path_now(const struct path *p, u32 at_flags, u32 vnode, u32 mask)
 	char abs[FILE_ABS_MAX];
 
 	path_absolute(p, abs);
-	tell_both(abs, !(at_flags & AT_SYMLINK_NOFOLLOW), vnode, mask);
+	tell_both(abs, !(at_flags & AT_SYMLINK_NOFOLLOW), vnode, mask, false);
 }
 
 void notify_self_now(u32 vnode, u32 mask)

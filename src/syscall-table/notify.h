@@ -17,13 +17,18 @@ static inline bool notify_on(void)
 	return __builtin_expect(FILES->notify.watches != 0, 0);
 }
 
-/* Of an open file: IN_OPEN, IN_ACCESS, IN_MODIFY, IN_ATTRIB, IN_CLOSE_*; also to the directory that
- * has the name it was opened by. */
+/* Of an open file: IN_OPEN, IN_ACCESS, IN_MODIFY, IN_CLOSE_*; also to the directory that has the
+ * name it was opened by. */
 void notify_opened_now(struct ofd *o, u32 mask);
+/* The same of what is changed through a description but not by reading or writing. */
+void notify_changed_now(struct ofd *o, u32 mask);
 /* The same of a file that a path led to (AT_SYMLINK_NOFOLLOW in at_flags: not through a link). */
 void notify_path_now(const struct path *p, u32 at_flags, u32 vnode, u32 mask);
 /* Only to who watches the file itself: IN_ATTRIB of a link count, IN_MOVE_SELF. */
 void notify_self_now(u32 vnode, u32 mask);
+/* A description that was opened through a link keeps the name behind it from now on: the link may
+ * lead elsewhere later. */
+void notify_settle(struct ofd *o);
 /* IN_CREATE of a file that was opened as it was made. */
 void notify_made(const struct ofd *o);
 /* Of the last component of a path, to the directory: IN_CREATE and so on. */
@@ -33,6 +38,12 @@ static inline void notify_opened(struct ofd *o, u32 mask)
 {
 	if (notify_on())
 		notify_opened_now(o, mask);
+}
+
+static inline void notify_changed(struct ofd *o, u32 mask)
+{
+	if (notify_on())
+		notify_changed_now(o, mask);
 }
 
 static inline void notify_path(const struct path *p, u32 at_flags, u32 vnode, u32 mask)
@@ -53,6 +64,8 @@ static inline void notify_entry(u32 dir, const struct path *p, u32 mask, u32 coo
 		notify_entry_now(dir, p, mask, cookie);
 }
 
+/* Makes an absolute path one without links, but for its last component. */
+void notify_canonical(char *abs);
 /* What joins both halves of a rename. */
 u32 notify_cookie(void);
 /* A watched file is gone for good: IN_DELETE_SELF, and the watches go with it. */

@@ -208,11 +208,12 @@ static void opened(const struct opening *o, struct ofd *f)
 {
 	if (!notify_on() || o->flags & O_PATH)
 		return;
+	notify_settle(f);
 	if (o->created)
 		notify_made(f);
 	notify_opened(f, IN_OPEN);
 	if (!o->created && o->flags & O_TRUNC && f->kind == OFD_HOST_FILE)
-		notify_opened(f, IN_MODIFY);
+		notify_changed(f, IN_MODIFY);
 }
 
 /* The host has opened it: books, checks, number. */

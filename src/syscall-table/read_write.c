@@ -13,6 +13,7 @@
 #include "notify.h"
 #include "io_vector.h"
 #include "position.h"
+#include "ready.h"
 #include "synth.h"
 
 #define SYNTH_WRITE_MAX 4096 /* a page, as the kernel takes of its own texts */
@@ -308,11 +309,20 @@ static long io_run(struct task *t, struct ofd *o, struct file_io *io, bool write
 	io_prepare(t, io);
 	long (*const run)(struct task *, struct ofd *, const struct file_io *) =
 		write ? ops->write : ops->read;
-	/* Files that are told of do not park: the description is still there afterwards. */
-	bool told = o->kind == OFD_HOST_FILE;
-	long r = run ? run(t, o, io) : -EINVAL;
-	if (told && r > 0)
+	return run ? run(t, o, io) : -EINVAL;
+}
+
+/* The same while files are watched.  Of readv, as Linux has it, the end of a file is told as well;
+ * and a vector without bytes asks nothing of the file. */
+static long io_run_watched(struct task *t, struct ofd *o, struct file_io *io, bool write,
+			   bool vector)
+{
+	/* It may be a FIFO, and wait. */
+	park_hold_begin(t, o);
+	long r = vector && !io->total ? 0 : io_run(t, o, io, write);
+	if (r > 0 || (!r && vector && !write))
 		notify_opened(o, write ? IN_MODIFY : IN_ACCESS);
+	park_hold_end(t);
 	return r;
 }
 
@@ -333,7 +343,9 @@ static long io_single(struct task *t, struct frame *f, s64 offset, bool write)
 
 	if (!o)
 		return r;
-	return can_be_app(f->arg[1], f->arg[2]) ? io_run(t, o, &io, write) : -EFAULT;
+	if (!can_be_app(f->arg[1], f->arg[2]))
+		return -EFAULT;
+	return notify_on() ? io_run_watched(t, o, &io, write, false) : io_run(t, o, &io, write);
 }
 
 long sys_read(struct task *t, struct frame *f)
@@ -396,16 +408,14 @@ static long io_vector(struct task *t, struct frame *f, s64 offset, u32 rwf, bool
 
 	if (!o)
 		return r;
-	bool file = o->kind == OFD_HOST_FILE;
 	if (rwf & ~(u32)(RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT))
 		return -EOPNOTSUPP;
 	r = io_vector_in(t, f->arg[1], f->arg[2], iov, &io.total);
-	if (!r)
-		r = io_run(t, o, &io, write);
-	/* Unlike read(2), and as Linux has it, the end of a file counts as well. */
-	if (!r && !write && file)
-		notify_opened(o, IN_ACCESS);
-	return r;
+	if (r < 0)
+		return r;
+	if (notify_on())
+		return io_run_watched(t, o, &io, write, true);
+	return io.total ? io_run(t, o, &io, write) : 0;
 }
 
 long sys_readv(struct task *t, struct frame *f)

@@ -31,20 +31,38 @@ static bool repath(char **path, const char *old, const char *new)
 	return true;
 }
 
+/* Of a description: a name that another file had before is not that of this one. */
+static bool repath_ofd(struct ofd *o, u32 vnode, const char *old, const char *new)
+{
+	if (!o->path || (o->vnode != vnode && !strcmp(o->path, old)) || !repath(&o->path, old, new))
+		return false;
+	o->path_hash = hash_bytes(0, o->path, strlen(o->path));
+	return true;
+}
+
 static void repath_all(const struct renaming *r)
 {
 	char old[FILE_ABS_MAX], new[FILE_ABS_MAX];
+	bool both = r->flags & RENAME_EXCHANGE;
 
 	path_normalise(r->from.base, r->from.name, old);
 	path_normalise(r->to.base, r->to.name, new);
+	/* As long as files are watched paths of descriptions have no links in them. */
+	if (notify_on()) {
+		path_absolute(&r->from, old);
+		path_absolute(&r->to, new);
+		notify_canonical(old);
+		notify_canonical(new);
+	}
 	for (u32 i = 1; i <= FILES->ofd_used; i++) {
 		struct ofd *o = ofd_at(i);
-		if (o->kind != OFD_FREE && repath(&o->path, old, new))
-			o->path_hash = hash_bytes(0, o->path, strlen(o->path));
+		if (o->kind != OFD_FREE && !repath_ofd(o, r->from_vnode, old, new) && both)
+			repath_ofd(o, r->to_vnode, new, old);
 	}
 	for (u32 i = 1; i < FDTABLES_MAX; i++) {
 		struct fs_info *fs = &FILES->fs[i];
-		if (fs->refs && repath(&fs->cwd, old, new))
+		if (fs->refs &&
+		    (repath(&fs->cwd, old, new) || (both && repath(&fs->cwd, new, old))))
 			fs->cwd_hash = hash_bytes(0, fs->cwd, strlen(fs->cwd));
 		/* Slots are taken lowest first: an unused one with none behind it was never used.
 		 */
@@ -129,7 +147,7 @@ static void rename_books(struct renaming *r)
 {
 	struct vnode *from = vnode_at(r->from_vnode);
 
-	if (r->to_vnode == r->from_vnode && !(r->flags & RENAME_EXCHANGE))
+	if (r->to_vnode == r->from_vnode)
 		return; /* two names of one file: rename does nothing */
 	rename_told(r);
 	if (r->to_vnode && r->flags & RENAME_EXCHANGE) {
@@ -144,7 +162,7 @@ static void rename_books(struct renaming *r)
 	vnode_touch(vnode_at(r->from_dir));
 	vnode_touch(vnode_at(r->to_dir));
 	/* Files keep paths in descriptions as well: /proc/self/fd shows them. */
-	if (from->opens || (from->mode & S_IFMT) == S_IFDIR)
+	if (from->opens || (from->mode & S_IFMT) == S_IFDIR || r->flags & RENAME_EXCHANGE)
 		repath_all(r);
 }
 
@@ -154,7 +172,14 @@ static long rename_run(struct task *t, struct renaming *r)
 	/* cppcheck-suppress ctuuninitvar */
 	if (r->from.special || r->to.special)
 		return -EACCES;
-	long e = lookup(t, &r->from, AT_SYMLINK_NOFOLLOW, &r->from_st, &r->from_vnode);
+	/* Linux goes to both directories first. */
+	long e = path_parent(&r->from, &r->from_dir);
+	if (e < 0)
+		return lookup_failed(t, &r->from, e);
+	e = path_parent(&r->to, &r->to_dir);
+	if (e < 0)
+		return lookup_failed(t, &r->to, e);
+	e = lookup(t, &r->from, AT_SYMLINK_NOFOLLOW, &r->from_st, &r->from_vnode);
 	if (!e)
 		e = entry_change_begin(t, &r->from, &r->from_dir);
 	if (!e)
