@@ -75,6 +75,10 @@ struct ofd {
 	char *path;	/* heap string, absolute, or NULL */
 	void *state;	/* of the kind's own, heap: directory snapshot */
 	u64 private[2]; /* of the kind's own */
+	/* While files are watched: the name it was opened by is gone from this directory (0: it is
+	 * not), `path` still says which; a vnode, and its inode number as a check. */
+	u32 lost_dir, pad;
+	u64 lost_ino;
 };
 
 #define OFDS_MAX       65536u

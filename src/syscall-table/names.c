@@ -266,7 +266,10 @@ static long remove_name(struct task *t, s32 dirfd, u64 user, u32 flags)
 	bool dir = (st.st_mode & S_IFMT) == S_IFDIR;
 	if (!dir)
 		notify_self(vnode, IN_ATTRIB);
+	bool kept = notify_on() && notify_name_lost(&p, vnode, parent);
 	vnode_unlinked(vnode);
+	if (notify_on() && !kept)
+		notify_unnamed(vnode);
 	vnode_touch(vnode_at(parent));
 	notify_entry(parent, &p, dir ? IN_DELETE | IN_ISDIR : IN_DELETE, 0);
 	return 0;

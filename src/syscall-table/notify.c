@@ -186,11 +186,9 @@ static void tell_all(u32 vnode, u32 mask, const char *name, u32 cookie, bool unl
 	}
 }
 
-/* `opened`: by way of a description, which counts for IN_EXCL_UNLINK. */
-static void tell_both(const char *path, bool follow, u32 vnode, u32 mask, bool opened)
+static void tell_both(const char *path, bool follow, u32 vnode, u32 mask, bool unlinked)
 {
 	u32 flags = vnode_at(vnode)->flags;
-	bool unlinked = opened && flags & VNODE_GONE;
 
 	mask = with_type(vnode, mask);
 	if (path && !(flags & VNODE_NAMELESS)) {
@@ -228,18 +226,59 @@ static bool is_traffic(u32 vnode, u32 mask)
 	return mask & (IN_ACCESS | IN_MODIFY) && (vnode_at(vnode)->mode & S_IFMT) == S_IFIFO;
 }
 
+/* By its former name; what else has the number of the directory now is another one. */
+static void tell_lost(const struct ofd *o, u32 mask, bool excluded)
+{
+	const struct vnode *dir = vnode_at(o->lost_dir);
+
+	if (dir->ino == o->lost_ino && !is_traffic(o->vnode, mask))
+		tell_all(o->lost_dir, with_type(o->vnode, mask), last_component(o->path), 0,
+			 excluded);
+	tell_all(o->vnode, with_type(o->vnode, mask), NULL, 0, excluded);
+}
+
+/* `excluded`: what IN_EXCL_UNLINK is about. */
+static void tell_of(const struct ofd *o, u32 mask, bool excluded)
+{
+	const char *path = is_traffic(o->vnode, mask) ? NULL : o->path;
+
+	if (o->lost_dir)
+		tell_lost(o, mask, excluded);
+	else
+		tell_both(path, !(o->flags & O_NOFOLLOW), o->vnode, mask,
+			  excluded && vnode_at(o->vnode)->flags & VNODE_GONE);
+}
+
 void notify_opened_now(struct ofd *o, u32 mask)
 {
 	/* O_PATH opens nothing. */
 	if (o->vnode && o->kind != OFD_PATH)
-		tell_both(is_traffic(o->vnode, mask) ? NULL : o->path, !(o->flags & O_NOFOLLOW),
-			  o->vnode, mask, true);
+		tell_of(o, mask, true);
 }
 
 void notify_changed_now(struct ofd *o, u32 mask)
 {
 	if (o->vnode)
-		tell_both(o->path, !(o->flags & O_NOFOLLOW), o->vnode, mask, false);
+		tell_of(o, mask, false);
+}
+
+bool notify_name_lost(const struct path *p, u32 vnode, u32 dir)
+{
+	char abs[FILE_ABS_MAX];
+	bool found = false;
+
+	path_absolute(p, abs);
+	canonical(abs, false);
+	for (u32 i = 1; i <= FILES->ofd_used; i++) {
+		struct ofd *o = ofd_at(i);
+		if (o->kind == OFD_FREE || o->vnode != vnode || o->lost_dir || !o->path ||
+		    strcmp(o->path, abs) != 0)
+			continue;
+		o->lost_dir = dir;
+		o->lost_ino = vnode_at(dir)->ino;
+		found = true;
+	}
+	return found;
 }
 
 void notify_canonical(char *abs)
@@ -271,6 +310,14 @@ void notify_entry_now(u32 dir, const struct path *p, u32 mask, u32 cookie)
 u32 notify_cookie(void)
 {
 	return ++FILES->notify.cookie;
+}
+
+void notify_unnamed(u32 vnode)
+{
+	u32 flags = vnode_at(vnode)->flags;
+
+	if (flags & VNODE_WATCHED && flags & VNODE_GONE)
+		notify_gone(vnode);
 }
 
 void notify_gone(u32 vnode)

@@ -66,8 +66,16 @@ static inline void notify_entry(u32 dir, const struct path *p, u32 mask, u32 coo
 
 /* Makes an absolute path one without links, but for its last component. */
 void notify_canonical(char *abs);
+/*
+ * The last component of a path is no name of the file any more: descriptions that were opened by it
+ * keep it.  False if there is none, so that a file without other names is gone for who watches it.
+ */
+bool notify_name_lost(const struct path *p, u32 vnode, u32 dir);
 /* What joins both halves of a rename. */
 u32 notify_cookie(void);
+/* Nobody has the file open by the name it has just lost: if that was the last one, it is gone as
+ * far as Linux tells. */
+void notify_unnamed(u32 vnode);
 /* A watched file is gone for good: IN_DELETE_SELF, and the watches go with it. */
 void notify_gone(u32 vnode);
 

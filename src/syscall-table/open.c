@@ -191,6 +191,8 @@ static long install_fifo(struct task *t, struct opening *o, long fd, u32 vnode)
 	if (r < 0)
 		return r;
 	ofd_set_path(ofd_at((u32)r), abs);
+	if (notify_on())
+		notify_settle(ofd_at((u32)r));
 	notify_opened(ofd_at((u32)r), IN_OPEN);
 	return fd_install(t, (u32)r, o->flags);
 }
@@ -206,7 +208,7 @@ static long open_failed(struct task *t, struct opening *o, long error);
 
 static void opened(const struct opening *o, struct ofd *f)
 {
-	if (!notify_on() || o->flags & O_PATH)
+	if (!notify_on())
 		return;
 	notify_settle(f);
 	if (o->created)

@@ -34,7 +34,8 @@ static bool repath(char **path, const char *old, const char *new)
 /* Of a description: a name that another file had before is not that of this one. */
 static bool repath_ofd(struct ofd *o, u32 vnode, const char *old, const char *new)
 {
-	if (!o->path || (o->vnode != vnode && !strcmp(o->path, old)) || !repath(&o->path, old, new))
+	if (!o->path || o->lost_dir || (o->vnode != vnode && !strcmp(o->path, old)) ||
+	    !repath(&o->path, old, new))
 		return false;
 	o->path_hash = hash_bytes(0, o->path, strlen(o->path));
 	return true;
@@ -154,7 +155,10 @@ static void rename_books(struct renaming *r)
 		vnode_at(r->to_vnode)->flags |= VNODE_MOVED;
 		vnode_touch_meta(vnode_at(r->to_vnode));
 	} else if (r->to_vnode) {
+		bool kept = notify_on() && notify_name_lost(&r->to, r->to_vnode, r->to_dir);
 		vnode_unlinked(r->to_vnode);
+		if (notify_on() && !kept)
+			notify_unnamed(r->to_vnode);
 	}
 	from->flags |= VNODE_MOVED;
 	FILES->path_generation++;

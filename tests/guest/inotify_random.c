@@ -5,6 +5,7 @@
  *	inotify_random SEED CALLS
  */
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -200,6 +201,7 @@ int main(int argc, char **argv)
 		return 2;
 	state = strtoul(argv[1], NULL, 10);
 	umask(0);
+	signal(SIGPIPE, SIG_IGN);
 	in = inotify_init1(IN_NONBLOCK);
 	CHECK(in >= 0 && mkdir("T", 0755) == 0 && mkdir("T/d", 0755) == 0);
 	CHECK(mkdir("T/e", 0755) == 0 && mkdir("T/d/s", 0755) == 0 && symlink("d", "T/l") == 0);
