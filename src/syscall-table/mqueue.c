@@ -228,6 +228,13 @@ static long install(struct task *t, struct mqueue *q, u32 flags)
 	return fd_install(t, (u32)index, O_CLOEXEC);
 }
 
+static void unname(struct mqueue *q)
+{
+	heap_free(q->name);
+	q->name = NULL;
+	end_if_unused(q);
+}
+
 long sys_mq_open(struct task *t, struct frame *f)
 {
 	char name[FILE_PATH_MAX];
@@ -239,9 +246,16 @@ long sys_mq_open(struct task *t, struct frame *f)
 	if (f->arg[3] && ipc_take(t, &attr, f->arg[3], sizeof(attr)) < 0)
 		return -EFAULT;
 	long r = name_in(t, f->arg[0], name);
+	bool is_new = r == 0 && !find(name);
 	if (r == 0)
 		r = open_queue(t, name, flags, (u32)f->arg[2], has_attr ? &attr : NULL, &q);
-	return r < 0 ? r : install(t, q, flags);
+	if (r < 0)
+		return r;
+	r = install(t, q, flags);
+	/* Linux takes the number first: without one there is no new queue. */
+	if (r < 0 && is_new)
+		unname(q);
+	return r;
 }
 
 long sys_mq_unlink(struct task *t, struct frame *f)
@@ -257,9 +271,7 @@ long sys_mq_unlink(struct task *t, struct frame *f)
 	/* Their folder belongs to root and is sticky. */
 	if (proc_of(t)->fsuid && proc_of(t)->fsuid != q->uid)
 		return -EPERM;
-	heap_free(q->name);
-	q->name = NULL;
-	end_if_unused(q);
+	unname(q);
 	return 0;
 }
 

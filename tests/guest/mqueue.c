@@ -398,6 +398,12 @@ static void test_limits(void)
 	if (!geteuid())
 		CHECK(as_user(others) == 0);
 	CHECK(mq_close(one) == 0 && mq_unlink(name) == 0);
+	struct rlimit files = {.rlim_cur = 3, .rlim_max = 1024};
+	CHECK(setrlimit(RLIMIT_NOFILE, &files) == 0);
+	FAILS(mq_open(name, O_CREAT | O_RDWR, 0600, NULL), EMFILE);
+	files.rlim_cur = 100;
+	CHECK(setrlimit(RLIMIT_NOFILE, &files) == 0);
+	FAILS(mq_unlink(name), ENOENT); /* nothing was made */
 	CHECK(setrlimit(RLIMIT_MSGQUEUE, &limit) == 0);
 	for (int i = 0; i < 3; i++) {
 		snprintf(mine[i], sizeof(mine[i]), "%s-%d", name, i);
