@@ -14,6 +14,7 @@
 #include "ipc.h"
 #include "lock.h"
 #include "ready.h"
+#include "synth.h"
 
 #define LOCK_END     INT64_MAX
 #define OP_SHARED    1u
@@ -266,6 +267,7 @@ long sys_flock(struct task *t, struct frame *f)
 	struct file_lock want = {.end = LOCK_END,
 				 .kind = LOCK_FLOCK,
 				 .owner = ofd_index(o),
+				 .pid = proc_of(t)->pid,
 				 .exclusive = what == OP_EXCL};
 	if (what == OP_UNLOCK)
 		return lock_clear(o, &want);
@@ -371,4 +373,44 @@ long lock_fcntl(struct task *t, struct ofd *o, u32 fd, u32 request, u64 user)
 	if (fl.l_type == F_UNLCK)
 		return lock_clear(o, &want);
 	return lock_apply(t, fd, o, &want, request == F_SETLKW || request == F_OFD_SETLKW);
+}
+
+/* ---- /proc/locks ---- */
+
+static void put_lock(struct synth_text *out, u32 number, const struct vnode *v,
+		     const struct file_lock *l, bool waits)
+{
+	static const char *const names[] = {"POSIX ", "OFDLCK", "FLOCK "};
+
+	text_add(out, "%u: %s%s ADVISORY  %s ", number, waits ? "-> " : "", names[l->kind],
+		 l->exclusive ? "WRITE" : "READ");
+	text_add(out, "%d %02x:%02x:%lu %ld ", l->kind == LOCK_OFD ? -1 : (s32)l->pid,
+		 VNODE_DEV >> 8, VNODE_DEV & 0xff, v->ino, l->start);
+	if (l->end == LOCK_END)
+		text_add(out, "EOF\n");
+	else
+		text_add(out, "%ld\n", l->end);
+}
+
+static void put_waiters(struct synth_text *out, u32 number, u32 vnode, const struct file_lock *held)
+{
+	for (const struct ipc_waiter *w = IPC->lock_waiters.first; w; w = w->next) {
+		const struct lock_waiter *l = (const struct lock_waiter *)w;
+		if (l->vnode == vnode && conflict(vnode_at(vnode), &l->want) == held)
+			put_lock(out, number, vnode_at(vnode), &l->want, true);
+	}
+}
+
+void locks_make_text(const struct synth_ctx *c, struct synth_text *out)
+{
+	u32 number = 0;
+
+	(void)c;
+	for (u32 i = 1; i <= VNODES->count; i++) {
+		const struct vnode *v = vnode_at(i);
+		for (const struct file_lock *l = v->locks; l; l = l->next) {
+			put_lock(out, ++number, v, l, false);
+			put_waiters(out, number, i, l);
+		}
+	}
 }

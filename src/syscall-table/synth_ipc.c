@@ -1,13 +1,15 @@
 /*
- * What /proc says of System V IPC and of POSIX message queues: the objects there are, and limits,
- * which are those that Linux has by default and cannot be changed.
+ * What /proc says of System V IPC, of POSIX message queues and of file locks: the objects there
+ * are, and limits, which are those that Linux has by default and cannot be changed.
  */
 #include "ipc.h"
+#include "lock.h"
 #include "synth.h"
 
 #define LIMIT(name, contents) NODE_FIXED_AS(name, 0644, contents)
 
 const struct synth_node synth_ipc_nodes[] = {
+	NODE_TEXT("/locks", locks_make_text),
 	NODE_DIR("/sysvipc"),
 	NODE_TEXT("/sysvipc/msg", msg_make_text),
 	NODE_TEXT("/sysvipc/sem", sem_make_text),

@@ -172,6 +172,52 @@ static void test_owners(const char *path)
 	CHECK(set(file, F_UNLCK, 0, 0) == 0);
 }
 
+/* /proc/locks has a line with `what`, that ends with `range`. */
+static void check_told(const char *what, const char *range)
+{
+	static char text[1 << 20];
+	int fd = open("/proc/locks", O_RDONLY);
+	ssize_t n = 0, r;
+
+	CHECK(fd >= 0);
+	while ((r = read(fd, text + n, sizeof(text) - 1 - (size_t)n)) > 0)
+		n += r;
+	text[n] = 0;
+	close(fd);
+	for (char *at = text; (at = strstr(at, what)); at++) {
+		char *end = strchr(at, '\n') + 1;
+		if (strncmp(end - strlen(range), range, strlen(range)) == 0)
+			return;
+	}
+	fprintf(stderr, "no %s...%s in:\n%s", what, range, text);
+	exit(1);
+}
+
+static void test_text(const char *path)
+{
+	char want[200];
+
+	CHECK(set(file, F_RDLCK, 10, 10) == 0 && set(file, F_WRLCK, 30, 0) == 0);
+	pid_t pid = fork();
+	if (!pid)
+		_exit(wait_for(file, F_WRLCK, 12, 3) ? errno : 0);
+	await_sleep(pid);
+	snprintf(want, sizeof(want), ": POSIX  ADVISORY  READ %d ", getpid());
+	check_told(want, " 10 19\n");
+	snprintf(want, sizeof(want), ": POSIX  ADVISORY  WRITE %d ", getpid());
+	check_told(want, " 30 EOF\n");
+	snprintf(want, sizeof(want), ": -> POSIX  ADVISORY  WRITE %d ", pid);
+	check_told(want, " 12 14\n");
+	CHECK(set(file, F_UNLCK, 0, 0) == 0 && status_of(pid) == 0);
+	int fd = open(path, O_RDONLY);
+	struct flock l = range(F_RDLCK, 1, 1);
+	CHECK(flock(fd, LOCK_SH) == 0 && fcntl(fd, F_OFD_SETLK, &l) == 0);
+	snprintf(want, sizeof(want), ": FLOCK  ADVISORY  READ %d ", getpid());
+	check_told(want, " 0 EOF\n");
+	check_told(": OFDLCK ADVISORY  READ -1 ", " 1 1\n");
+	close(fd);
+}
+
 /* Children wait for the whole file, one after the other, and note their numbers. */
 static void test_order(const char *path, int how)
 {
@@ -350,6 +396,7 @@ int main(void)
 	test_ranges();
 	test_errors(path);
 	test_owners(path);
+	test_text(path);
 	test_order(path, 0);
 	test_order(path, 1);
 	test_interruption();
