@@ -79,6 +79,14 @@ static long install(struct task *t, const char *path, u32 kind, u32 flags)
 	return fd_install(t, (u32)o, flags);
 }
 
+/* The caller's terminal, which can be read only where it is stdin. */
+static long outside_terminal_open(struct task *t, const char *path, u32 flags)
+{
+	if (HEAD->config.stdio[0].kind != STDIO_TTY)
+		return -ENXIO;
+	return install(t, path, OFD_CHANNEL_IN, flags);
+}
+
 /* /dev/tty. */
 static long own_terminal_open(struct task *t, const char *path, u32 flags)
 {
@@ -87,7 +95,7 @@ static long own_terminal_open(struct task *t, const char *path, u32 flags)
 	if (!tty)
 		return -ENXIO;
 	if (!tty->ops)
-		return install(t, path, OFD_CHANNEL_IN, flags);
+		return outside_terminal_open(t, path, flags);
 	return pty_open_slave(t, pty_of_tty(tty), path, flags);
 }
 
@@ -114,11 +122,7 @@ long terminal_open(struct task *t, const char *abs, u32 number, u32 flags)
 		return -ENOTDIR;
 	if (flags & O_PATH)
 		return install(t, abs, OFD_PATH, flags);
-	if (p)
-		return pty_open_slave(t, p, abs, flags);
-	/* The caller's terminal can be read only where it is stdin. */
-	return HEAD->config.stdio[0].kind == STDIO_TTY ? install(t, abs, OFD_CHANNEL_IN, flags)
-						       : -EIO;
+	return p ? pty_open_slave(t, p, abs, flags) : outside_terminal_open(t, abs, flags);
 }
 
 long special_open(struct task *t, const char *abs, u32 flags, u32 mode)

@@ -131,22 +131,13 @@ u32 pty_count(void)
 	return n;
 }
 
-/* The caller's terminal is /dev/pts/0. */
-static u32 first_number(void)
-{
-	for (u32 i = 0; i < 3; i++) {
-		if (HEAD->config.stdio[i].kind == STDIO_TTY)
-			return 1;
-	}
-	return 0;
-}
-
 /* Enters it under the least free number; false if there is none. */
 static bool name_add(struct pty *p)
 {
 	struct pty **link = &FILES->ptys;
 
-	p->number = first_number();
+	/* The caller's terminal is /dev/pts/0. */
+	p->number = stdio_tty() != NONE;
 	for (; *link && (*link)->number == p->number; link = &(*link)->next)
 		p->number++;
 	if (p->number >= PTY_MAX)

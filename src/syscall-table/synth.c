@@ -170,16 +170,6 @@ static bool is_open(u32 proc, u32 fd)
 	return has_fds(proc) && fd < APP_FD_MAX && FILES->tables[proc_at(proc)->files].fd[fd];
 }
 
-/* The standard stream that is a terminal, /dev/pts/0; NONE if there is none. */
-static u32 stdio_tty(void)
-{
-	for (u32 i = 0; i < 3; i++) {
-		if (HEAD->config.stdio[i].kind == STDIO_TTY)
-			return i;
-	}
-	return NONE;
-}
-
 static bool number_fits(struct synth_ctx *c, char kind, u32 value)
 {
 	switch (kind) {

@@ -25,6 +25,15 @@ void tty_init(struct tty *tty, u32 rdev)
 	memcpy(tty->termios.c_cc, keys, sizeof(keys));
 }
 
+u32 stdio_tty(void)
+{
+	for (u32 i = 0; i < 3; i++) {
+		if (HEAD->config.stdio[i].kind == STDIO_TTY)
+			return i;
+	}
+	return NONE;
+}
+
 void tty_init_outside(struct task *t)
 {
 	struct proc *p = proc_of(t);
@@ -33,7 +42,7 @@ void tty_init_outside(struct task *t)
 	tty_init(tty, 136 << 8);
 	tty->size.ws_row = (u16)HEAD->config.tty_rows;
 	tty->size.ws_col = (u16)HEAD->config.tty_cols;
-	if (HEAD->config.stdio[0].kind != STDIO_TTY)
+	if (stdio_tty() == NONE)
 		return;
 	tty->sid = p->sid;
 	tty->pgrp = p->pgid;

@@ -32,6 +32,9 @@ long tty_ioctl(struct task *t, struct tty *tty, bool by_master, u32 request, u64
 long tty_put(struct task *t, u64 user, const void *from, u64 size);
 long tty_take(struct task *t, u64 user, void *to, u64 size);
 
+/* The first standard stream that is a terminal, which has the name /dev/pts/0; NONE. */
+u32 stdio_tty(void);
+
 /* stat of standard stream 0, 1 or 2, by config.stdio: the same whatever the host's really is.
  */
 void stdio_stat(u32 stream, struct vstat *ret);
