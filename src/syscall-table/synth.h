@@ -86,13 +86,15 @@ extern const struct synth_node synth_proc_nodes[]; /* below /proc */
 extern const struct synth_node synth_task_nodes[]; /* below /proc/#P only */
 extern const struct synth_node synth_pid_nodes[];  /* below /proc/#P and /proc/#P/task/#T */
 extern const struct synth_node synth_memory_nodes[], synth_state_nodes[];
-extern const struct synth_node synth_thread_nodes[]; /* below /proc/#P/task/#T only */
-extern const struct synth_node synth_kernel_nodes[]; /* below /proc: what ours never does */
-extern const struct synth_node synth_sysctl_nodes[]; /* below /proc/sys */
-extern const struct synth_node synth_ipc_nodes[];    /* below /proc */
-extern const struct synth_node synth_sys_nodes[];    /* below /sys */
-extern const struct synth_node synth_cgroup_nodes[]; /* below /sys/fs/cgroup */
-extern const struct synth_node synth_dev_nodes[];    /* below /dev */
+extern const struct synth_node synth_thread_nodes[];	/* below /proc/#P/task/#T only */
+extern const struct synth_node synth_kernel_nodes[];	/* below /proc: what ours never does */
+extern const struct synth_node synth_sysctl_nodes[];	/* below /proc/sys */
+extern const struct synth_node synth_ipc_nodes[];	/* below /proc */
+extern const struct synth_node synth_net_nodes[];	/* below /proc/#P and its tasks */
+extern const struct synth_node synth_interface_nodes[]; /* below /sys */
+extern const struct synth_node synth_sys_nodes[];	/* below /sys */
+extern const struct synth_node synth_cgroup_nodes[];	/* below /sys/fs/cgroup */
+extern const struct synth_node synth_dev_nodes[];	/* below /dev */
 
 #define SYNTH_PTS_RDEV (136 << 8) /* /dev/pts/0: the terminal behind the standard streams */
 

@@ -188,6 +188,7 @@ const struct synth_node synth_proc_nodes[] = {
 	NODE_FIXED("/cmdline", "shadow\n"),
 	NODE_FIXED("/filesystems", filesystems_text),
 	NODE_LINK("/mounts", "self/mounts"),
+	NODE_LINK("/net", "self/net"),
 	NODE_FIXED("/swaps", "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"),
 	NODE_FIXED("/partitions", "major minor  #blocks  name\n\n"),
 	NODE_FIXED("/devices", devices_text),

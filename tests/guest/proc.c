@@ -185,6 +185,8 @@ static void check_machine(void)
 	read_text("/proc/meminfo");
 	CHECK(number_after("MemTotal:") / 4 == sysconf(_SC_PHYS_PAGES));
 	CHECK(stat("/dev/urandom", &st) == 0 && st.st_rdev == 0x109 && S_ISCHR(st.st_mode));
+	CHECK(read_text("/proc/net/dev") > 0 && strstr(text, "    lo:") != NULL);
+	CHECK(count_entries("/sys/class/net/lo") > 4);
 	CHECK(count_entries("/dev") > 8 && count_entries("/proc/sys") >= 4);
 	CHECK(read_text("/proc/sys/kernel/random/uuid") == 37 && text[14] == '4');
 }
