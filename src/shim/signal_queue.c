@@ -53,13 +53,6 @@ static void queue_append(struct signal_queue *q, u32 proc, int sig, struct signa
 	queue_mark(q, proc, sig);
 }
 
-/* Those that the kernel or kill send are never refused for want of room; they may lose their info.
- */
-static bool is_of_kernel_or_kill(const struct k_siginfo *info)
-{
-	return info->code == SIG_SI_USER || info->code == SIG_SI_KERNEL;
-}
-
 static long queue_add(struct signal_queue *q, u32 proc, int sig, const struct k_siginfo *info)
 {
 	struct signal_user *user;
@@ -68,7 +61,8 @@ static long queue_add(struct signal_queue *q, u32 proc, int sig, const struct k_
 		return 0;
 	user = signal_charge(proc, sig < SIG_RTMIN && info->code >= 0);
 	if (user == NULL) {
-		if (sig >= SIG_RTMIN && !is_of_kernel_or_kill(info))
+		/* Those of kill are never refused, they lose their info. */
+		if (sig >= SIG_RTMIN && info->code != SIG_SI_USER)
 			return -EAGAIN;
 		SIGNALS->lost = 1;
 		queue_mark(q, proc, sig);

@@ -54,28 +54,34 @@ static long wait_deadline(struct task *t, u64 addr, int op, bool realtime, u64 *
 	return 0;
 }
 
-static long futex_wait(struct task *t, struct frame *f, int op, bool private, bool realtime)
+/* What a wait that was interrupted needs to go on. */
+struct futex_waiting {
+	u64 addr;
+	u64 deadline;
+	u32 expected, bits;
+	u64 private;
+};
+_Static_assert(sizeof(struct futex_waiting) == 4 * sizeof(u64), "what a restart keeps");
+
+static long futex_wait_restart(struct task *t, struct frame *f, const u64 *args);
+
+static long wait_until(struct task *t, const struct futex_waiting *w)
 {
 	struct sched_key key;
-	u32 bits = op == FUTEX_WAIT_BITSET ? (u32)f->arg[5] : FUTEX_BITSET_MATCH_ANY;
+	u64 args[4];
 	u32 value;
-	u64 deadline;
-	long error;
+	u64 deadline = w->deadline;
+	long error = futex_key(t, w->addr, w->private, &key);
 
-	if (bits == 0)
-		return -EINVAL;
-	error = wait_deadline(t, f->arg[3], op, realtime, &deadline);
-	if (error == 0)
-		error = futex_key(t, f->arg[0], private, &key);
 	if (error < 0)
 		return error;
-	if (user_get(value, f->arg[0]) < 0)
+	if (user_get(value, w->addr) < 0)
 		return -EFAULT;
-	if (value != (u32)f->arg[2])
+	if (value != w->expected)
 		return -EAGAIN;
 	if (deadline <= now_ns())
 		return -ETIMEDOUT;
-	if (sched_wait_add(SCHED, t->index, key, bits, 0) < 0)
+	if (sched_wait_add(SCHED, t->index, key, w->bits, 0) < 0)
 		return -ENOMEM;
 	switch (turn_park(t, deadline)) {
 	case SCHED_WOKEN_KEY:
@@ -83,8 +89,36 @@ static long futex_wait(struct task *t, struct frame *f, int op, bool private, bo
 	case SCHED_TIMEOUT:
 		return -ETIMEDOUT;
 	default:
-		return deadline == SCHED_NEVER ? -ERESTARTSYS : -EINTR;
+		break;
 	}
+	if (deadline == SCHED_NEVER)
+		return -ERESTARTSYS;
+	memcpy(args, w, sizeof(args));
+	return signal_set_restart(t, futex_wait_restart, args[0], args[1], args[2], args[3]);
+}
+
+static long futex_wait_restart(struct task *t, struct frame *f, const u64 *args)
+{
+	struct futex_waiting w;
+
+	(void)f;
+	memcpy(&w, args, sizeof(w));
+	return wait_until(t, &w);
+}
+
+static long futex_wait(struct task *t, struct frame *f, int op, bool private, bool realtime)
+{
+	struct futex_waiting w = {
+		.addr = f->arg[0],
+		.expected = (u32)f->arg[2],
+		.bits = op == FUTEX_WAIT_BITSET ? (u32)f->arg[5] : FUTEX_BITSET_MATCH_ANY,
+		.private = private,
+	};
+
+	if (w.bits == 0)
+		return -EINVAL;
+	long error = wait_deadline(t, f->arg[3], op, realtime, &w.deadline);
+	return error < 0 ? error : wait_until(t, &w);
 }
 
 static long futex_requeue(struct task *t, struct frame *f, bool private, bool compare)

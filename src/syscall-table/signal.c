@@ -12,7 +12,7 @@
 
 #define SIGSET_SIZE 8
 #define SECOND_NS   1000000000ull
-/* The bytes of a siginfo that any si_code uses; the rest is padding of the app's choice. */
+/* The bytes of a siginfo that the kernel keeps. */
 #define INFO_USED 48
 
 /* What sigaction keeps of sa_flags (UAPI_SA_FLAGS); 0x800 is SA_EXPOSE_TAGBITS. */
@@ -396,25 +396,46 @@ long sys_tgkill(struct task *t, struct frame *f)
 	return tgid <= 0 || tid <= 0 ? -EINVAL : tkill(t, tgid, tid, (u32)f->arg[2]);
 }
 
-/* A siginfo of the app's making; codes of the kernel's are its own to fake only to itself. */
-static long get_info(struct task *t, u64 addr, bool to_self, struct k_siginfo *ret_info)
+static bool is_zero(const u8 *bytes, u64 size)
 {
+	while (size > 0 && bytes[size - 1] == 0)
+		size--;
+	return size == 0;
+}
+
+/* A siginfo of the app's making.  Linux keeps what it could mean; of unknown ones it must be all.
+ */
+static long get_info(struct task *t, u64 addr, s32 sig, struct k_siginfo *ret_info)
+{
+	u8 *rest = (u8 *)ret_info + INFO_USED;
+	u64 rest_size = sizeof(*ret_info) - INFO_USED;
+
 	if (user_copy_in(ret_info, addr, sizeof(*ret_info)) < 0)
 		return -EFAULT;
-	digest_bytes(t, ret_info, INFO_USED);
-	if ((ret_info->code >= 0 || ret_info->code == SIG_SI_TKILL) && !to_self)
-		return -EPERM;
+	digest_bytes(t, ret_info, sizeof(*ret_info));
+	ret_info->signo = sig;
+	if (!signal_info_known(ret_info) && !is_zero(rest, rest_size))
+		return -E2BIG;
+	memset(rest, 0, rest_size);
 	return 0;
+}
+
+/* Codes of the kernel's and of tkill are the app's to fake only to itself. */
+static bool may_fake(const struct k_siginfo *info, bool to_self)
+{
+	return to_self || (info->code < 0 && info->code != SIG_SI_TKILL);
 }
 
 long sys_rt_sigqueueinfo(struct task *t, struct frame *f)
 {
 	u32 pid = (u32)f->arg[0];
 	struct k_siginfo info;
-	long error = get_info(t, f->arg[2], pid == proc_of(t)->pid, &info);
+	long error = get_info(t, f->arg[2], (s32)f->arg[1], &info);
 
 	if (error < 0)
 		return error;
+	if (!may_fake(&info, pid == t->tid))
+		return -EPERM;
 	u32 target = find_target(pid);
 	return target == NONE ? -ESRCH : send_proc(t, target, (u32)f->arg[1], &info);
 }
@@ -423,11 +444,13 @@ long sys_rt_tgsigqueueinfo(struct task *t, struct frame *f)
 {
 	s32 tgid = (s32)f->arg[0], tid = (s32)f->arg[1];
 	struct k_siginfo info;
-	long error = get_info(t, f->arg[3], (u32)tgid == proc_of(t)->pid, &info);
+	long error = get_info(t, f->arg[3], (s32)f->arg[2], &info);
 
 	if (error < 0)
 		return error;
 	if (tgid <= 0 || tid <= 0)
 		return -EINVAL;
+	if (!may_fake(&info, (u32)tid == t->tid))
+		return -EPERM;
 	return send_thread(t, (u32)tgid, (u32)tid, (u32)f->arg[2], &info);
 }
