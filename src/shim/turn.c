@@ -58,6 +58,9 @@ static u64 idle_until(void)
  * outside. */
 static u64 waits_for_signal(void)
 {
+	/* Who reads one may wait for it in any of the polling calls. */
+	if (SIGNALS->signalfds != 0)
+		return 1;
 	for (u32 p = proc_tree_first(); p != NONE; p = proc_tree_next(p)) {
 		for (u32 i = proc_at(p)->threads; i != NONE; i = task_at(i)->next_thread) {
 			u64 nr = task_at(i)->frame->nr;
@@ -85,7 +88,8 @@ static void quiescent(void)
 	u64 until = idle_until(), spun = spin_cpu_deadline();
 
 	until = spun < until ? spun : until;
-	turn_timer_changed();
+	/* Not for timers of cpu clocks that stand still. */
+	h->next_timer_ns = until;
 	if (channel_waited()) {
 		epoch_take(EPOCH_QUIESCENT);
 	} else if (until == SCHED_NEVER) {

@@ -331,6 +331,10 @@ static void catch_all(void)
 {
 	struct sigaction libc;
 
+	stack_t none = {.ss_flags = SS_DISABLE};
+
+	/* Its flags are inherited. */
+	CHECK(sigaltstack(&none, NULL) == 0);
 	/* libc's own way back from a handler. */
 	memset(&libc, 0, sizeof(libc));
 	libc.sa_sigaction = handler;
