@@ -621,6 +621,50 @@ static void print_sigaction(const struct place *at)
 	fputc('}', at->out);
 }
 
+/* Codes above 0, but SI_KERNEL, are the signal's own. */
+static const struct flag_set *si_codes_of(const siginfo_t *info)
+{
+	static const struct flag_set *const own[] = {
+		[SIGCHLD] = &flags_cld_code,
+		[SIGSEGV] = &flags_segv_code,
+		[SIGBUS] = &flags_bus_code,
+		[SIGFPE] = &flags_fpe_code,
+	};
+	unsigned int signal = (unsigned int)info->si_signo;
+	bool is_own = info->si_code > 0 && info->si_code < SI_KERNEL;
+
+	if (is_own && signal < sizeof(own) / sizeof(own[0]) && own[signal])
+		return own[signal];
+	return &flags_si_code;
+}
+
+static void put_value(FILE *out, union sigval value)
+{
+	fprintf(out, ", si_value={sival_int=%d, sival_ptr=%#" PRIx64 "}", value.sival_int,
+		(uint64_t)value.sival_ptr);
+}
+
+static void put_siginfo_rest(FILE *out, const siginfo_t *info)
+{
+	bool is_own = info->si_code > 0 && info->si_code < SI_KERNEL;
+
+	if (info->si_code == SI_TIMER) {
+		fprintf(out, ", si_timerid=%#x, si_overrun=%d", (unsigned int)info->si_timerid,
+			info->si_overrun);
+		put_value(out, info->si_value);
+		return;
+	}
+	if (is_own && info->si_signo != SIGCHLD) {
+		fprintf(out, ", si_addr=%#" PRIx64, (uint64_t)info->si_addr);
+		return;
+	}
+	fprintf(out, ", si_pid=%d, si_uid=%u", info->si_pid, info->si_uid);
+	if (is_own)
+		fprintf(out, ", si_status=%d", info->si_status);
+	else if (info->si_code < 0 && info->si_code != SI_TKILL)
+		put_value(out, info->si_value);
+}
+
 static void print_siginfo(const struct place *at)
 {
 	siginfo_t info;
@@ -629,10 +673,9 @@ static void print_siginfo(const struct place *at)
 		return;
 	fputs("{si_signo=", at->out);
 	arg_print_signal(at->out, info.si_signo);
-	fprintf(at->out, ", si_code=%d, si_pid=%d, si_uid=%u", info.si_code, info.si_pid,
-		info.si_uid);
-	if (info.si_signo == SIGCHLD)
-		fprintf(at->out, ", si_status=%d", info.si_status);
+	fputs(", si_code=", at->out);
+	flag_set_print(at->out, si_codes_of(&info), (uint32_t)info.si_code);
+	put_siginfo_rest(at->out, &info);
 	fputc('}', at->out);
 }
 

@@ -2,6 +2,7 @@
  * Calls the container refuses, each with an error its manual page allows, and 32-bit entry, which
  * must end the program rather than reach the kernel. Not run on bare Linux, where they work.
  */
+#include <linux/futex.h>
 #include <signal.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
@@ -61,6 +62,19 @@ static void check_shared(void)
 	printf("shared: refused\n");
 }
 
+/* Futexes that inherit priorities: by operation, not by call. */
+static void check_futex(void)
+{
+	static const int ops[] = {FUTEX_LOCK_PI,	 FUTEX_UNLOCK_PI,      FUTEX_TRYLOCK_PI,
+				  FUTEX_WAIT_REQUEUE_PI, FUTEX_CMP_REQUEUE_PI, 13};
+	unsigned word = 0, other = 0;
+
+	for (size_t i = 0; i < sizeof(ops) / sizeof(*ops); i++) {
+		CHECK(syscall(SYS_futex, &word, ops[i], 0, NULL, &other, 0) == -1);
+		printf("futex %d: %s\n", ops[i], strerror(errno));
+	}
+}
+
 static int status_of(void (*body)(void))
 {
 	pid_t child = fork();
@@ -95,6 +109,7 @@ int main(void)
 
 	check_refused();
 	check_shared();
+	check_futex();
 	fflush(stdout);
 	status = status_of(enter_32bit);
 	CHECK(WIFSIGNALED(status) || WEXITSTATUS(status) == 97);

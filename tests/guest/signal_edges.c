@@ -425,6 +425,50 @@ static void check_target(void)
 	CHECK(pthread_join(thread, NULL) == 0);
 }
 
+/* ---- what the dead leave ---- */
+
+static pthread_mutex_t *robust;
+
+static void *lock_and_end(void *unused)
+{
+	CHECK(pthread_mutex_lock(robust) == 0);
+	pthread_barrier_wait(&started);
+	return unused;
+}
+
+static void lock_and_die(void)
+{
+	CHECK(pthread_mutex_lock(robust) == 0);
+	raise(SIGKILL);
+}
+
+static void take_over(void)
+{
+	CHECK(pthread_mutex_lock(robust) == EOWNERDEAD);
+	CHECK(pthread_mutex_consistent(robust) == 0 && pthread_mutex_unlock(robust) == 0);
+}
+
+/* A robust mutex tells of the thread or process that died with it, also to one that waits. */
+static void check_robust(void)
+{
+	pthread_mutexattr_t kind;
+	pthread_t thread;
+
+	robust = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	CHECK(robust != MAP_FAILED && pthread_mutexattr_init(&kind) == 0);
+	CHECK(pthread_mutexattr_setrobust(&kind, PTHREAD_MUTEX_ROBUST) == 0);
+	CHECK(pthread_mutexattr_setpshared(&kind, PTHREAD_PROCESS_SHARED) == 0);
+	CHECK(pthread_mutex_init(robust, &kind) == 0);
+	CHECK(pthread_barrier_init(&started, NULL, 2) == 0);
+	CHECK(pthread_create(&thread, NULL, lock_and_end, NULL) == 0);
+	pthread_barrier_wait(&started);
+	take_over();
+	CHECK(pthread_join(thread, NULL) == 0);
+	CHECK(dies_of(SIGKILL, lock_and_die));
+	take_over();
+	CHECK(pthread_mutex_lock(robust) == 0 && pthread_mutex_unlock(robust) == 0);
+}
+
 /* ---- what the kernel says ---- */
 
 static void check_infos(void)
@@ -502,6 +546,7 @@ int main(void)
 	check_order();
 	check_waiters();
 	check_target();
+	check_robust();
 	check_infos();
 	check_masks();
 	check_flags();

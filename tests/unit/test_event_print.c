@@ -152,6 +152,61 @@ static void test_structures(void)
 	expect(&d, "12 3 execve(\"/bin/ls\", [\"ls\", \"-l\"], 0x3000 /* 2 vars */) = ?");
 }
 
+static void test_timers(void)
+{
+	static const struct itimerspec every = {{1, 0}, {0, 500}};
+	struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = 34};
+	int number = 2;
+	struct draft d;
+
+	event._sigev_un._tid = 9;
+	event.sigev_value.sival_int = 7;
+	begin(&d, NR_timer_create, 0, ARGS(CLOCK_TAI, 0x1000, 0x2000));
+	add(&d, 1, EVENT_ITEM_IN, &event, sizeof(event), sizeof(event));
+	add(&d, 2, EVENT_ITEM_OUT, &number, sizeof(number), sizeof(number));
+	expect(&d, "12 3 timer_create(CLOCK_TAI, {sigev_value=0x7, sigev_signo=SIGRT_2, "
+		   "sigev_notify=SIGEV_THREAD_ID, sigev_notify_thread_id=9}, [2]) = 0");
+	begin(&d, NR_timerfd_settime, 0, ARGS(4, 1, 0x1000, 0));
+	add(&d, 2, EVENT_ITEM_IN, &every, sizeof(every), sizeof(every));
+	expect(&d, "12 3 timerfd_settime(4, TFD_TIMER_ABSTIME, {it_interval={tv_sec=1, tv_nsec=0}, "
+		   "it_value={tv_sec=0, tv_nsec=500}}, NULL) = 0");
+}
+
+static void expect_info(const siginfo_t *info, const char *text)
+{
+	struct draft d;
+	char line[256];
+
+	begin(&d, NR_rt_sigtimedwait, info->si_signo, ARGS(0x1000, 0x2000, 0, 8));
+	add(&d, 1, EVENT_ITEM_OUT, info, sizeof(*info), sizeof(*info));
+	snprintf(line, sizeof(line), "12 3 rt_sigtimedwait(0x1000, {%s}, NULL, 8) = %d", text,
+		 info->si_signo);
+	expect(&d, line);
+}
+
+static void test_siginfo(void)
+{
+	siginfo_t info = {.si_signo = SIGUSR1, .si_code = SI_TKILL};
+
+	info.si_pid = 5;
+	expect_info(&info, "si_signo=SIGUSR1, si_code=SI_TKILL, si_pid=5, si_uid=0");
+	info.si_code = SI_QUEUE;
+	info.si_value.sival_int = 6;
+	expect_info(&info, "si_signo=SIGUSR1, si_code=SI_QUEUE, si_pid=5, si_uid=0, "
+			   "si_value={sival_int=6, sival_ptr=0x6}");
+	info.si_code = SI_TIMER;
+	info.si_overrun = 3;
+	expect_info(&info, "si_signo=SIGUSR1, si_code=SI_TIMER, si_timerid=0x5, si_overrun=3, "
+			   "si_value={sival_int=6, sival_ptr=0x6}");
+	info = (siginfo_t){.si_signo = SIGCHLD, .si_code = CLD_EXITED};
+	info.si_pid = 5;
+	info.si_status = 2;
+	expect_info(&info, "si_signo=SIGCHLD, si_code=CLD_EXITED, si_pid=5, si_uid=0, si_status=2");
+	info = (siginfo_t){.si_signo = SIGSEGV, .si_code = SEGV_ACCERR};
+	info.si_addr = (void *)16;
+	expect_info(&info, "si_signo=SIGSEGV, si_code=SEGV_ACCERR, si_addr=0x10");
+}
+
 static void test_other_events(void)
 {
 	struct draft d;
@@ -295,6 +350,8 @@ int main(void)
 	test_files();
 	test_memory();
 	test_structures();
+	test_timers();
+	test_siginfo();
 	test_other_events();
 	test_json();
 	test_bounds();
