@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -282,6 +283,19 @@ static void check_overruns(void)
 	CHECK(take(SIGUSR1, &info, SECOND) == SIGUSR1 && info.si_overrun == 0x7fffffff);
 	CHECK(overrun(timer) == 0x7fffffff && delete (timer) == 0 && delete (other) == 0);
 	take(SIGUSR1, &info, 0);
+}
+
+/*
+ * Linux before 6.13 delivers the signal of a timer that was set or deleted since, and lets timers
+ * run whose signal is ignored. The container does as later ones, whatever it calls itself.
+ */
+static bool has_void_signals(void)
+{
+	struct utsname name;
+	int major, minor;
+
+	CHECK(uname(&name) == 0 && sscanf(name.release, "%d.%d", &major, &minor) == 2);
+	return strstr(name.release, "shadow") != NULL || major > 6 || (major == 6 && minor >= 13);
 }
 
 /* A queued signal whose timer is set or deleted is pending, but nobody can take it. */
@@ -615,8 +629,10 @@ int main(int argc, char **argv)
 	check_silent();
 	check_signal();
 	check_overruns();
-	check_void();
-	check_ignored();
+	if (has_void_signals()) {
+		check_void();
+		check_ignored();
+	}
 	check_thread();
 	check_libc_thread();
 	check_cpu();
