@@ -200,6 +200,7 @@ enum signal_itimer { ITIMER_OF_REAL, ITIMER_OF_VIRTUAL, ITIMER_OF_PROF, ITIMERS 
 struct signal_proc {
 	struct signal_queue queue; /* shared by its threads */
 	struct timer itimers[ITIMERS];
+	struct timer cpu_limit;		   /* RLIMIT_CPU */
 	struct posix_timer **posix_timers; /* buckets by number, in the heap; NULL: none yet */
 	u32 timer_number;		   /* of the next POSIX timer */
 	u32 stop_signal;  /* not zero: the process is stopped or stopping, by this signal */
@@ -394,6 +395,8 @@ u64 proc_cpu_ns(u32 proc);
 
 /* ---- timers by kind (itimer.c, posix_timer.c) ---- */
 
+/* RLIMIT_CPU of a process was set, or inherited (cpu_limit.c). */
+void cpu_limit_changed(u32 proc);
 /* The process has taken a SIGALRM: a repeating ITIMER_REAL goes on. */
 void itimer_alarm_taken(u32 proc);
 /* The process ends: its interval timers are disarmed. */

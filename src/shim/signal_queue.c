@@ -600,6 +600,7 @@ void signal_fork(struct task *parent, struct task *child)
 	memset(state, 0, offsetof(struct signal_proc, actions));
 	memcpy(state->actions, signal_proc_of(parent)->actions, sizeof(state->actions));
 	proc_tree_add(child->proc);
+	cpu_limit_changed(child->proc);
 }
 
 void signal_thread(struct task *parent, struct task *child)
@@ -655,6 +656,7 @@ void signal_release_proc(u32 proc)
 {
 	posix_timers_drop(proc);
 	itimers_drop(proc);
+	timer_disarm(&state_of(proc)->cpu_limit);
 	queue_drop(&state_of(proc)->queue, ~0ull, true);
 	state_of(proc)->stop_signal = 0;
 }

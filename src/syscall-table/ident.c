@@ -540,6 +540,8 @@ static long set_limit(struct task *t, struct proc *p, u32 which, const u64 want[
 		return -EPERM;
 	p->rlimits[which][0] = want[0];
 	p->rlimits[which][1] = want[1];
+	if (which == RLIMIT_CPU)
+		cpu_limit_changed((u32)(p - PROCT->procs));
 	if (which == RLIMIT_STACK)
 		mm_stack_limit(t, want[0]);
 	return 0;

@@ -138,6 +138,7 @@ static void (*const due[TIMER_USES])(struct timer *timer) = {
 	[TIMER_OF_POSIX] = posix_timer_due,
 	[TIMER_OF_FD] = timerfd_due,
 	[TIMER_OF_SLEEP] = sleep_due,
+	[TIMER_OF_LIMIT] = cpu_limit_due,
 };
 
 u64 signal_next_timer(void)

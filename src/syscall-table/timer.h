@@ -13,6 +13,7 @@ enum timer_use {
 	TIMER_OF_POSIX, /* posix_timer.c; owner: the process */
 	TIMER_OF_FD,	/* timerfd.c; owner: the description */
 	TIMER_OF_SLEEP, /* time.c; owner: the sleeping task */
+	TIMER_OF_LIMIT, /* cpu_limit.c; owner: the process */
 	TIMER_USES
 };
 
@@ -63,6 +64,7 @@ void itimer_due(struct timer *timer);
 void posix_timer_due(struct timer *timer);
 void timerfd_due(struct timer *timer);
 void sleep_due(struct timer *timer);
+void cpu_limit_due(struct timer *timer);
 
 /* Armed timers, the next one first; pointers to them in the heap. */
 struct timer_queue {

@@ -603,6 +603,41 @@ static void check_unheard(void)
 	CHECK(setitimer(ITIMER_REAL, &timer, NULL) == 0);
 }
 
+static void over_limit(int number, siginfo_t *info, void *context)
+{
+	(void)context;
+	CHECK(number == SIGXCPU && info->si_code == SI_KERNEL && info->si_pid == 0);
+	seen = seen + 1;
+}
+
+/* SIGXCPU at the soft limit of cpu time, SIGKILL at the hard one; inherited by fork. */
+static void check_cpu_limit(void)
+{
+	struct sigaction action = {.sa_sigaction = over_limit, .sa_flags = SA_SIGINFO};
+	int status, ends[2];
+	char byte;
+	pid_t child;
+
+	CHECK(pipe(ends) == 0 && (child = fork()) >= 0);
+	if (child == 0) {
+		struct rlimit limit = {1, 2};
+
+		CHECK(sigaction(SIGXCPU, &action, NULL) == 0);
+		CHECK(setrlimit(RLIMIT_CPU, &limit) == 0 && close(ends[0]) == 0);
+		if (fork() > 0)
+			_exit(wait(&status) < 0 || WTERMSIG(status) != SIGKILL);
+		seen = 0;
+		while (!seen)
+			getppid();
+		CHECK(clock_ns(CLOCK_PROCESS_CPUTIME_ID) > SECOND / 2);
+		CHECK(write(ends[1], "x", 1) == 1);
+		for (;;)
+			getppid();
+	}
+	CHECK(close(ends[1]) == 0 && read(ends[0], &byte, 1) == 1);
+	CHECK(waitpid(child, &status, 0) == child && status == 0 && close(ends[0]) == 0);
+}
+
 /* A timer counts as a queued signal. */
 static void check_limit(void)
 {
@@ -642,6 +677,7 @@ int main(int argc, char **argv)
 	check_processes(argv[0]);
 	check_unheard();
 	check_limit();
+	check_cpu_limit();
 	printf("timers ok\n");
 	return 0;
 }
