@@ -134,10 +134,8 @@ void timer_disarm(struct timer *timer)
 /* ---- what is due ---- */
 
 static void (*const due[TIMER_USES])(struct timer *timer) = {
-	[TIMER_OF_PROC] = itimer_due,
-	[TIMER_OF_POSIX] = posix_timer_due,
-	[TIMER_OF_FD] = timerfd_due,
-	[TIMER_OF_SLEEP] = sleep_due,
+	[TIMER_OF_PROC] = itimer_due,	  [TIMER_OF_POSIX] = posix_timer_due,
+	[TIMER_OF_FD] = timerfd_due,	  [TIMER_OF_SLEEP] = sleep_due,
 	[TIMER_OF_LIMIT] = cpu_limit_due,
 };
 

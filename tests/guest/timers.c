@@ -507,6 +507,21 @@ static void check_cpu_sleep_rest(void)
 	CHECK(setitimer(ITIMER_REAL, &soon, NULL) == 0);
 	CHECK(clock_nanosleep(CLOCK_PROCESS_CPUTIME_ID, 0, &wait, &rest) == EINTR);
 	CHECK(rest.tv_sec >= 990 && rest.tv_sec < 1000 && pthread_join(thread, NULL) == 0);
+	/* Nothing of it disturbs what the thread sleeps on next. */
+	seen = 0;
+	CHECK(pthread_create(&thread, NULL, burner, NULL) == 0);
+	soon.it_value.tv_usec = 2000;
+	CHECK(setitimer(ITIMER_REAL, &soon, NULL) == 0);
+	wait = spec(20000000);
+	clock_nanosleep(CLOCK_PROCESS_CPUTIME_ID, 0, &wait, NULL);
+	seen = 0;
+	pthread_t again;
+	CHECK(pthread_create(&again, NULL, burner, NULL) == 0);
+	long before = clock_ns(CLOCK_MONOTONIC);
+	wait = spec(100000000);
+	CHECK(nanosleep(&wait, NULL) == 0 && clock_ns(CLOCK_MONOTONIC) - before >= 100000000);
+	seen = 1;
+	CHECK(pthread_join(thread, NULL) == 0 && pthread_join(again, NULL) == 0);
 }
 
 static void check_many(void)
