@@ -257,6 +257,9 @@ static int accesses(void *data, const struct user_regs_struct *regs,
 	uint8_t bytes[16];
 	size_t size = sizeof(bytes);
 
+	/* Stepped by the shim or by the program itself: the trap belongs to them. */
+	if (regs->eflags & FLAG_TF)
+		return -EPERM;
 	if (in_shim(regs->rip) || patcher_original(l->task, regs->rip) != regs->rip)
 		return -EPERM;
 	if (l->place_count < PLACES)
