@@ -13,6 +13,7 @@ struct renaming {
 	u32 from_vnode, to_vnode; /* to_vnode 0: nothing there */
 	u32 from_dir, to_dir;
 	u32 flags;
+	char old[FILE_ABS_MAX], new[FILE_ABS_MAX]; /* for the paths of descriptions */
 };
 
 /* Gives the string that lies at or below `old` the prefix `new` instead; true if it did. */
@@ -41,20 +42,31 @@ static bool repath_ofd(struct ofd *o, u32 vnode, const char *old, const char *ne
 	return true;
 }
 
+/* While files are watched paths of descriptions have no links in them: asked before a link moves.
+ */
+static void paths_before(struct renaming *r)
+{
+	if (!notify_on())
+		return;
+	path_absolute(&r->from, r->old);
+	path_absolute(&r->to, r->new);
+	notify_canonical(r->old);
+	notify_canonical(r->new);
+}
+
+static void paths_after(struct renaming *r)
+{
+	if (notify_on())
+		return;
+	path_normalise(r->from.base, r->from.name, r->old);
+	path_normalise(r->to.base, r->to.name, r->new);
+}
+
 static void repath_all(const struct renaming *r)
 {
-	char old[FILE_ABS_MAX], new[FILE_ABS_MAX];
+	const char *old = r->old, *new = r->new;
 	bool both = r->flags & RENAME_EXCHANGE;
 
-	path_normalise(r->from.base, r->from.name, old);
-	path_normalise(r->to.base, r->to.name, new);
-	/* As long as files are watched paths of descriptions have no links in them. */
-	if (notify_on()) {
-		path_absolute(&r->from, old);
-		path_absolute(&r->to, new);
-		notify_canonical(old);
-		notify_canonical(new);
-	}
 	for (u32 i = 1; i <= FILES->ofd_used; i++) {
 		struct ofd *o = ofd_at(i);
 		if (o->kind != OFD_FREE && !repath_ofd(o, r->from_vnode, old, new) && both)
@@ -166,8 +178,10 @@ static void rename_books(struct renaming *r)
 	vnode_touch(vnode_at(r->from_dir));
 	vnode_touch(vnode_at(r->to_dir));
 	/* Files keep paths in descriptions as well: /proc/self/fd shows them. */
-	if (from->opens || (from->mode & S_IFMT) == S_IFDIR || r->flags & RENAME_EXCHANGE)
+	if (from->opens || (from->mode & S_IFMT) == S_IFDIR || r->flags & RENAME_EXCHANGE) {
+		paths_after(r);
 		repath_all(r);
+	}
 }
 
 static long rename_run(struct task *t, struct renaming *r)
@@ -198,6 +212,7 @@ static long rename_run(struct task *t, struct renaming *r)
 		return e;
 	capture_moved(&r->from, &r->from_st, r->from_vnode);
 	capture_target(r);
+	paths_before(r);
 	e = SYS5(NR_renameat2, r->from.dirfd, r->from.name, r->to.dirfd, r->to.name, r->flags);
 	if (e)
 		return e;
