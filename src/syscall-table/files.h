@@ -164,6 +164,18 @@ struct notify_place {
 	char name[256];
 };
 
+/* Paths under way.  Not on the stack, which is small in the shim: nothing that uses them parks. */
+struct notify_paths {
+	char named[FILE_ABS_MAX];  /* as a call has named it */
+	char opened[FILE_ABS_MAX]; /* of a description */
+	char linked[FILE_ABS_MAX]; /* the same, behind links */
+	/* A walk along a path: what is behind is free of links, "." and "..", what is ahead not. */
+	char behind[FILE_ABS_MAX], ahead[FILE_ABS_MAX];
+	char target[FILE_PATH_MAX], joined[FILE_ABS_MAX];
+	char dir[FILE_PATH_MAX];
+	char old[FILE_ABS_MAX], new[FILE_ABS_MAX]; /* of a rename */
+};
+
 struct notify_state {
 	u32 watches; /* of vnodes */
 	u32 instances;
@@ -172,6 +184,7 @@ struct notify_state {
 	u64 generation;
 	struct inotify_watch *bucket[NOTIFY_BUCKETS];
 	struct notify_place places[NOTIFY_PLACES];
+	struct notify_paths paths;
 };
 
 struct files_state {

@@ -14,6 +14,7 @@
 #include "notify.h"
 
 #define LINKS_MAX 40
+#define PATHS	  (&FILES->notify.paths)
 
 /* ---- where a file is ---- */
 
@@ -27,11 +28,11 @@ static const char *last_component(const char *path)
 /* The vnode of the directory of an absolute path, if the container knows it. */
 static u32 directory_of(const char *abs)
 {
-	char dir[FILE_PATH_MAX];
+	char *dir = PATHS->dir;
 	struct stat st;
 	u64 len = (u64)(last_component(abs) - abs);
 
-	if (len >= sizeof(dir))
+	if (len >= FILE_PATH_MAX)
 		return 0;
 	memcpy(dir, abs, len);
 	dir[len] = '\0';
@@ -48,10 +49,9 @@ static bool leads_to(const char *abs, u32 vnode)
 	       vnode_find(st.st_dev, st.st_ino) == vnode;
 }
 
-/* A walk along a path: what is behind is free of links, "." and "..", what is ahead is not. */
+/* Walks along a path from PATHS->ahead to PATHS->behind. */
 struct walk {
-	char behind[FILE_ABS_MAX];
-	char ahead[FILE_ABS_MAX];
+	char *behind, *ahead;
 	u64 len; /* of behind */
 };
 
@@ -65,11 +65,11 @@ static void walk_back(struct walk *w)
 /* If what is behind ends in a link: what it leads to is ahead, before `rest`.  True if so. */
 static bool walk_link(struct walk *w, const char *rest)
 {
-	char target[FILE_PATH_MAX], joined[FILE_ABS_MAX];
+	char *target = PATHS->target, *joined = PATHS->joined;
 	u64 len = strlen(rest);
 
-	long n = SYS4(NR_readlinkat, AT_FDCWD, w->behind, target, sizeof(target) - 1);
-	if (n <= 0 || (u64)n + 1 + len >= sizeof(joined))
+	long n = SYS4(NR_readlinkat, AT_FDCWD, w->behind, target, FILE_PATH_MAX - 1);
+	if (n <= 0 || (u64)n + 1 + len >= FILE_ABS_MAX)
 		return false;
 	memcpy(joined, target, (u64)n);
 	joined[n] = '/';
@@ -95,7 +95,7 @@ static void walk_step(struct walk *w, bool follow, u32 *links)
 	const char *rest = name + n;
 	if (n == 2 && name[0] == '.' && name[1] == '.') {
 		walk_back(w);
-	} else if (n && !(n == 1 && name[0] == '.') && w->len + n + 2 < sizeof(w->behind)) {
+	} else if (n && !(n == 1 && name[0] == '.') && w->len + n + 2 < FILE_ABS_MAX) {
 		w->behind[w->len] = '/';
 		memcpy(w->behind + w->len + 1, name, n);
 		w->len += n + 1;
@@ -111,9 +111,10 @@ static void walk_step(struct walk *w, bool follow, u32 *links)
 /* Makes an absolute path one without links. */
 static void canonical(char *abs, bool follow)
 {
-	struct walk w = {.len = 0};
+	struct walk w = {PATHS->behind, PATHS->ahead, 0};
 	u32 links = 0;
 
+	w.behind[0] = '\0';
 	memcpy(w.ahead, abs, strlen(abs) + 1);
 	while (w.ahead[0])
 		walk_step(&w, follow, &links);
@@ -123,7 +124,7 @@ static void canonical(char *abs, bool follow)
 /* The name of a file that was opened by a path, or was before it lost it. */
 static void name_of(char *abs, bool follow, u32 vnode)
 {
-	char behind_links[FILE_ABS_MAX];
+	char *behind_links = PATHS->linked;
 
 	memcpy(behind_links, abs, strlen(abs) + 1);
 	canonical(behind_links, follow);
@@ -148,7 +149,7 @@ static void find_place(char *abs, bool follow, u32 vnode, struct notify_place *r
 static const struct notify_place *place_of(const char *path, bool follow, u32 vnode)
 {
 	struct notify_state *n = &FILES->notify;
-	char abs[FILE_ABS_MAX];
+	char *abs = PATHS->opened;
 	u64 len = strlen(path);
 	u64 key = hash_bytes(FILES->path_generation + n->generation, path, len);
 
@@ -157,7 +158,7 @@ static const struct notify_place *place_of(const char *path, bool follow, u32 vn
 	if (place->key == key)
 		return place;
 	*place = (struct notify_place){.key = key};
-	if (len < sizeof(abs)) {
+	if (len < FILE_ABS_MAX) {
 		memcpy(abs, path, len + 1);
 		find_place(abs, follow, vnode, place);
 	}
@@ -201,7 +202,7 @@ static void tell_both(const char *path, bool follow, u32 vnode, u32 mask, bool u
 
 void notify_settle(struct ofd *o)
 {
-	char abs[FILE_ABS_MAX];
+	char *abs = PATHS->opened;
 
 	if (!o->path)
 		return;
@@ -264,7 +265,7 @@ void notify_changed_now(struct ofd *o, u32 mask)
 
 bool notify_name_lost(const struct path *p, u32 vnode, u32 dir)
 {
-	char abs[FILE_ABS_MAX];
+	char *abs = PATHS->named;
 	bool found = false;
 
 	path_absolute(p, abs);
@@ -288,7 +289,7 @@ void notify_canonical(char *abs)
 
 void notify_path_now(const struct path *p, u32 at_flags, u32 vnode, u32 mask)
 {
-	char abs[FILE_ABS_MAX];
+	char *abs = PATHS->named;
 
 	path_absolute(p, abs);
 	tell_both(abs, !(at_flags & AT_SYMLINK_NOFOLLOW), vnode, mask, false);
@@ -301,7 +302,7 @@ void notify_self_now(u32 vnode, u32 mask)
 
 void notify_entry_now(u32 dir, const struct path *p, u32 mask, u32 cookie)
 {
-	char abs[FILE_ABS_MAX];
+	char *abs = PATHS->named;
 
 	path_absolute(p, abs);
 	tell_all(dir, mask, last_component(abs), cookie, false);

@@ -13,7 +13,6 @@ struct renaming {
 	u32 from_vnode, to_vnode; /* to_vnode 0: nothing there */
 	u32 from_dir, to_dir;
 	u32 flags;
-	char old[FILE_ABS_MAX], new[FILE_ABS_MAX]; /* for the paths of descriptions */
 };
 
 /* Gives the string that lies at or below `old` the prefix `new` instead; true if it did. */
@@ -44,27 +43,27 @@ static bool repath_ofd(struct ofd *o, u32 vnode, const char *old, const char *ne
 
 /* While files are watched paths of descriptions have no links in them: asked before a link moves.
  */
-static void paths_before(struct renaming *r)
+static void paths_before(const struct renaming *r)
 {
 	if (!notify_on())
 		return;
-	path_absolute(&r->from, r->old);
-	path_absolute(&r->to, r->new);
-	notify_canonical(r->old);
-	notify_canonical(r->new);
+	path_absolute(&r->from, FILES->notify.paths.old);
+	path_absolute(&r->to, FILES->notify.paths.new);
+	notify_canonical(FILES->notify.paths.old);
+	notify_canonical(FILES->notify.paths.new);
 }
 
-static void paths_after(struct renaming *r)
+static void paths_after(const struct renaming *r)
 {
 	if (notify_on())
 		return;
-	path_normalise(r->from.base, r->from.name, r->old);
-	path_normalise(r->to.base, r->to.name, r->new);
+	path_normalise(r->from.base, r->from.name, FILES->notify.paths.old);
+	path_normalise(r->to.base, r->to.name, FILES->notify.paths.new);
 }
 
 static void repath_all(const struct renaming *r)
 {
-	const char *old = r->old, *new = r->new;
+	const char *old = FILES->notify.paths.old, *new = FILES->notify.paths.new;
 	bool both = r->flags & RENAME_EXCHANGE;
 
 	for (u32 i = 1; i <= FILES->ofd_used; i++) {
