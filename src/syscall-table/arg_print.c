@@ -339,16 +339,27 @@ static void print_sockaddr(const struct place *at)
 	fputc('}', at->out);
 }
 
+static void put_pointer(FILE *out, const char *name, const void *pointer)
+{
+	if (pointer)
+		fprintf(out, "%s=%p, ", name, pointer);
+	else
+		fprintf(out, "%s=NULL, ", name);
+}
+
 static void print_msghdr(const struct place *at)
 {
 	struct msghdr h;
 
 	if (!fetch(at, &h, sizeof(h)))
 		return;
-	fprintf(at->out, "{msg_name=%p, msg_namelen=%u, msg_iov=%p, msg_iovlen=%zu", h.msg_name,
-		h.msg_namelen, (void *)h.msg_iov, h.msg_iovlen);
-	fprintf(at->out, ", msg_control=%p, msg_controllen=%zu, msg_flags=", h.msg_control,
-		h.msg_controllen);
+	fputc('{', at->out);
+	put_pointer(at->out, "msg_name", h.msg_name);
+	fprintf(at->out, "msg_namelen=%u, ", h.msg_namelen);
+	put_pointer(at->out, "msg_iov", h.msg_iov);
+	fprintf(at->out, "msg_iovlen=%zu, ", h.msg_iovlen);
+	put_pointer(at->out, "msg_control", h.msg_control);
+	fprintf(at->out, "msg_controllen=%zu, msg_flags=", h.msg_controllen);
 	flag_set_print(at->out, &flags_msg_flags, (unsigned int)h.msg_flags);
 	fputc('}', at->out);
 }

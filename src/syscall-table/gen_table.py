@@ -91,6 +91,8 @@ class Row:
         flow = self.flows[arg]
         if length and not LENGTH.match(length):
             self.fail(f"argument {arg}: {length!r} is no length")
+        if flow == "IN" and length.startswith("0*0+"):
+            return
         length = LENGTH.match(length).group(1) if length else ""
         if flow not in ("IN", "BUF_IN", "BUF_OUT"):
             if length:

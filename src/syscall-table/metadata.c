@@ -4,6 +4,7 @@
  * never shows.
  */
 #include "lookup.h"
+#include "socket.h"
 #include "notify.h"
 
 #define NS_PER_SEC 1000000000ll
@@ -138,6 +139,9 @@ long sys_fchmod(struct task *t, struct frame *f)
 	struct target g;
 
 	long r = target_fd(t, (u32)f->arg[0], true, &g);
+	struct ofd *o = fd_get_io(t, (u32)f->arg[0]);
+	if (o && o->kind == OFD_SOCKET)
+		return socket_chmod(t, o, (u32)f->arg[1]);
 	if (r == LOOKUP_SPECIAL)
 		return proc_of(t)->fsuid ? -EPERM : 0;
 	return r < 0 ? r : change_mode(t, &g, (u32)f->arg[1]);

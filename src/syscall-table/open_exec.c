@@ -112,6 +112,8 @@ long file_reopen(struct task *t, u32 fd, u32 flags)
 		return -ENOENT;
 	if (o->kind == OFD_PTY_MASTER || o->kind == OFD_PTY_SLAVE)
 		return pty_reopen(t, o, flags);
+	if (o->kind == OFD_SOCKET)
+		return -ENXIO;
 	bool by_path = (o->kind == OFD_HOST_FILE || o->kind == OFD_HOST_DIR) && o->path &&
 		       o->vnode && vnode_at(o->vnode)->nlink;
 	if (!by_path)

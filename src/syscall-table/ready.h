@@ -47,7 +47,7 @@ struct ready_state {
 	struct unix_rights *unix_dropped; /* of unix_rights.c, with what follows */
 	u64 unix_key;
 	u32 unix_autobind; /* of unix_name.c: the next number */
-	u32 unix_carried, unix_dropping, unix_suspect;
+	u32 unix_carried, unix_carried_fds, unix_dropping, unix_suspect;
 };
 #define READY REGION_AT(struct ready_state, READY_OFF)
 _Static_assert(REGION_FILES_OFF + sizeof(struct files_state) <= READY_OFF, "fits");

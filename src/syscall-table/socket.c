@@ -41,6 +41,7 @@ struct socket *socket_create(struct task *t, u32 family, const struct socket_ops
 	s->uid = proc_of(t)->fsuid;
 	s->gid = proc_of(t)->fsgid;
 	s->ino = READY_FIRST_INO + READY->next_ino++;
+	s->mode = 0777;
 	s->born_ns = (s64)now_ns();
 	s->next = READY->sockets;
 	if (s->next)
@@ -471,12 +472,23 @@ static long socket_stat(struct task *t, struct ofd *o, u32 fd, struct vstat *ret
 	(void)fd;
 	ret->dev = SOCKET_DEV;
 	ret->ino = s->ino;
-	ret->mode = S_IFSOCK | 0777;
+	ret->mode = S_IFSOCK | s->mode;
 	ret->nlink = 1;
 	ret->uid = s->uid;
 	ret->gid = s->gid;
 	ret->blksize = 4096;
 	ret->btime_ns = ret->mtime_ns = ret->ctime_ns = ret->atime_ns = s->born_ns;
+	return 0;
+}
+
+long socket_chmod(struct task *t, struct ofd *o, u32 mode)
+{
+	struct socket *s = socket_of(o);
+	u32 uid = proc_of(t)->fsuid;
+
+	if (uid && uid != s->uid)
+		return -EPERM;
+	s->mode = mode & 07777;
 	return 0;
 }
 

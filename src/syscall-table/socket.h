@@ -114,7 +114,7 @@ struct socket {
 	s32 rcvlowat, peek_off, linger_s, priority, mark;
 	u64 receive_timeout_ns, send_timeout_ns; /* SCHED_NEVER: none */
 	u64 ino;
-	u32 uid, gid;
+	u32 uid, gid, mode;
 	s64 born_ns;
 	struct socket *prev, *next; /* all sockets of the container, the newest first */
 };
@@ -216,6 +216,8 @@ struct socket *socket_first(void);
 
 /* For fd.c: a reference to the description went, and it was not the last. */
 void socket_reference_gone(struct ofd *o);
+/* For metadata.c: fchmod. */
+long socket_chmod(struct task *t, struct ofd *o, u32 mode);
 /* For ready.c: who waited there will not return; it may have been woken for what is still there. */
 void socket_waiter_gone(struct ofd *o);
 

@@ -121,15 +121,15 @@ static struct unix_socket *find_vnode(u32 vnode)
 
 /* ---- bind ---- */
 
-/* A socket inode at the path; an open vnode. */
-static long node_create(struct task *t, const char *name, u32 *ret_vnode)
+/* A socket inode at the path, of the socket's own mode; an open vnode. */
+static long node_create(struct task *t, const char *name, u32 mode, u32 *ret_vnode)
 {
 	struct path p;
 	struct stat st;
 
 	long r = path_set(t, AT_FDCWD, name, 0, &p);
 	if (!r)
-		r = node_make(t, &p, S_IFSOCK | 0777);
+		r = node_make(t, &p, S_IFSOCK | mode);
 	if (!r)
 		r = lookup(t, &p, AT_SYMLINK_NOFOLLOW, &st, ret_vnode);
 	if (r)
@@ -158,7 +158,7 @@ static long bind_path(struct task *t, struct unix_socket *u, const struct socket
 
 	if (u->name)
 		return bound_already(t, name);
-	long r = node_create(t, name, &vnode);
+	long r = node_create(t, name, u->s.mode, &vnode);
 	if (!r)
 		bound_add(u, name_create((u8 *)name, size), vnode);
 	return r;

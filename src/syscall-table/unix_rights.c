@@ -7,7 +7,8 @@
  * container inherits: each set in flight that has such a descriptor is one datagram in it, by its
  * key, all its descriptors in order.  Whoever takes a set reads the carrier until its key comes and
  * puts the others back at the end; mostly it is the first.  All under the turn.  There is room for
- * CARRIED_MAX sets, then ETOOMANYREFS, as Linux answers at a limit of its own.
+ * CARRIED_MAX sets and CARRIED_FDS_MAX descriptors, then ETOOMANYREFS, as Linux answers at a limit
+ * of its own.
  *
  * A socket that is in flight in queues nobody can reach any more (its own, say) is found by looking
  * at who is in whose queue, when a reference to a socket in flight goes; as Linux's
@@ -22,7 +23,8 @@
 #define SCM_RIGHTS	1
 #define SCM_CREDENTIALS 2
 #define OVERFLOW_CRED	65534u
-#define CARRIED_MAX	200u
+#define CARRIED_MAX	200u  /* sets: the carrier's buffer has room for 270 */
+#define CARRIED_FDS_MAX 1000u /* a user of the host may have as many in flight as open files */
 #define KERNEL_CMSG_MAX (sizeof(struct socket_cmsg) + UNIX_FDS_MAX * sizeof(s32) + 8)
 
 const struct unix_cred unix_no_cred = {0, OVERFLOW_CRED, OVERFLOW_CRED};
@@ -242,7 +244,8 @@ long unix_rights_take(struct task *t, const struct unix_ancillary *a, struct uni
 		return 0;
 	for (u32 i = 0; i < a->count; i++)
 		carried |= !is_held(fd_get(t, (u32)a->fds[i])->kind);
-	if (carried && READY->unix_carried == CARRIED_MAX)
+	if (carried && (READY->unix_carried == CARRIED_MAX ||
+			READY->unix_carried_fds + a->count > CARRIED_FDS_MAX))
 		return -ETOOMANYREFS;
 	struct unix_rights *r = heap_alloc(sizeof(*r) + a->count * sizeof(*r->ofds));
 	r->count = a->count;
@@ -255,6 +258,7 @@ long unix_rights_take(struct task *t, const struct unix_ancillary *a, struct uni
 	if (carried) {
 		r->key = ++READY->unix_key;
 		READY->unix_carried++;
+		READY->unix_carried_fds += a->count;
 		carrier_put(r->key, a->fds, a->count);
 	}
 	*ret = r;
@@ -274,6 +278,12 @@ static u32 install_held(struct task *t, const struct unix_rights *r, u32 want, u
 	return want;
 }
 
+static void carried_less(const struct unix_rights *r)
+{
+	READY->unix_carried--;
+	READY->unix_carried_fds -= r->count;
+}
+
 static u32 install_carried(struct task *t, const struct unix_rights *r, u32 want, u32 flags,
 			   s32 *fds, bool peek)
 {
@@ -283,7 +293,7 @@ static u32 install_carried(struct task *t, const struct unix_rights *r, u32 want
 	if (peek)
 		carrier_put(r->key, fds, r->count);
 	else
-		READY->unix_carried--;
+		carried_less(r);
 	while (done < want) {
 		ofd_hold(ofd_at(r->ofds[done]));
 		if (fd_install_host(t, fds[done], r->ofds[done], flags) < 0)
@@ -426,13 +436,13 @@ static void drop_unreached(void)
 
 /* ---- dropping ---- */
 
-static void carrier_drop(u64 key, u32 count)
+static void carrier_drop(const struct unix_rights *r)
 {
 	s32 fds[UNIX_FDS_MAX];
 
-	carrier_take(key, fds, 0);
-	fds_close(fds, 0, count);
-	READY->unix_carried--;
+	carrier_take(r->key, fds, 0);
+	fds_close(fds, 0, r->count);
+	carried_less(r);
 }
 
 /* Gives back what is on the list, then looks who cannot be reached any more; until nothing is. */
@@ -448,7 +458,7 @@ static void settle(void)
 		}
 		READY->unix_dropped = r->next;
 		if (r->key)
-			carrier_drop(r->key, r->count);
+			carrier_drop(r);
 		rights_free(r);
 	}
 	READY->unix_dropping = false;

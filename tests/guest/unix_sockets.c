@@ -136,6 +136,22 @@ static void check_paths(void)
 	close(c2);
 }
 
+/* fchmod of a socket is the mode of the inode it gets, and of no other. */
+static void check_mode(void)
+{
+	int fd = open_socket(SOCK_STREAM);
+	struct stat st;
+	char name[64];
+
+	CHECK(fchmod(fd, 0640) == 0 && bind_to(fd, PATH("mode")) == 0);
+	CHECK(stat("mode", &st) == 0 && st.st_mode == (S_IFSOCK | 0640));
+	CHECK(chmod("mode", 0600) == 0 && fstat(fd, &st) == 0);
+	CHECK(st.st_mode == (S_IFSOCK | 0640) && unlink("mode") == 0);
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	FAILS(open(name, O_RDWR), ENXIO);
+	close(fd);
+}
+
 /* chdir moves what relative names mean; a name in a socket's own path stays as it was given. */
 static void check_relative(void)
 {
@@ -536,6 +552,7 @@ int main(void)
 {
 	signal(SIGPIPE, SIG_IGN);
 	check_paths();
+	check_mode();
 	check_relative();
 	check_abstract();
 	check_backlog();
