@@ -267,6 +267,7 @@ static const struct option_row rows[] = {
 	{SO_SNDTIMEO, 16, set_timeout, get_timeout},
 	{SO_TIMESTAMP, 0, set_stamp, get_switch},
 	{SO_ACCEPTCONN, 0, NULL, get_number},
+	{SO_PEERSEC, 0, NULL, NULL}, /* as without a security module */
 	{SO_SNDBUFFORCE, 0, set_buffer, NULL},
 	{SO_RCVBUFFORCE, 0, set_buffer, NULL},
 	{SO_PASSSEC, 0, set_passcred, get_switch},
