@@ -135,7 +135,8 @@ static void check_options(void)
 	CHECK(get(ends[0], SO_RCVBUF) == 2304);
 	set(ends[0], SO_REUSEADDR, 5);
 	CHECK(get(ends[0], SO_REUSEADDR) == 1);
-	CHECK(getsockopt(ends[0], SOL_SOCKET, SO_PEERSEC, big, &size) == -1 && errno == ENOPROTOOPT);
+	CHECK(getsockopt(ends[0], SOL_SOCKET, SO_PEERSEC, big, &size) == -1 &&
+	      errno == ENOPROTOOPT);
 	CHECK(setsockopt(ends[0], SOL_SOCKET, SO_TYPE, &limit, 4) == -1 && errno == ENOPROTOOPT);
 	CHECK(setsockopt(ends[0], SOL_SOCKET, SO_KEEPALIVE, &limit, 3) == -1 && errno == EINVAL);
 	CHECK(setsockopt(ends[0], 6, 1, &limit, 4) == -1 && errno == EOPNOTSUPP);
