@@ -311,5 +311,5 @@ int main(void)
 	test_not_found();
 	test_graphs();
 	test_insns();
-	return 0;
+	return failures != 0;
 }

@@ -85,5 +85,5 @@ int main(void)
 	test_list();
 	test_object();
 	test_plan();
-	return 0;
+	return failures != 0;
 }
