@@ -47,6 +47,8 @@ static long exec_finish(struct task *t, const struct path *p, long fd, struct ex
 		len = FILE_PATH_MAX - 1;
 	memcpy(ret->path, abs, len);
 	ret->path[len] = '\0';
+	if (!p->is_empty)
+		path_real(ret->path);
 	ret->fd = (int)fd;
 	ret->vnode = vnode;
 	ret->mode = vnode_at(vnode)->mode;

@@ -39,6 +39,10 @@ u64 path_key(const struct path *p);
 /* Joins base and name and removes ".", "..", "//" lexically; the length. */
 u32 path_normalise(const char *base, const char *name, char *to);
 
+/* Replaces an absolute path of less than FILE_PATH_MAX bytes, which leads somewhere, by the one
+ * without links (real_path.c); left as it is if that is too long. */
+void path_real(char *abs);
+
 /* Whether a normalised absolute path is one the shim answers. */
 bool path_is_special(const char *abs);
 

@@ -271,8 +271,34 @@ static void check_state(void)
 	CHECK(write(ready[1], "x", 1) == 1 && waitpid(pid, &pid, 0) > 0 && pid == 0);
 }
 
-int main(void)
+/* A program knows where it lies, whatever links led to it. */
+static void check_exe(char *self)
 {
+	char real[PATH_MAX], *argv[] = {"./linked", self, NULL};
+	int status;
+
+	CHECK(realpath(self, real) != NULL && symlink(real, "target") == 0);
+	CHECK(mkdir("around", 0700) == 0 && symlink("around/../target", "linked") == 0);
+	if (fork() == 0)
+		execv("around/.././linked", argv);
+	CHECK(wait(&status) > 0 && status == 0);
+	CHECK(unlink("linked") == 0 && unlink("target") == 0 && rmdir("around") == 0);
+}
+
+/* The program again, by a link: 0 if /proc/self/exe is what the link leads to. */
+static int is_linked(const char *self)
+{
+	char real[PATH_MAX], shown[PATH_MAX] = "";
+
+	CHECK(realpath(self, real) != NULL && readlink("/proc/self/exe", shown, PATH_MAX - 1) > 0);
+	return strcmp(real, shown) != 0;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1)
+		return is_linked(argv[1]);
+	check_exe(argv[0]);
 	check_smaps();
 	check_auxv();
 	check_remembered();
