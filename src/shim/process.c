@@ -13,6 +13,7 @@
 #include "spin.h"
 #include "syscall_nr.h"
 #include "../syscall-table/files.h"
+#include "../syscall-table/pidfd.h"
 #include "../syscall-table/ipc.h"
 #include "../syscall-table/seccomp.h"
 #include "../syscall-table/tty.h"
@@ -20,7 +21,7 @@
 
 #define KEY_VFORK 0x70010001
 
-static bool id_in_use(u32 id)
+bool id_in_use(u32 id)
 {
 	if (id < 2 || proc_find_pid(id) != NONE || proc_find_tid(NONE, id) != NULL)
 		return true;
@@ -31,11 +32,17 @@ static bool id_in_use(u32 id)
 	return false;
 }
 
+void id_taken(u32 id)
+{
+	if (id >= PROCT->next_id)
+		PROCT->wrapped = 1;
+}
+
 u32 id_next(void)
 {
 	u32 id = PROCT->next_id;
 
-	/* Only after a wrap can an id be taken: ids grow. */
+	/* Only after a wrap, or if one was asked for, can an id be taken: ids grow. */
 	while (PROCT->wrapped && id_in_use(id))
 		id++;
 	PROCT->next_id = id + 1;
@@ -126,6 +133,7 @@ void task_enter(struct task *t)
 {
 	struct proc *p = proc_of(t);
 
+	t->birth = ++PROCT->births;
 	t->prev_thread = p->threads_last;
 	if (p->threads_last == NONE)
 		p->threads = t->index;
@@ -213,6 +221,7 @@ static void task_close(struct task *t)
 		ipc_task_gone(t);
 	sched_task_remove(SCHED, t->index);
 	slot_died(t);
+	pidfd_changed(t->birth);
 	PROCT->nlive_tasks--;
 }
 

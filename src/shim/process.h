@@ -19,6 +19,10 @@ void proc_free(u32 proc);
 void task_tell_events(struct task *t);
 /* The next free id for a task or process. */
 u32 id_next(void);
+/* Whether something has the id: a process, a task, a group, a session. */
+bool id_in_use(u32 id);
+/* One is taken out of turn: id_next will have to step over it. */
+void id_taken(u32 id);
 
 /*
  * The books of a task's end: exit events of memory (CLEARTID), the process's end if it was the
@@ -36,8 +40,10 @@ void proc_release_vfork(struct task *t);
 /* turn.c: a new task waits for its first turn. */
 void turn_wait_first(struct task *t);
 
-/* ident.c: the resource limits every container starts with. */
+/* limits.c: the resource limits every container starts with. */
 void limits_init(struct proc *p);
+/* Whether RLIMIT_NPROC lets the task's user have one more. */
+bool limits_allow_task(const struct task *t);
 
 /* futex.c: wakes up to n waiters of the word in the address space of t. */
 void futex_wake_word(struct task *t, u64 addr, u32 n);

@@ -8,6 +8,7 @@
 #include "process.h"
 #include "signal.h"
 #include "syscall_nr.h"
+#include "../syscall-table/credentials.h"
 #include "../syscall-table/files.h"
 #include "../syscall-table/wait.h"
 
@@ -60,6 +61,7 @@ static void first_process(struct task *t)
 	memcpy(p->groups, c->groups, sizeof(p->groups));
 	p->dumpable = 1;
 	limits_init(p);
+	credentials_init(p);
 	p->start_time_ns = now_ns();
 	sched_init(SCHED, SCHED_POLICY_EXCLUSIVE, c->slice_events);
 	sched_task_add(SCHED, t->index, t->tid, SCHED_NONE);

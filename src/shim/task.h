@@ -36,6 +36,7 @@ struct task {
 	u32 born_trapped;    /* the current event came through a tracer stop */
 	u32 parked;	     /* the current event parked the task */
 	u64 events;	     /* of this task: its virtual cpu time in steps */
+	u64 birth;	     /* which task it is: never the same twice */
 	u64 events_told;     /* of these, how many are in its process's count */
 	u64 digest_out;	     /* hash of the bytes read, written and returned in the current event */
 	u64 calls_end;	     /* calls below need no look at filters: all of the table, or 0 */
@@ -116,6 +117,7 @@ enum proc_state { PROC_FREE, PROC_LIVE, PROC_ZOMBIE };
 struct proc {
 	u32 state;
 	u32 pid, pgid, sid;
+	u64 birth;		   /* which process it is: never the same twice */
 	u32 parent;		   /* index; PROC_INIT for orphans */
 	u32 leader;		   /* slot of the group leader while it lives */
 	u32 threads, threads_last; /* live threads, oldest first: slots */
@@ -136,6 +138,8 @@ struct proc {
 	u64 cmdline;  /* heap blob: NUL-separated */
 	u32 cmdline_len;
 	u32 dumpable, no_new_privs, subreaper;
+	u32 no_huge_pages, personality, securebits;
+	u64 cap_effective, cap_permitted, cap_inheritable, cap_bounding, cap_ambient;
 	u64 events;		 /* of its tasks, as of their last turns: see proc_cpu_ns */
 	u64 utime_ns, cutime_ns; /* virtual cpu time: own events, waited-for children's */
 	u64 environ_blob;
@@ -152,10 +156,11 @@ struct proc {
 struct proc_table {
 	u32 next_id; /* next pid or tid to try; ids grow, then wrap at PID_MAX */
 	u32 nlive_tasks;
-	u32 nlive_procs;
+	u32 nlive_procs, nzombies;
 	u32 wrapped;		    /* ids have started again: some may be in use */
 	u32 slots_used;		    /* slots from here on were never used */
 	u32 dead_first, dead_last;  /* slots of dead tasks, by next_thread, oldest first; or NONE */
+	u64 births;		    /* of tasks and processes so far */
 	u32 procs_used, procs_free; /* the same for processes; the free ones by `parent`, 0 ends */
 	struct proc procs[PROCS_MAX];
 };

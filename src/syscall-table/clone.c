@@ -8,13 +8,18 @@
  */
 #include <linux/sched.h>
 #include "../shim/event.h"
+#include "../shim/mm.h"
 #include "../shim/patch_table.h"
 #include "../shim/process.h"
 #include "../shim/signal.h"
+#include "credentials.h"
 #include "files.h"
+#include "pidfd.h"
+#include "priority.h"
 #include "ipc.h"
 #include "seccomp.h"
 #include "syscall_handlers.h"
+#include "syscall_nr.h"
 #include "wait.h"
 
 #define KEY_VFORK 0x70010001
@@ -28,25 +33,55 @@ struct clone_request {
 	u64 stack; /* the child's stack pointer; 0: the parent's */
 	u64 tls;
 	u64 parent_tid, child_tid;
+	u64 pidfd; /* where its number goes */
 	u32 exit_signal;
+	u32 set_tid; /* the id it is to have; 0: the next */
 };
 
-#define CLONE_REFUSED                                                                  \
+#define CLONE_NEW_ANY                                                                  \
 	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | \
-	 CLONE_NEWPID | CLONE_NEWNET | CLONE_PTRACE | CLONE_PIDFD)
+	 CLONE_NEWPID | CLONE_NEWNET)
 
-/* The rules of kernel/fork.c, copy_process. */
-static long check_flags(const struct clone_request *r)
+static long refuse(long error)
 {
-	u64 f = r->flags;
+	HEAD->refused_count[NR_clone]++;
+	return error;
+}
 
-	if (f & CLONE_THREAD && !(f & CLONE_SIGHAND))
+/* Flags that go only with others, or not with others: kernel/fork.c, copy_process. */
+static bool are_consistent(u64 f)
+{
+	if (f & CLONE_FS && f & (CLONE_NEWNS | CLONE_NEWUSER))
+		return false;
+	if (f & CLONE_THREAD && (!(f & CLONE_SIGHAND) || f & (CLONE_NEWUSER | CLONE_NEWPID)))
+		return false;
+	if (f & CLONE_SIGHAND && (!(f & CLONE_VM) || f & CLONE_CLEAR_SIGHAND))
+		return false;
+	return !(f & CLONE_PIDFD && f & CLONE_DETACHED);
+}
+
+static long check_request(struct task *t, const struct clone_request *r)
+{
+	if (!are_consistent(r->flags))
 		return -EINVAL;
-	if (f & CLONE_SIGHAND && !(f & CLONE_VM))
-		return -EINVAL;
-	if (f & CLONE_REFUSED)
-		return f & CLONE_PIDFD ? -EINVAL : -EPERM;
-	return 0;
+	if (r->flags & CLONE_NEW_ANY)
+		return refuse(-EPERM);
+	/* Signal handlers are a process's own here. */
+	if (r->flags & CLONE_SIGHAND && !(r->flags & CLONE_THREAD))
+		return refuse(-EINVAL);
+	if (!limits_allow_task(t))
+		return -EAGAIN;
+	if (r->set_tid != 0 && id_in_use(r->set_tid))
+		return -EEXIST;
+	return r->flags & CLONE_PIDFD ? pidfd_check(t, r->pidfd) : 0;
+}
+
+static u32 id_for(const struct clone_request *r)
+{
+	if (r->set_tid == 0)
+		return id_next();
+	id_taken(r->set_tid);
+	return r->set_tid;
 }
 
 static long new_process(struct task *t, const struct clone_request *r, struct task **ret_child)
@@ -64,7 +99,7 @@ static long new_process(struct task *t, const struct clone_request *r, struct ta
 	struct task *child = *ret_child;
 	p = proc_at(index);
 	*p = *parent;
-	p->pid = child->tid = id_next();
+	p->pid = child->tid = id_for(r);
 	p->parent = r->flags & CLONE_PARENT ? parent->parent : t->proc;
 	p->leader = child->index;
 	p->threads = p->threads_last = NONE;
@@ -72,7 +107,8 @@ static long new_process(struct task *t, const struct clone_request *r, struct ta
 	task_enter(child);
 	p->exiting = 0;
 	p->exec_count = 0;
-	p->exit_signal = r->exit_signal;
+	if (!(r->flags & CLONE_PARENT)) /* else it is the maker's own */
+		p->exit_signal = r->exit_signal;
 	p->vfork_parent = r->flags & CLONE_VFORK ? t->index : NONE;
 	p->subreaper = 0;
 	p->utime_ns = p->cutime_ns = p->events = 0;
@@ -100,12 +136,12 @@ static long new_process(struct task *t, const struct clone_request *r, struct ta
 	return 0;
 }
 
-static long new_thread(struct task *t, struct task **ret_child)
+static long new_thread(struct task *t, const struct clone_request *r, struct task **ret_child)
 {
 	if (task_create(t->proc, ret_child) < 0)
 		return -EAGAIN;
 	struct task *child = *ret_child;
-	child->tid = id_next();
+	child->tid = id_for(r);
 	task_enter(child);
 	signal_thread(t, child);
 	return 0;
@@ -159,15 +195,17 @@ static long vfork_wait(struct task *t, u32 tid)
 static long do_clone(struct task *t, struct clone_request *r)
 {
 	struct task *child;
-	long error = check_flags(r);
+	long error = check_request(t, r);
 
-	if (error == 0)
-		error = r->flags & CLONE_THREAD ? new_thread(t, &child) : new_process(t, r, &child);
+	if (error != 0)
+		return error;
+	error = r->flags & CLONE_THREAD ? new_thread(t, r, &child) : new_process(t, r, &child);
 	if (error < 0)
 		return error;
 	memcpy(child->comm, t->comm, sizeof(child->comm));
 	child->gs_app = t->gs_app;
 	seccomp_inherit(t, child);
+	priority_inherit(t, child);
 	if (r->flags & CLONE_SYSVSEM)
 		sem_undo_share(t, child);
 	child->clear_child_tid = r->flags & CLONE_CHILD_CLEARTID ? r->child_tid : 0;
@@ -190,6 +228,8 @@ static long do_clone(struct task *t, struct clone_request *r)
 		clone_undo(child, r);
 		return made;
 	}
+	if (r->flags & CLONE_PIDFD)
+		pidfd_give(t, child, r->flags & CLONE_THREAD, r->pidfd);
 	if (r->flags & CLONE_VFORK)
 		return vfork_wait(t, tid);
 	turn_yield(t);
@@ -204,33 +244,91 @@ long sys_clone(struct task *t, struct frame *f)
 		.tls = f->arg[4],
 		.parent_tid = f->arg[2],
 		.child_tid = f->arg[3],
+		.pidfd = f->arg[2],
 		.exit_signal = (u32)(f->arg[0] & 0xff),
 	};
 
+	/* Both would be written to the same place. */
+	if (r.flags & CLONE_PIDFD && r.flags & CLONE_PARENT_SETTID)
+		return -EINVAL;
 	return do_clone(t, &r);
+}
+
+/* Members that a younger kernel knows must be 0. */
+static long args_in(struct task *t, u64 addr, u64 size, struct clone_args *ret)
+{
+	u64 known = size < sizeof(*ret) ? size : sizeof(*ret);
+	u8 more;
+
+	memset(ret, 0, sizeof(*ret));
+	if (size > MM_PAGE)
+		return -E2BIG;
+	if (size < CLONE_ARGS_SIZE_VER0)
+		return -EINVAL;
+	if (user_copy_in(ret, addr, known) < 0)
+		return -EFAULT;
+	digest_bytes(t, ret, known);
+	for (u64 at = known; at < size; at++) {
+		if (user_get(more, addr + at) < 0)
+			return -EFAULT;
+		if (more != 0)
+			return -E2BIG;
+	}
+	return 0;
+}
+
+static bool are_valid(const struct clone_args *a)
+{
+	u64 known = 0xffffff00ull | CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP;
+
+	if (a->flags & ~known || a->flags & CLONE_DETACHED || a->exit_signal > SIG_MAX)
+		return false;
+	if (a->flags & (CLONE_THREAD | CLONE_PARENT) && a->exit_signal != 0)
+		return false;
+	return (a->stack == 0) == (a->stack_size == 0) &&
+	       (a->set_tid == 0) == (a->set_tid_size == 0);
+}
+
+/* There is one namespace of ids, and in it the id of one of privilege is honoured. */
+static long set_tid_in(struct task *t, const struct clone_args *a, u32 *ret_tid)
+{
+	*ret_tid = 0;
+	if (a->set_tid_size == 0)
+		return 0;
+	if (a->set_tid_size > 1)
+		return -EINVAL;
+	if (user_get(*ret_tid, a->set_tid) < 0)
+		return -EFAULT;
+	digest_u64(t, *ret_tid);
+	if (*ret_tid < 1 || *ret_tid >= PID_MAX)
+		return -EINVAL;
+	return capable(t, CAP_SYS_ADMIN) || capable(t, CAP_CHECKPOINT_RESTORE) ? 0 : -EPERM;
 }
 
 long sys_clone3(struct task *t, struct frame *f)
 {
-	struct clone_args args = {0};
-	u64 size = f->arg[1];
+	struct clone_args args;
+	u32 set_tid;
+	long error = args_in(t, f->arg[0], f->arg[1], &args);
 
-	if (size < CLONE_ARGS_SIZE_VER0)
+	if (error < 0)
+		return error;
+	if (!are_valid(&args))
 		return -EINVAL;
-	if (size > sizeof(args))
-		return -E2BIG;
-	if (user_copy_in(&args, f->arg[0], size) < 0)
-		return -EFAULT;
-	digest_bytes(t, &args, size);
-	if (args.set_tid_size != 0 || args.flags & CLONE_INTO_CGROUP || args.exit_signal > 64)
-		return -EINVAL;
+	if (args.flags & CLONE_INTO_CGROUP)
+		return refuse(-EINVAL);
+	error = set_tid_in(t, &args, &set_tid);
+	if (error < 0)
+		return error;
 	struct clone_request r = {
 		.flags = args.flags,
 		.stack = args.stack != 0 ? args.stack + args.stack_size : 0,
 		.tls = args.tls,
 		.parent_tid = args.parent_tid,
 		.child_tid = args.child_tid,
+		.pidfd = args.pidfd,
 		.exit_signal = (u32)args.exit_signal,
+		.set_tid = set_tid,
 	};
 	return do_clone(t, &r);
 }

@@ -8,6 +8,7 @@
  */
 #include <linux/elf.h>
 
+#include "credentials.h"
 #include "event.h"
 #include "exec_load.h"
 #include "files.h"
@@ -415,6 +416,7 @@ static void exchange_books(struct task *t, struct exec_request *r)
 	proc_kill_other_threads(t);
 	files_exec(t);
 	signal_exec(t);
+	credentials_exec(t);
 	p->mm = mm_create();
 	mm_put(old);
 	proc_release_vfork(t);

@@ -8,6 +8,7 @@
  */
 #include <linux/close_range.h>
 #include "files.h"
+#include "pidfd.h"
 #include "file_kinds.h"
 #include "notify.h"
 #include "ready.h"
@@ -36,6 +37,7 @@ static const struct file_ops *const ops_of_kind[OFD_KIND_COUNT] = {
 	[OFD_PTY_MASTER] = &pty_master_ops,
 	[OFD_PTY_SLAVE] = &pty_slave_ops,
 	[OFD_EVENTFD] = &eventfd_ops,
+	[OFD_PIDFD] = &pidfd_ops,
 	[OFD_EPOLL] = &epoll_ops,
 	[OFD_INOTIFY] = &inotify_ops,
 	[OFD_TIMERFD] = &timerfd_ops,
@@ -290,8 +292,7 @@ u32 files_share(u32 files)
 	return files;
 }
 
-/* An own table in place of a shared one.  The kernel's is made private by its own rules. */
-static void files_unshare(struct task *t)
+void files_unshare(struct task *t)
 {
 	struct proc *p = proc_of(t);
 	u32 old = p->files;

@@ -42,6 +42,7 @@ enum ofd_kind {
 	OFD_ZERO,
 	OFD_FULL,
 	OFD_RANDOM,
+	OFD_PIDFD,
 	OFD_STREAM_OUT,	 /* stdout (object 1) or stderr (object 2) */
 	OFD_STREAM_NULL, /* the same, where it is /dev/null */
 	OFD_CHANNEL_IN,	 /* stdin, when it is not a regular file; /dev/tty */
@@ -340,6 +341,9 @@ long fd_close(struct task *t, u32 fd);
  * the value goes to proc->files and proc->fs of the child. */
 u32 files_clone(u32 files);
 u32 files_share(u32 files);
+/* An own table in place of a shared one, in the books only; the same for working directories. */
+void files_unshare(struct task *t);
+void fs_unshare(struct task *t);
 /* execve: an own table if it was shared, and without the close-on-exec descriptors; the kernel
  * closes the real ones itself. */
 void files_exec(struct task *t);

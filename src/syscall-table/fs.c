@@ -50,6 +50,17 @@ u32 fs_share(u32 fs)
 	return fs;
 }
 
+void fs_unshare(struct task *t)
+{
+	struct proc *p = proc_of(t);
+	u32 old = p->fs;
+
+	if (FILES->fs[old].refs == 1)
+		return;
+	p->fs = fs_clone(old);
+	FILES->fs[old].refs--;
+}
+
 void fs_release(u32 fs)
 {
 	struct fs_info *s = &FILES->fs[fs];

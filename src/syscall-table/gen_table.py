@@ -20,6 +20,7 @@ import sys
 ASSIGNED = list(range(0, 337)) + list(range(424, 470))
 
 FLAGS = ("parks", "address", "noreturn", "frame", "quiet")
+PROCESS_TESTS = ("process_trees", "pidfd", "limits", "credentials")
 TESTS = ("files", "dirs", "pipes", "poll", "memory", "threads", "processes", "signals", "time",
          "random", "ident", "futex", "xattr", "seccomp_filter", "sockets", "splice", "inotify",
          "ipc", "signalfd", "timers", "timerfd", "mqueue", "refused")
@@ -67,7 +68,7 @@ class Row:
             self.fail(f"unknown flag among {self.flags}")
         if len(self.args) > 6:
             self.fail("more than 6 arguments")
-        if self.test not in TESTS:
+        if self.test not in TESTS + PROCESS_TESTS:
             self.fail(f"unknown test family {self.test}")
         if not self.reason:
             self.fail("empty reason")

@@ -10,6 +10,7 @@
 #include <linux/mman.h>
 
 #include "code_pages.h"
+#include "credentials.h"
 #include "files.h"
 #include "mm.h"
 #include "patch_table.h"
@@ -603,7 +604,8 @@ static bool may_lock(struct task *t, u64 bytes)
 {
 	const struct proc *p = proc_of(t);
 
-	return p->euid == 0 || mm_of(t)->locked_bytes + bytes <= p->rlimits[LIMIT_MEMLOCK][0];
+	return capable(t, CAP_IPC_LOCK) ||
+	       mm_of(t)->locked_bytes + bytes <= p->rlimits[LIMIT_MEMLOCK][0];
 }
 
 static long lock_range(struct task *t, u64 start, u64 len, bool lock)

@@ -3,6 +3,7 @@
  * it lets us (what a run leaves behind should look right).  Whether the host would have allowed it
  * never shows.
  */
+#include "credentials.h"
 #include "lookup.h"
 #include "socket.h"
 #include "notify.h"
@@ -13,6 +14,7 @@
 struct target {
 	struct path p; /* unset if by_fd */
 	bool by_fd;
+	bool is_held; /* by a number only: to the kernel it names SHIM_FD_HOLDER */
 	u32 fd;
 	u32 vnode;
 	u32 at_flags;
@@ -26,6 +28,7 @@ static long target_fd(struct task *t, u32 fd, bool io, struct target *ret)
 	if (!o)
 		return -EBADF;
 	ret->by_fd = true;
+	ret->is_held = o->kind != OFD_HOST_FILE && o->kind != OFD_HOST_DIR && o->kind != OFD_PATH;
 	ret->fd = fd;
 	ret->vnode = o->vnode;
 	if (!o->vnode)
@@ -51,18 +54,17 @@ static long target_path(struct task *t, s32 dirfd, u64 user, u32 at_flags, struc
 		return r;
 	if (ret->p.is_empty && dirfd != AT_FDCWD)
 		return target_fd(t, (u32)dirfd, false, ret);
-	ret->by_fd = false;
+	ret->by_fd = ret->is_held = false;
 	ret->at_flags = at_flags & AT_SYMLINK_NOFOLLOW;
 	r = lookup(t, &ret->p, ret->at_flags, &ret->st, &ret->vnode);
 	return r == LOOKUP_SPECIAL && !ret->at_flags ? target_special(t, ret) : r;
 }
 
-/* Only a file's owner and root change its mode and times; special files are nobody's. */
+/* Only a file's owner, or who may act as one, changes its mode and times; special files are
+ * nobody's. */
 static long owner_check(struct task *t, const struct target *g)
 {
-	u32 uid = proc_of(t)->fsuid;
-
-	return !uid || uid == vnode_at(g->vnode)->uid ? 0 : -EPERM;
+	return proc_of(t)->fsuid == vnode_at(g->vnode)->uid || capable(t, CAP_FOWNER) ? 0 : -EPERM;
 }
 
 static void target_told(struct task *t, const struct target *g, u32 mask)
@@ -80,6 +82,8 @@ static void host_chmod(const struct target *g, u32 mode)
 	bool dir = (vnode_at(g->vnode)->mode & S_IFMT) == S_IFDIR;
 
 	mode = host_mode(mode) | (dir && HEAD->config.replay ? 0100 : 0);
+	if (g->is_held)
+		return;
 	capture_before_metadata(g->vnode);
 	if (g->by_fd && SYS2(NR_fchmod, g->fd, mode) == -EBADF)
 		SYS4(NR_fchmodat2, g->fd, "", mode, AT_EMPTY_PATH); /* O_PATH; since Linux 6.6 */
@@ -100,7 +104,7 @@ static long change_mode(struct task *t, const struct target *g, u32 mode)
 	mode &= 07777;
 	if (vnode_seals(v) & F_SEAL_EXEC && (mode ^ v->mode) & 0111)
 		return -EPERM;
-	if (p->fsuid && p->fsgid != v->gid)
+	if (p->fsgid != v->gid && !capable(t, CAP_FSETID))
 		mode &= ~(u32)S_ISGID;
 	v->mode = (v->mode & S_IFMT) | mode;
 	vnode_touch_meta(v);
@@ -143,7 +147,7 @@ long sys_fchmod(struct task *t, struct frame *f)
 	if (o && o->kind == OFD_SOCKET)
 		return socket_chmod(t, o, (u32)f->arg[1]);
 	if (r == LOOKUP_SPECIAL)
-		return proc_of(t)->fsuid ? -EPERM : 0;
+		return capable(t, CAP_FOWNER) ? 0 : -EPERM;
 	return r < 0 ? r : change_mode(t, &g, (u32)f->arg[1]);
 }
 
@@ -168,7 +172,7 @@ static long change_owner(struct task *t, const struct target *g, u32 uid, u32 gi
 	bool own =
 		p->fsuid == v->uid && (uid == NONE || uid == v->uid) && may_give_group(p, v, gid);
 
-	if (p->fsuid && !own)
+	if (!own && !capable(t, CAP_CHOWN))
 		return -EPERM;
 	if (uid != NONE)
 		v->uid = uid;
@@ -180,7 +184,7 @@ static long change_owner(struct task *t, const struct target *g, u32 uid, u32 gi
 	if (uid != NONE || gid != NONE || v->mode != old_mode)
 		target_told(t, g, IN_ATTRIB);
 	/* A replay is mostly not allowed to, and its files are nobody's but the replayer's. */
-	if (HEAD->config.replay)
+	if (HEAD->config.replay || g->is_held)
 		return 0;
 	capture_before_metadata(g->vnode);
 	if (g->by_fd)
@@ -221,7 +225,7 @@ long sys_fchown(struct task *t, struct frame *f)
 
 	long r = target_fd(t, (u32)f->arg[0], true, &g);
 	if (r == LOOKUP_SPECIAL)
-		return proc_of(t)->fsuid ? -EPERM : 0;
+		return capable(t, CAP_CHOWN) ? 0 : -EPERM;
 	return r < 0 ? r : change_owner(t, &g, (u32)f->arg[1], (u32)f->arg[2]);
 }
 
@@ -249,6 +253,8 @@ static void host_times(const struct target *g, const struct vnode *v)
 	s64 ts[4] = {v->atime_ns / NS_PER_SEC, v->atime_ns % NS_PER_SEC, v->mtime_ns / NS_PER_SEC,
 		     v->mtime_ns % NS_PER_SEC};
 
+	if (g->is_held)
+		return;
 	capture_before_metadata(g->vnode);
 	if (g->by_fd)
 		SYS4(NR_utimensat, g->fd, "", ts, AT_EMPTY_PATH);

@@ -5,6 +5,7 @@
  * taken from its vnode, the directory's times move.  In a recording the directory's old listing and
  * what is destroyed are captured first.
  */
+#include "credentials.h"
 #include "lookup.h"
 #include "notify.h"
 
@@ -231,7 +232,7 @@ static long sticky_check(struct task *t, u32 parent, u32 vnode)
 	const struct vnode *dir = vnode_at(parent), *v = vnode_at(vnode);
 	u32 uid = proc_of(t)->fsuid;
 
-	if (!(dir->mode & S_ISVTX) || !uid || uid == dir->uid || uid == v->uid)
+	if (!(dir->mode & S_ISVTX) || uid == dir->uid || uid == v->uid || capable(t, CAP_FOWNER))
 		return 0;
 	return -EPERM;
 }

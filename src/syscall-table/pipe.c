@@ -11,6 +11,7 @@
  */
 #include <asm/ioctls.h>
 #include <asm/stat.h>
+#include "credentials.h"
 #include "pipe.h"
 #include "../shim/signal.h"
 
@@ -256,7 +257,7 @@ static long set_capacity(struct task *t, struct pipe *p, u32 size)
 		capacity *= 2;
 	if (capacity > PIPE_ROOT_MAX)
 		return -EINVAL;
-	if (capacity > p->capacity && capacity > PIPE_USER_MAX && proc_of(t)->euid)
+	if (capacity > p->capacity && capacity > PIPE_USER_MAX && !capable(t, CAP_SYS_RESOURCE))
 		return -EPERM;
 	if (capacity < p->used + p->padding)
 		return -EBUSY;

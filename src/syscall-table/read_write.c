@@ -8,6 +8,7 @@
 #include <asm/stat.h>
 #include <linux/fs.h>
 #include "code_pages.h"
+#include "credentials.h"
 #include "lookup.h"
 #include "file_kinds.h"
 #include "notify.h"
@@ -133,7 +134,7 @@ static void wrote(struct task *t, struct ofd *o, const struct file_io *io, u64 s
 	capture_wrote(o, io->fd, begin, size);
 	position_wrote(o, io->offset, begin, size);
 	/* As the kernel: a write by anyone but root takes the set-id bits away. */
-	if (v->mode & (S_ISUID | S_ISGID) && proc_of(t)->fsuid)
+	if (v->mode & (S_ISUID | S_ISGID) && !capable(t, CAP_FSETID))
 		v->mode &= v->mode & S_IXGRP ? ~(u32)(S_ISUID | S_ISGID) : ~(u32)S_ISUID;
 }
 

@@ -20,6 +20,7 @@
 #include "../shim/process.h"
 #include "../shim/signal.h"
 #include "bpf.h"
+#include "credentials.h"
 #include "seccomp.h"
 #include "syscall_handlers.h"
 #include "syscall_nr.h"
@@ -241,7 +242,7 @@ static long filter_make(struct task *t, u64 addr, struct seccomp_filter **ret_fi
 	digest_u64(t, program.len);
 	if (program.len == 0 || program.len > BPF_MAXINSNS)
 		return -EINVAL;
-	if (!proc_of(t)->no_new_privs && proc_of(t)->euid != 0)
+	if (!proc_of(t)->no_new_privs && !capable(t, CAP_SYS_ADMIN))
 		return -EACCES;
 	if (program.filter == NULL)
 		return -EINVAL;

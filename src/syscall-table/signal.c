@@ -2,11 +2,13 @@
  * The signal calls: dispositions, masks, waiting for signals, sending them.  The state and its
  * rules live in src/shim/signal_*.c; here is what arguments mean and who may signal whom.
  *
- * Permissions are those of kill(2) over the container's own user ids; the holder of uid 0 may
- * signal everybody.  Init has no handlers and so takes nothing, as in every pid namespace.
+ * Permissions are those of kill(2) over the container's own user ids and capabilities.  Init has no
+ * handlers and so takes nothing, as in every pid namespace.
  */
 #include "../shim/shim.h"
 #include "../shim/signal.h"
+#include "credentials.h"
+#include "signal_send.h"
 #include "syscall_handlers.h"
 #include "wait.h"
 
@@ -271,7 +273,7 @@ static bool may_signal(const struct task *t, u32 target, u64 sig)
 {
 	const struct proc *from = proc_of(t), *to = proc_at(target);
 
-	if (t->proc == target || from->euid == 0)
+	if (t->proc == target || capable(t, CAP_KILL))
 		return true;
 	if (from->euid == to->suid || from->euid == to->uid || from->uid == to->suid ||
 	    from->uid == to->uid)
@@ -286,7 +288,7 @@ static long check_target(const struct task *t, u32 target, u64 sig)
 	return may_signal(t, target, sig) ? 0 : -EPERM;
 }
 
-static long send_proc(const struct task *t, u32 target, u64 sig, const struct k_siginfo *info)
+long signal_to_process(const struct task *t, u32 target, u64 sig, const struct k_siginfo *info)
 {
 	long error = check_target(t, target, sig);
 
@@ -307,7 +309,7 @@ static u32 find_target(u32 pid)
 }
 
 /* kill(-pgid): succeeds if it reached one member. */
-static long kill_group(const struct task *t, u32 pgid, u64 sig)
+long signal_to_group(const struct task *t, u32 pgid, u64 sig, const struct k_siginfo *info)
 {
 	long result = -ESRCH;
 	bool reached = false;
@@ -315,7 +317,7 @@ static long kill_group(const struct task *t, u32 pgid, u64 sig)
 	for (u32 p = proc_tree_first(); p != NONE; p = proc_tree_next(p)) {
 		if (proc_at(p)->pgid != pgid)
 			continue;
-		result = send_proc(t, p, sig, NULL);
+		result = signal_to_process(t, p, sig, info);
 		reached |= result == 0;
 	}
 	return reached ? 0 : result;
@@ -329,7 +331,7 @@ static long kill_all(const struct task *t, u64 sig)
 	for (u32 p = proc_tree_first(); p != NONE; p = proc_tree_next(p)) {
 		if (p == t->proc)
 			continue;
-		long error = send_proc(t, p, sig, NULL);
+		long error = signal_to_process(t, p, sig, NULL);
 
 		if (result == -ESRCH)
 			result = 0;
@@ -349,51 +351,43 @@ long sys_kill(struct task *t, struct frame *f)
 	if (pid == -1)
 		return kill_all(t, sig);
 	if (pid <= 0)
-		return kill_group(t, pid == 0 ? proc_of(t)->pgid : (u32)-pid, sig);
+		return signal_to_group(t, pid == 0 ? proc_of(t)->pgid : (u32)-pid, sig, NULL);
 	u32 target = find_target((u32)pid);
-	return target == NONE ? -ESRCH : send_proc(t, target, sig, NULL);
+	return target == NONE ? -ESRCH : signal_to_process(t, target, sig, NULL);
 }
 
-/* Of any process if tgid is 0. */
-static long find_thread(u32 tgid, u32 tid, struct task **ret_task)
+long signal_to_thread(const struct task *t, u32 tgid, u32 tid, u64 sig,
+		      const struct k_siginfo *info)
 {
-	*ret_task = proc_find_tid(NONE, tid);
-	if (*ret_task == NULL || (tgid != 0 && proc_of(*ret_task)->pid != tgid))
-		return -ESRCH;
-	return 0;
-}
-
-static long send_thread(const struct task *t, u32 tgid, u32 tid, u64 sig,
-			const struct k_siginfo *info)
-{
-	struct task *target;
-	long error = find_thread(tgid, tid, &target);
-
-	if (error == 0)
-		error = check_target(t, target->proc, sig);
-	return error < 0 ? error : signal_send_task(target->index, (int)sig, info);
-}
-
-static long tkill(struct task *t, s32 tgid, s32 tid, u64 sig)
-{
-	struct k_siginfo info = {
+	struct k_siginfo own = {
 		.code = SIG_SI_TKILL, .pid = (s32)proc_of(t)->pid, .uid = proc_of(t)->uid};
+	const struct task *target = proc_find_tid(NONE, tid);
+	/* The main thread of a zombie is still there, and swallows everything. */
+	u32 proc = target != NULL ? target->proc : proc_find_pid(tid);
 
-	return send_thread(t, (u32)tgid, (u32)tid, sig, &info);
+	if (proc == NONE || (tgid != 0 && proc_at(proc)->pid != tgid))
+		return -ESRCH;
+	long error = check_target(t, proc, sig);
+
+	if (error < 0 || target == NULL)
+		return error;
+	return signal_send_task(target->index, (int)sig, info != NULL ? info : &own);
 }
 
 long sys_tkill(struct task *t, struct frame *f)
 {
 	s32 tid = (s32)f->arg[0];
 
-	return tid <= 0 ? -EINVAL : tkill(t, 0, tid, (u32)f->arg[1]);
+	return tid <= 0 ? -EINVAL : signal_to_thread(t, 0, (u32)tid, (u32)f->arg[1], NULL);
 }
 
 long sys_tgkill(struct task *t, struct frame *f)
 {
 	s32 tgid = (s32)f->arg[0], tid = (s32)f->arg[1];
 
-	return tgid <= 0 || tid <= 0 ? -EINVAL : tkill(t, tgid, tid, (u32)f->arg[2]);
+	return tgid <= 0 || tid <= 0
+		       ? -EINVAL
+		       : signal_to_thread(t, (u32)tgid, (u32)tid, (u32)f->arg[2], NULL);
 }
 
 static bool is_zero(const u8 *bytes, u64 size)
@@ -403,9 +397,7 @@ static bool is_zero(const u8 *bytes, u64 size)
 	return size == 0;
 }
 
-/* A siginfo of the app's making.  Linux keeps what it could mean; of unknown ones it must be all.
- */
-static long get_info(struct task *t, u64 addr, s32 sig, struct k_siginfo *ret_info)
+long signal_info_in(struct task *t, u64 addr, s32 sig, struct k_siginfo *ret_info)
 {
 	u8 *rest = (u8 *)ret_info + INFO_USED;
 	u64 rest_size = sizeof(*ret_info) - INFO_USED;
@@ -420,8 +412,7 @@ static long get_info(struct task *t, u64 addr, s32 sig, struct k_siginfo *ret_in
 	return 0;
 }
 
-/* Codes of the kernel's and of tkill are the app's to fake only to itself. */
-static bool may_fake(const struct k_siginfo *info, bool to_self)
+bool signal_may_fake(const struct k_siginfo *info, bool to_self)
 {
 	return to_self || (info->code < 0 && info->code != SIG_SI_TKILL);
 }
@@ -430,27 +421,27 @@ long sys_rt_sigqueueinfo(struct task *t, struct frame *f)
 {
 	u32 pid = (u32)f->arg[0];
 	struct k_siginfo info;
-	long error = get_info(t, f->arg[2], (s32)f->arg[1], &info);
+	long error = signal_info_in(t, f->arg[2], (s32)f->arg[1], &info);
 
 	if (error < 0)
 		return error;
-	if (!may_fake(&info, pid == t->tid))
+	if (!signal_may_fake(&info, pid == t->tid))
 		return -EPERM;
 	u32 target = find_target(pid);
-	return target == NONE ? -ESRCH : send_proc(t, target, (u32)f->arg[1], &info);
+	return target == NONE ? -ESRCH : signal_to_process(t, target, (u32)f->arg[1], &info);
 }
 
 long sys_rt_tgsigqueueinfo(struct task *t, struct frame *f)
 {
 	s32 tgid = (s32)f->arg[0], tid = (s32)f->arg[1];
 	struct k_siginfo info;
-	long error = get_info(t, f->arg[3], (s32)f->arg[2], &info);
+	long error = signal_info_in(t, f->arg[3], (s32)f->arg[2], &info);
 
 	if (error < 0)
 		return error;
 	if (tgid <= 0 || tid <= 0)
 		return -EINVAL;
-	if (!may_fake(&info, (u32)tid == t->tid))
+	if (!signal_may_fake(&info, (u32)tid == t->tid))
 		return -EPERM;
-	return send_thread(t, (u32)tgid, (u32)tid, (u32)f->arg[2], &info);
+	return signal_to_thread(t, (u32)tgid, (u32)tid, (u32)f->arg[2], &info);
 }

@@ -20,7 +20,6 @@
 #define COMM_MAX	  16
 #define RLIMIT_OF_RSS	  5
 #define RLIMIT_OF_SIGNALS 11
-#define CAPS_ALL	  0x1fffffffffful
 
 /* ---- who is meant ---- */
 
@@ -424,11 +423,10 @@ static void put_status_rest(const struct synth_ctx *c, struct synth_text *out)
 {
 	const struct proc *p = proc_at(c->proc);
 	const struct task *thread = synth_thread(c);
-	u64 caps = p->euid == 0 ? CAPS_ALL : 0;
-
-	text_add(out, "CapInh:\t%016lx\nCapPrm:\t%016lx\nCapEff:\t%016lx\n", 0ul, caps, caps);
-	text_add(out, "CapBnd:\t%016lx\nCapAmb:\t%016lx\nNoNewPrivs:\t%u\n",
-		 p->euid == 0 ? CAPS_ALL : 0, 0ul, p->no_new_privs);
+	text_add(out, "CapInh:\t%016lx\nCapPrm:\t%016lx\nCapEff:\t%016lx\n", p->cap_inheritable,
+		 p->cap_permitted, p->cap_effective);
+	text_add(out, "CapBnd:\t%016lx\nCapAmb:\t%016lx\nNoNewPrivs:\t%u\n", p->cap_bounding,
+		 p->cap_ambient, p->no_new_privs);
 	text_add(out, "Seccomp:\t%lu\nSeccomp_filters:\t%u\n", thread ? thread->seccomp_mode : 0,
 		 thread ? seccomp_count(thread) : 0);
 	text_add(out, "Speculation_Store_Bypass:\tnot vulnerable\n"
@@ -576,8 +574,8 @@ static void put_path_target(struct ofd *o, struct synth_text *out)
 
 /* Kinds of files that have no name anywhere. */
 static const char *const anon_names[OFD_KIND_COUNT] = {
-	[OFD_EVENTFD] = "[eventfd]", [OFD_EPOLL] = "[eventpoll]",   [OFD_INOTIFY] = "inotify",
-	[OFD_TIMERFD] = "[timerfd]", [OFD_SIGNALFD] = "[signalfd]",
+	[OFD_PIDFD] = "[pidfd]",   [OFD_EVENTFD] = "[eventfd]", [OFD_EPOLL] = "[eventpoll]",
+	[OFD_INOTIFY] = "inotify", [OFD_TIMERFD] = "[timerfd]", [OFD_SIGNALFD] = "[signalfd]",
 };
 
 static void put_mqueue_target(const struct ofd *o, struct synth_text *out)

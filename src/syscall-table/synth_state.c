@@ -6,6 +6,7 @@
  * the kernel are refused: they are the host's.
  */
 #include "../shim/signal.h"
+#include "credentials.h"
 #include "synth.h"
 #include "wait.h"
 
@@ -47,7 +48,7 @@ static long write_oom_score_adj(const struct synth_ctx *c, const char *bytes, u6
 
 	if (!number_in(bytes, len, &value) || value < OOM_MIN || value > OOM_MAX)
 		return -EINVAL;
-	if (value < p->oom_score_adj && proc_of(c->t)->euid)
+	if (value < p->oom_score_adj && !capable(c->t, CAP_SYS_RESOURCE))
 		return -EACCES;
 	p->oom_score_adj = value;
 	return (long)len;

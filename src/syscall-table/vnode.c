@@ -6,6 +6,7 @@
  * number again from then on.  Virtual inode numbers are never used twice.
  */
 #include <asm/stat.h>
+#include "credentials.h"
 #include "files.h"
 #include "notify.h"
 
@@ -342,19 +343,33 @@ static bool in_group(const struct proc *p, u32 gid, u32 own)
 	return false;
 }
 
+/* access() asks what the real user could do. */
+static u64 acting_caps(const struct proc *p, bool real_ids)
+{
+	if (!real_ids)
+		return p->cap_effective;
+	return p->uid ? 0 : p->cap_permitted;
+}
+
+/* Whether capabilities give what the mode does not: fs/namei.c, generic_permission. */
+static bool overrides(u64 caps, const struct vnode *v, u32 want)
+{
+	bool dir = (v->mode & S_IFMT) == S_IFDIR;
+
+	if (caps >> CAP_DAC_READ_SEARCH & 1 && (dir ? !(want & 2) : want == 4))
+		return true;
+	return caps >> CAP_DAC_OVERRIDE & 1 && (dir || !(want & 1) || v->mode & 0111);
+}
+
 long vnode_permission(struct task *t, const struct vnode *v, u32 want, bool real_ids)
 {
 	const struct proc *p = proc_of(t);
 	u32 uid = real_ids ? p->uid : p->fsuid, gid = real_ids ? p->gid : p->fsgid;
 	u32 granted = v->mode & 7;
 
-	if (!uid) {
-		bool any_x = (v->mode & S_IFMT) == S_IFDIR || v->mode & 0111;
-		return want & 1 && !any_x ? -EACCES : 0;
-	}
 	if (uid == v->uid)
 		granted = v->mode >> 6 & 7;
 	else if (in_group(p, v->gid, gid))
 		granted = v->mode >> 3 & 7;
-	return want & ~granted ? -EACCES : 0;
+	return want & ~granted && !overrides(acting_caps(p, real_ids), v, want) ? -EACCES : 0;
 }

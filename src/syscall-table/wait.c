@@ -14,6 +14,7 @@
 #include "../shim/process.h"
 #include "../shim/shim.h"
 #include "../shim/signal.h"
+#include "pidfd.h"
 #include "syscall_handlers.h"
 #include "wait.h"
 
@@ -155,6 +156,7 @@ void proc_tree_add(u32 proc)
 	struct links *own = links_of(proc);
 
 	*own = (struct links){.prev = TREE->last};
+	proc_at(proc)->birth = ++PROCT->births;
 	if (TREE->last == PROC_INIT)
 		TREE->first = proc;
 	else
@@ -359,6 +361,8 @@ void proc_became_zombie(u32 proc)
 	while (own->zombies.first != PROC_INIT)
 		orphan(own->zombies.first, proc, reaper);
 	hang_up_orphans(proc, proc_at(proc)->parent, proc);
+	PROCT->nzombies++;
+	pidfd_changed(proc_at(proc)->birth);
 	tell_exit(proc);
 }
 
@@ -367,6 +371,8 @@ void proc_reap(u32 proc)
 	struct proc *p = proc_at(proc);
 
 	tree_remove(proc);
+	PROCT->nzombies--;
+	pidfd_changed(p->birth);
 	heap_free((void *)p->exe_path);
 	heap_free((void *)p->cmdline);
 	heap_free((void *)p->environ_blob);
@@ -380,6 +386,7 @@ enum wait_kind { WAIT_ALL, WAIT_PID, WAIT_GROUP };
 
 struct wait_request {
 	u32 kind, id, options;
+	bool nonblock; /* of the descriptor: -EAGAIN instead of waiting */
 };
 
 struct wait_found {
@@ -535,6 +542,8 @@ static long do_wait(struct task *t, const struct wait_request *r, struct wait_fo
 		}
 		if (r->options & WNOHANG)
 			return 0;
+		if (r->nonblock)
+			return -EAGAIN;
 		if (interrupted)
 			return -ERESTARTSYS;
 		sched_wait_add(SCHED, t->index, (struct sched_key){KEY_WAIT, t->proc}, ~0u, 0);
@@ -591,7 +600,16 @@ long sys_wait4(struct task *t, struct frame *f)
 	return put_usage(t, f->arg[3], found.cpu_time_ns) < 0 ? -EFAULT : pid;
 }
 
-static long request_of_id(const struct task *t, u32 which, s32 id, struct wait_request *ret)
+static long request_of_pidfd(struct task *t, u32 fd, struct wait_request *ret)
+{
+	long pid = pidfd_process(t, fd, &ret->nonblock);
+
+	ret->kind = WAIT_PID;
+	ret->id = pid > 0 ? (u32)pid : 0; /* gone: nobody's child */
+	return pid < 0 ? pid : 0;
+}
+
+static long request_of_id(struct task *t, u32 which, s32 id, struct wait_request *ret)
 {
 	if (which == P_ALL) {
 		ret->kind = WAIT_ALL;
@@ -604,8 +622,7 @@ static long request_of_id(const struct task *t, u32 which, s32 id, struct wait_r
 		ret->id = id == 0 ? proc_of(t)->pgid : (u32)id;
 		return id < 0 ? -EINVAL : 0;
 	} else {
-		/* There are no process descriptors, so this is none. */
-		return which == P_PIDFD && id >= 0 ? -EBADF : -EINVAL;
+		return which == P_PIDFD && id >= 0 ? request_of_pidfd(t, (u32)id, ret) : -EINVAL;
 	}
 	return 0;
 }

@@ -1,0 +1,36 @@
+/*
+ * Who a process is and what it may do: ids, groups, capabilities, all of them virtual.
+ *
+ * They are the process's, not a thread's: libraries set them for all threads, one after the other.
+ */
+#ifndef SHADOW_CREDENTIALS_H
+#define SHADOW_CREDENTIALS_H
+
+#include <asm/errno.h>
+#include <linux/capability.h>
+#include "../shim/shim.h"
+
+#define CAPS_ALL ((2ull << CAP_LAST_CAP) - 1)
+
+/* Whether the current task's process has the capability. */
+static inline bool capable(const struct task *t, u32 cap)
+{
+	return proc_of(t)->cap_effective >> cap & 1;
+}
+
+/* The first process's capabilities, from its ids. */
+void credentials_init(struct proc *p);
+
+/* execve of a program without privileges of its own (set-id bits do nothing here). */
+void credentials_exec(struct task *t);
+
+/* prctl's options that are about capabilities. */
+long prctl_capbset_read(struct task *t, const u64 *arg);
+long prctl_capbset_drop(struct task *t, const u64 *arg);
+long prctl_keepcaps_get(struct task *t, const u64 *arg);
+long prctl_keepcaps_set(struct task *t, const u64 *arg);
+long prctl_securebits_get(struct task *t, const u64 *arg);
+long prctl_securebits_set(struct task *t, const u64 *arg);
+long prctl_ambient(struct task *t, const u64 *arg);
+
+#endif

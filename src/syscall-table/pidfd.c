@@ -1,0 +1,190 @@
+/*
+ * pidfd_open, pidfd_send_signal, and what clone and waitid need of process descriptors.
+ *
+ * The description keeps private[0], the birth number of what it names, and private[1], its id;
+ * object is 1 if it names a task.  The id is looked up at each use: what is found is the same
+ * process if its birth number is, else that process is gone.  Rules are those of kernel/pid.c,
+ * kernel/fork.c (pidfd_poll) and kernel/signal.c.
+ */
+#include "pidfd.h"
+#include "../shim/ids.h"
+#include "../shim/signal.h"
+#include "ready.h"
+#include "signal_send.h"
+
+#define PIDFD_NONBLOCK ((u32)O_NONBLOCK)
+#define PIDFD_THREAD   ((u32)O_EXCL)
+
+#define SIGNAL_THREAD	     1u
+#define SIGNAL_THREAD_GROUP  2u
+#define SIGNAL_PROCESS_GROUP 4u
+
+enum key_kind { KEY_PIDFD = 0x50460001 };
+
+static struct sched_key key_of(u64 birth)
+{
+	return (struct sched_key){KEY_PIDFD, birth};
+}
+
+void pidfd_changed(u64 birth)
+{
+	ready_changed(key_of(birth), POLLIN | POLLRDNORM | POLLHUP);
+}
+
+/* The process (a zombie perhaps) a description names, or of whose task it is; NONE: gone. */
+static u32 process_of(const struct ofd *o)
+{
+	if (o->object) {
+		const struct task *named = proc_find_tid(NONE, (u32)o->private[1]);
+
+		return named != NULL && named->birth == o->private[0] ? named->proc : NONE;
+	}
+	u32 proc = proc_find_pid((u32)o->private[1]);
+
+	return proc != NONE && proc_at(proc)->birth == o->private[0] ? proc : NONE;
+}
+
+/* A task is gone when it ends; a main thread stays until its process is reaped. */
+static u32 pidfd_poll(struct task *t, struct ofd *o)
+{
+	u32 proc = process_of(o);
+
+	(void)t;
+	if (proc == NONE)
+		return POLLIN | POLLRDNORM | POLLHUP;
+	return !o->object && proc_at(proc)->state == PROC_ZOMBIE ? POLLIN | POLLRDNORM : 0;
+}
+
+static struct sched_key pidfd_key(struct ofd *o)
+{
+	return key_of(o->private[0]);
+}
+
+const struct file_ops pidfd_ops = {
+	.poll = pidfd_poll,
+	.poll_key = pidfd_key,
+};
+
+static long create(u64 birth, u32 id, u32 flags)
+{
+	long index = ofd_create(OFD_PIDFD, O_RDWR | (flags & PIDFD_NONBLOCK));
+
+	if (index < 0)
+		return index;
+	struct ofd *o = ofd_at((u32)index);
+
+	o->private[0] = birth;
+	o->private[1] = id;
+	o->object = (flags & PIDFD_THREAD) != 0;
+	return index;
+}
+
+static long open_process(u32 pid, u32 flags)
+{
+	u32 proc = proc_find_pid(pid);
+
+	if (proc == NONE)
+		return proc_find_tid(NONE, pid) != NULL ? -ENOENT : -ESRCH;
+	return create(proc_at(proc)->birth, pid, flags);
+}
+
+/* With PIDFD_THREAD any task, a zombie by its process's id too. */
+static long open_task(u32 tid, u32 flags)
+{
+	const struct task *named = proc_find_tid(NONE, tid);
+
+	if (named == NULL)
+		return proc_find_pid(tid) != NONE ? open_process(tid, flags & ~PIDFD_THREAD)
+						  : -ESRCH;
+	return create(named->birth, tid, flags);
+}
+
+long sys_pidfd_open(struct task *t, struct frame *f)
+{
+	s32 pid = (s32)f->arg[0];
+	u32 flags = (u32)f->arg[1];
+
+	if (flags & ~(PIDFD_NONBLOCK | PIDFD_THREAD) || pid <= 0)
+		return -EINVAL;
+	long index =
+		flags & PIDFD_THREAD ? open_task((u32)pid, flags) : open_process((u32)pid, flags);
+
+	return index < 0 ? index : fd_install(t, (u32)index, O_CLOEXEC);
+}
+
+long pidfd_check(struct task *t, u64 addr)
+{
+	u32 was;
+
+	if (user_get(was, addr) < 0 || user_put(addr, was) < 0)
+		return -EFAULT;
+	return fd_has_room(t) ? 0 : -EMFILE;
+}
+
+void pidfd_give(struct task *t, const struct task *child, bool is_thread, u64 addr)
+{
+	u64 birth = is_thread ? child->birth : proc_of(child)->birth;
+	long index = create(birth, child->tid, is_thread ? PIDFD_THREAD : 0);
+	u32 fd = (u32)fd_install(t, (u32)index, O_CLOEXEC);
+
+	user_put(addr, fd);
+	digest_u64(t, fd);
+}
+
+long pidfd_process(struct task *t, u32 fd, bool *ret_nonblock)
+{
+	const struct ofd *o = fd_get_io(t, fd);
+
+	if (o == NULL || o->kind != OFD_PIDFD)
+		return -EBADF;
+	if (o->object)
+		return -EINVAL;
+	*ret_nonblock = o->flags & O_NONBLOCK;
+	return process_of(o) == NONE ? 0 : (long)o->private[1];
+}
+
+/* ---- pidfd_send_signal ---- */
+
+static long send_to(struct task *t, const struct ofd *o, u32 scope, u64 sig,
+		    const struct k_siginfo *info)
+{
+	u32 proc = process_of(o);
+
+	if (proc == NONE)
+		return -ESRCH;
+	if (scope == 0)
+		scope = o->object ? SIGNAL_THREAD : SIGNAL_THREAD_GROUP;
+	if (scope == SIGNAL_THREAD)
+		return signal_to_thread(t, 0, (u32)o->private[1], sig, info);
+	if (scope == SIGNAL_THREAD_GROUP)
+		return signal_to_process(t, proc, sig, info);
+	return signal_to_group(t, proc_at(proc)->pgid, sig, info);
+}
+
+long sys_pidfd_send_signal(struct task *t, struct frame *f)
+{
+	u32 scope = (u32)f->arg[3];
+	const struct ofd *o = fd_get_io(t, (u32)f->arg[0]);
+	struct k_siginfo info, *given = NULL;
+
+	if (scope & ~(SIGNAL_THREAD | SIGNAL_THREAD_GROUP | SIGNAL_PROCESS_GROUP) ||
+	    scope & (scope - 1))
+		return -EINVAL;
+	if (o == NULL || o->kind != OFD_PIDFD)
+		return -EBADF;
+	if (f->arg[2] != 0) {
+		s32 signo, sig = (s32)f->arg[1];
+		long error = user_get(signo, f->arg[2]) < 0
+				     ? -EFAULT
+				     : signal_info_in(t, f->arg[2], sig, &info);
+
+		if (error < 0)
+			return error;
+		if (signo != sig)
+			return -EINVAL;
+		if (!signal_may_fake(&info, o->private[1] == t->tid))
+			return -EPERM;
+		given = &info;
+	}
+	return send_to(t, o, scope, (u32)f->arg[1], given);
+}
