@@ -44,6 +44,10 @@ void turn_wait_first(struct task *t);
 void limits_init(struct proc *p);
 /* Whether RLIMIT_NPROC lets the task's user have one more. */
 bool limits_allow_task(const struct task *t);
+/* Whether the task's files are limited in size (RLIMIT_FSIZE); how many bytes may be written from
+ * `begin` on: if none, SIGXFSZ has been sent. */
+bool limits_file_size(const struct task *t);
+u64 limits_file_room(struct task *t, u64 begin);
 
 /* futex.c: wakes up to n waiters of the word in the address space of t. */
 void futex_wake_word(struct task *t, u64 addr, u32 n);

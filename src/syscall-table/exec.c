@@ -376,6 +376,16 @@ static long resolve(struct task *t, struct exec_request *r, char *head, char **n
 	return open_interp(t, r, head);
 }
 
+/* A script's interpreter opens it by the name name_of gives, which is gone with a descriptor that
+ * closes. */
+static bool is_out_of_reach(struct task *t, int dirfd, const char *path, const char *head)
+{
+	if (head[0] != '#' || head[1] != '!' || path[0] == '/' || dirfd < 0)
+		return false;
+	return (u32)dirfd < APP_FD_MAX &&
+	       FILES->tables[proc_of(t)->files].fd[dirfd] & FD_CLOEXEC_BIT;
+}
+
 long exec_resolve(struct task *t, int dirfd, const char *path, int at_flags, struct exec_request *r)
 {
 	_Alignas(8) char head[HEAD_BYTES + 8];
@@ -386,6 +396,8 @@ long exec_resolve(struct task *t, int dirfd, const char *path, int at_flags, str
 	error = open_image(t, dirfd, path, at_flags, &r->program, head);
 	if (error < 0)
 		return error;
+	if (is_out_of_reach(t, dirfd, path, head))
+		return -ENOENT;
 	r->execfn = name_of(dirfd, path);
 	set_comm(r);
 	name = heap_strdup(r->execfn);

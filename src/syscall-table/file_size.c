@@ -7,6 +7,7 @@
 #include "lookup.h"
 #include "notify.h"
 #include "position.h"
+#include "process.h"
 
 #define FALLOC_KNOWN (FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)
 #define ZERO_CHUNK   0x10000u
@@ -26,6 +27,11 @@ static long truncate_special(struct task *t, struct path *p, struct stat *st, u3
 	if (!r)
 		r = lookup(t, p, 0, st, vnode);
 	return !r && *vnode != o->vnode ? -ENOENT : r;
+}
+
+static bool may_grow(struct task *t, u64 size, u64 to)
+{
+	return to <= size || limits_file_room(t, to - 1) != 0;
 }
 
 long sys_truncate(struct task *t, struct frame *f)
@@ -50,6 +56,8 @@ long sys_truncate(struct task *t, struct frame *f)
 	r = vnode_permission(t, v, 2, false);
 	if (r < 0)
 		return r;
+	if (!may_grow(t, (u64)st.st_size, (u64)size))
+		return -EFBIG;
 	capture_before_change(&p, &st, vnode, size > 0);
 	r = SYS2(NR_truncate, p.name, size);
 	if (!r) {
@@ -77,8 +85,12 @@ long sys_ftruncate(struct task *t, struct frame *f)
 {
 	u32 fd = (u32)f->arg[0];
 	struct ofd *o;
+	struct stat st;
 
 	long r = writable_file(t, fd, &o);
+	if (r >= 0 && limits_file_size(t))
+		r = SYS2(NR_fstat, fd, &st) < 0 || may_grow(t, (u64)st.st_size, f->arg[1]) ? 0
+											   : -EFBIG;
 	if (r < 0)
 		return r;
 	capture_before_write(o);

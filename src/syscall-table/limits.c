@@ -81,6 +81,23 @@ bool limits_allow_task(const struct task *t)
 	return tasks_of_user(p->uid) < limit;
 }
 
+/* ---- sizes of files ---- */
+
+bool limits_file_size(const struct task *t)
+{
+	return proc_of(t)->rlimits[RLIMIT_FSIZE][0] != RLIM64_INFINITY;
+}
+
+u64 limits_file_room(struct task *t, u64 begin)
+{
+	u64 limit = proc_of(t)->rlimits[RLIMIT_FSIZE][0];
+
+	if (begin < limit)
+		return limit - begin;
+	signal_send_task(t->index, SIG_XFSZ, NULL);
+	return 0;
+}
+
 /* ---- calls ---- */
 
 static long set_limit(struct task *t, u32 proc, u32 which, const u64 want[2])

@@ -14,6 +14,7 @@
 #include "notify.h"
 #include "io_vector.h"
 #include "position.h"
+#include "process.h"
 #include "ready.h"
 #include "synth.h"
 
@@ -138,7 +139,7 @@ static void wrote(struct task *t, struct ofd *o, const struct file_io *io, u64 s
 		v->mode &= v->mode & S_IXGRP ? ~(u32)(S_ISUID | S_ISGID) : ~(u32)S_ISUID;
 }
 
-static long host_write(struct task *t, struct ofd *o, const struct file_io *io)
+static long host_write_all(struct task *t, struct ofd *o, const struct file_io *io)
 {
 	long r;
 
@@ -165,6 +166,50 @@ static long host_write(struct task *t, struct ofd *o, const struct file_io *io)
 	if (o->object)
 		stream_copy(o->object, io, (u64)r);
 	return r;
+}
+
+/* Only the first `room` bytes. */
+static long host_write_some(struct task *t, struct ofd *o, const struct file_io *io, u64 room)
+{
+	struct user_iov *iov = heap_alloc(io->count * sizeof(*iov));
+	struct file_io some = *io;
+
+	some.iov = iov;
+	some.total = room;
+	for (some.count = 0; room > 0; some.count++) {
+		iov[some.count] = io->iov[some.count];
+		if (iov[some.count].len > room)
+			iov[some.count].len = room;
+		room -= iov[some.count].len;
+	}
+	long r = host_write_all(t, o, &some);
+
+	heap_free(iov);
+	return r;
+}
+
+/* Where a write would begin, which our books need not know. */
+static u64 write_begin(const struct ofd *o, const struct file_io *io)
+{
+	s64 begin = position_of_write(o, io->offset);
+	struct stat st;
+
+	if (begin >= 0)
+		return (u64)begin;
+	if (!(o->flags & O_APPEND))
+		return (u64)SYS3(NR_lseek, io->fd, 0, SEEK_CUR);
+	return SYS2(NR_fstat, io->fd, &st) < 0 ? 0 : (u64)st.st_size;
+}
+
+static long host_write(struct task *t, struct ofd *o, const struct file_io *io)
+{
+	if (!limits_file_size(t) || io->total == 0)
+		return host_write_all(t, o, io);
+	u64 room = limits_file_room(t, write_begin(o, io));
+
+	if (room == 0)
+		return -EFBIG;
+	return io->total <= room ? host_write_all(t, o, io) : host_write_some(t, o, io, room);
 }
 
 static long host_stat(struct task *t, struct ofd *o, u32 fd, struct vstat *ret)

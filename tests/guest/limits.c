@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -213,6 +214,35 @@ static void check_memory(void)
 	CHECK(sbrk(2 << 20) == (void *)-1 && errno == ENOMEM);
 }
 
+/* ---- files ---- */
+
+static void check_file_size(void)
+{
+	struct stat st;
+	char bytes[100] = {0};
+	int fd = open("limits.tmp", O_RDWR | O_CREAT | O_TRUNC, 0600);
+
+	CHECK(fd >= 0);
+	over = 0;
+	signal(SIGXFSZ, on_limit);
+	limit_set(RLIMIT_FSIZE, 150, 150);
+	CHECK(write(fd, bytes, 100) == 100 && write(fd, bytes, 100) == 50 && over == 0);
+	CHECK(fails(write(fd, bytes, 100), EFBIG) && over == 1);
+	CHECK(write(fd, bytes, 0) == 0 && fails(pwrite(fd, bytes, 1, 150), EFBIG) && over == 2);
+	CHECK(pwrite(fd, bytes, 100, 149) == 1 && over == 2);
+	CHECK(ftruncate(fd, 150) == 0 && fails(ftruncate(fd, 151), EFBIG) && over == 3);
+	CHECK(fails(truncate("limits.tmp", 200), EFBIG) && over == 4);
+	CHECK(fstat(fd, &st) == 0 && st.st_size == 150 && unlink("limits.tmp") == 0);
+	signal(SIGXFSZ, SIG_DFL);
+	CHECK(ftruncate(fd, 10) == 0);
+	pid_t child = fork();
+	int status;
+	CHECK(child >= 0);
+	if (child == 0)
+		_exit(pwrite(fd, bytes, 1, 1000) < 0);
+	CHECK(waitpid(child, &status, 0) == child && WTERMSIG(status) == SIGXFSZ);
+}
+
 /* ---- importance ---- */
 
 static int niceness(int which, id_t who)
@@ -403,6 +433,7 @@ int main(void)
 		in_child(count_zombies);
 	}
 	in_child(check_memory);
+	in_child(check_file_size);
 	in_child(check_nice);
 	in_child(check_policies);
 	in_child(check_attributes);
