@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/futex.h>
+#include <linux/netlink.h>
 #include <linux/openat2.h>
 #include <linux/sched.h>
 #include <netinet/in.h>
@@ -315,6 +316,14 @@ static void put_sun_path(FILE *out, const uint8_t *path, size_t size)
 		put_quoted(out, path + 1, size - 1, size - 1, SIZE_MAX);
 }
 
+static void put_sockaddr_nl(FILE *out, const uint8_t *bytes)
+{
+	struct sockaddr_nl a;
+
+	memcpy(&a, bytes, sizeof(a));
+	fprintf(out, ", nl_pid=%u, nl_groups=%08x", a.nl_pid, a.nl_groups);
+}
+
 static void print_sockaddr(const struct place *at)
 {
 	struct event_item_view item;
@@ -336,6 +345,8 @@ static void print_sockaddr(const struct place *at)
 		put_sockaddr_in(at->out, item.bytes);
 	else if (family == AF_INET6 && size >= sizeof(struct sockaddr_in6))
 		put_sockaddr_in6(at->out, item.bytes);
+	else if (family == AF_NETLINK && size >= sizeof(struct sockaddr_nl))
+		put_sockaddr_nl(at->out, item.bytes);
 	fputc('}', at->out);
 }
 
@@ -364,13 +375,25 @@ static void print_msghdr(const struct place *at)
 	fputc('}', at->out);
 }
 
-/* Names are those of SOL_SOCKET. */
+/* What a number names depends on the level, the argument before it. */
+static const struct {
+	int level;
+	const struct flag_set *names;
+} option_levels[] = {
+	{SOL_SOCKET, &flags_sock_option},   {IPPROTO_IP, &flags_ip_option},
+	{IPPROTO_IPV6, &flags_ipv6_option}, {IPPROTO_TCP, &flags_tcp_option},
+	{IPPROTO_UDP, &flags_udp_option},
+};
+
 static void print_sock_option(const struct place *at)
 {
-	if (at->event->head.args[1] == SOL_SOCKET)
-		print_set32(at);
-	else
-		print_int(at);
+	for (size_t i = 0; i < sizeof(option_levels) / sizeof(*option_levels); i++) {
+		if ((int)at->event->head.args[1] == option_levels[i].level) {
+			flag_set_print(at->out, option_levels[i].names, (uint32_t)at->value);
+			return;
+		}
+	}
+	print_int(at);
 }
 
 static void print_sockopt(const struct place *at)

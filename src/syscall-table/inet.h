@@ -124,6 +124,7 @@ struct inet_socket {
 struct inet_table {
 	struct inet_port *first[INET_PORTS];
 	u32 last; /* given out by the system */
+	u32 held; /* ports of its range that somebody has */
 };
 
 struct inet_state {
@@ -203,7 +204,7 @@ void inet_groups_drop(struct inet_socket *i);
 bool inet_is_joined(const struct inet_socket *i, const u8 *group);
 
 /* ---- inet_ioctl.c ---- */
-long inet_ioctl(struct task *t, struct socket *s, u32 request, u64 arg);
+long inet_ioctl(struct task *t, u32 request, u64 arg);
 
 /* ---- inet_socket.c ---- */
 struct socket *inet_create(struct task *t, u32 family, const struct socket_ops *ops, u32 type,

@@ -85,7 +85,7 @@ static long parse_in6(const struct inet_socket *i, const struct socket_address *
 		      struct inet_end *ret)
 {
 	if (a->len < IN6_LEAST)
-		return a->family == AF_INET6 || a->len < 2 ? -EINVAL : -EAFNOSUPPORT;
+		return -EINVAL;
 	if (a->family != AF_INET6)
 		return -EAFNOSUPPORT;
 	ret->port = (u16)(a->bytes[2] << 8 | a->bytes[3]);

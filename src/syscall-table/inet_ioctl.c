@@ -160,9 +160,8 @@ static long get_list(struct task *t, u64 arg)
 	return user_put(arg, list.len) ? -EFAULT : 0;
 }
 
-long inet_ioctl(struct task *t, struct socket *s, u32 request, u64 arg)
+long inet_ioctl(struct task *t, u32 request, u64 arg)
 {
-	(void)s;
 	for (u32 k = 0; k < sizeof(answers) / sizeof(*answers); k++) {
 		if (answers[k].request == request)
 			return get_answer(t, &answers[k], arg);

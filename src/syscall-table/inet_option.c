@@ -9,8 +9,8 @@
 #include "inet.h"
 #include "tcp.h"
 
-#define SWITCH	  0, 1, 0
-#define SWITCH_ON 0, 1, 1
+#define SWITCH	  0, 1, 0, fit_switch
+#define SWITCH_ON 0, 1, 1, fit_switch
 #define INT_MAX	  0x7fffffff
 #define INT_MIN	  (-INT_MAX - 1)
 
@@ -18,10 +18,13 @@ enum {
 	IP_OPTIONS = 4,
 	IP_MTU = 14,
 	IP_MULTICAST_IF = 32,
+	IP_MULTICAST_TTL = 33,
 	IP_ADD_MEMBERSHIP = 35,
 	IP_DROP_MEMBERSHIP = 36,
 	MCAST_JOIN_GROUP = 42,
 	MCAST_LEAVE_GROUP = 45,
+	IPV6_MULTICAST_IF = 17,
+	IPV6_MULTICAST_HOPS = 18,
 	IPV6_ADD_MEMBERSHIP = 20,
 	IPV6_DROP_MEMBERSHIP = 21,
 	IPV6_MTU = 24,
@@ -36,66 +39,140 @@ enum {
 
 struct number_row {
 	s32 level, name;
-	s32 min, max, usual; /* 0, 1: a switch, which takes any number */
-	bool minus_is_usual; /* -1 sets it back */
+	s32 min, max, usual;
+	/* What a given number means; NULL: itself. */
+	s32 (*fit)(const struct inet_socket *i, const struct number_row *row, s32 value);
 };
 
+static s32 fit_switch(const struct inet_socket *i, const struct number_row *row, s32 value)
+{
+	(void)i;
+	(void)row;
+	return value != 0;
+}
+
+/* -1 sets it back. */
+static s32 fit_minus(const struct inet_socket *i, const struct number_row *row, s32 value)
+{
+	(void)i;
+	return value == -1 ? row->usual : value;
+}
+
+/* The two lowest bits belong to congestion control. */
+static s32 without_ecn(const struct inet_socket *i, s32 value)
+{
+	return i->s.type == SOCK_STREAM ? value & ~3 : value;
+}
+
+static s32 fit_tos(const struct inet_socket *i, const struct number_row *row, s32 value)
+{
+	(void)row;
+	return without_ecn(i, value & 0xff);
+}
+
+static s32 fit_tclass(const struct inet_socket *i, const struct number_row *row, s32 value)
+{
+	value = fit_minus(i, row, value);
+	return value < row->min || value > row->max ? value : without_ecn(i, value);
+}
+
+static s32 fit_linger2(const struct inet_socket *i, const struct number_row *row, s32 value)
+{
+	(void)i;
+	if (!value)
+		return row->usual;
+	return value < 0 ? -1 : value < row->max ? value : row->max;
+}
+
+/* Seconds up to the end of a number of resent answers (net/ipv4/tcp.c, secs_to_retrans). */
+static s32 fit_defer(const struct inet_socket *i, const struct number_row *row, s32 value)
+{
+	s32 seconds = 1, step = 1;
+
+	(void)i;
+	(void)row;
+	for (u32 count = 1; seconds < value && count < 255; count++) {
+		step = step * 2 < 120 ? step * 2 : 120;
+		seconds += step;
+	}
+	return value > 0 ? seconds : 0;
+}
+
+static s32 fit_window(const struct inet_socket *i, const struct number_row *row, s32 value)
+{
+	(void)i;
+	(void)row;
+	return value && value < 1152 ? 1152 : value;
+}
+
+static s32 fit_queue(const struct inet_socket *i, const struct number_row *row, s32 value)
+{
+	(void)i;
+	(void)row;
+	return value > (s32)SOCKET_BACKLOG_MAX ? (s32)SOCKET_BACKLOG_MAX : value;
+}
+
 static const struct number_row rows[INET_NUMBERS] = {
-	[INET_TOS] = {IPPROTO_IP, 1, 0, 255, 0, false},
-	[INET_TTL] = {IPPROTO_IP, 2, 1, 255, 64, true},
-	[INET_PKTINFO] = {IPPROTO_IP, 8, SWITCH, false},
-	[INET_RECVERR] = {IPPROTO_IP, 11, SWITCH, false},
-	[INET_RECVTTL] = {IPPROTO_IP, 12, SWITCH, false},
-	[INET_RECVTOS] = {IPPROTO_IP, 13, SWITCH, false},
-	[INET_RECVORIGDST] = {IPPROTO_IP, 20, SWITCH, false},
-	[INET_FREEBIND] = {IPPROTO_IP, 15, SWITCH, false},
-	[INET_MULTICAST_TTL] = {IPPROTO_IP, 33, 0, 255, 1, true},
-	[INET_MULTICAST_LOOP] = {IPPROTO_IP, 34, SWITCH_ON, false},
-	[INET_MULTICAST_ALL] = {IPPROTO_IP, 49, SWITCH_ON, false},
-	[INET6_V6ONLY] = {IPPROTO_IPV6, IPV6_V6ONLY, SWITCH, false},
-	[INET6_HOPS] = {IPPROTO_IPV6, 16, 0, 255, 64, true},
-	[INET6_TCLASS] = {IPPROTO_IPV6, 67, 0, 255, 0, true},
-	[INET6_PKTINFO] = {IPPROTO_IPV6, 49, SWITCH, false},
-	[INET6_RECVERR] = {IPPROTO_IPV6, 25, SWITCH, false},
-	[INET6_RECVHOPS] = {IPPROTO_IPV6, 51, SWITCH, false},
-	[INET6_RECVTCLASS] = {IPPROTO_IPV6, 66, SWITCH, false},
-	[INET6_MULTICAST_HOPS] = {IPPROTO_IPV6, 18, 0, 255, 1, true},
-	[INET6_MULTICAST_LOOP] = {IPPROTO_IPV6, 19, SWITCH_ON, false},
-	[INET6_MULTICAST_ALL] = {IPPROTO_IPV6, 29, SWITCH_ON, false},
-	[INET6_MULTICAST_IF] = {IPPROTO_IPV6, 17, 0, LO_INDEX, 0, false},
-	{IPPROTO_IP, 6, SWITCH, false},		       /* IP_RECVOPTS */
-	{IPPROTO_IP, 7, SWITCH, false},		       /* IP_RETOPTS */
-	{IPPROTO_IP, 10, 0, 5, 1, false},	       /* IP_MTU_DISCOVER */
-	{IPPROTO_IP, 21, 0, 255, 0, false},	       /* IP_MINTTL */
-	{IPPROTO_IP, 24, SWITCH, false},	       /* IP_BIND_ADDRESS_NO_PORT */
-	{IPPROTO_IPV6, 23, 0, 5, 1, false},	       /* IPV6_MTU_DISCOVER */
-	{IPPROTO_IPV6, 33, SWITCH, false},	       /* IPV6_FLOWINFO_SEND */
-	{IPPROTO_IPV6, 60, SWITCH, false},	       /* IPV6_RECVPATHMTU */
-	{IPPROTO_IPV6, 62, SWITCH, false},	       /* IPV6_DONTFRAG */
-	{IPPROTO_IPV6, 70, SWITCH_ON, false},	       /* IPV6_AUTOFLOWLABEL */
-	{IPPROTO_IPV6, 73, 0, 255, 0, false},	       /* IPV6_MINHOPCOUNT */
-	{IPPROTO_TCP, 1, SWITCH, false},	       /* TCP_NODELAY */
-	{IPPROTO_TCP, 3, SWITCH, false},	       /* TCP_CORK */
-	{IPPROTO_TCP, 4, 1, 32767, 7200, false},       /* TCP_KEEPIDLE */
-	{IPPROTO_TCP, 5, 1, 32767, 75, false},	       /* TCP_KEEPINTVL */
-	{IPPROTO_TCP, 6, 1, 127, 9, false},	       /* TCP_KEEPCNT */
-	{IPPROTO_TCP, 7, 1, 127, 6, false},	       /* TCP_SYNCNT */
-	{IPPROTO_TCP, 8, -1, 120, 60, false},	       /* TCP_LINGER2 */
-	{IPPROTO_TCP, 9, 0, INT_MAX, 0, false},	       /* TCP_DEFER_ACCEPT */
-	{IPPROTO_TCP, 10, 0, INT_MAX, 0, false},       /* TCP_WINDOW_CLAMP */
-	{IPPROTO_TCP, 12, SWITCH_ON, false},	       /* TCP_QUICKACK */
-	{IPPROTO_TCP, 16, SWITCH, false},	       /* TCP_THIN_LINEAR_TIMEOUTS */
-	{IPPROTO_TCP, 17, 0, 1, 0, false},	       /* TCP_THIN_DUPACK */
-	{IPPROTO_TCP, 18, 0, INT_MAX, 0, false},       /* TCP_USER_TIMEOUT */
-	{IPPROTO_TCP, 23, 0, INT_MAX, 0, false},       /* TCP_FASTOPEN: nobody can ask for it */
-	{IPPROTO_TCP, 25, INT_MIN, INT_MAX, 0, false}, /* TCP_NOTSENT_LOWAT */
+	[INET_TOS] = {IPPROTO_IP, 1, 0, 255, 0, fit_tos},
+	[INET_TTL] = {IPPROTO_IP, 2, 1, 255, 64, fit_minus},
+	[INET_PKTINFO] = {IPPROTO_IP, 8, SWITCH},
+	[INET_RECVERR] = {IPPROTO_IP, 11, SWITCH},
+	[INET_RECVTTL] = {IPPROTO_IP, 12, SWITCH},
+	[INET_RECVTOS] = {IPPROTO_IP, 13, SWITCH},
+	[INET_RECVORIGDST] = {IPPROTO_IP, 20, SWITCH},
+	[INET_FREEBIND] = {IPPROTO_IP, 15, SWITCH},
+	[INET_MULTICAST_TTL] = {IPPROTO_IP, IP_MULTICAST_TTL, 0, 255, 1, fit_minus},
+	[INET_MULTICAST_LOOP] = {IPPROTO_IP, 34, SWITCH_ON},
+	[INET_MULTICAST_ALL] = {IPPROTO_IP, 49, 0, 1, 1, NULL},
+	[INET6_V6ONLY] = {IPPROTO_IPV6, IPV6_V6ONLY, SWITCH},
+	[INET6_HOPS] = {IPPROTO_IPV6, 16, 0, 255, 64, fit_minus},
+	[INET6_TCLASS] = {IPPROTO_IPV6, 67, 0, 255, 0, fit_tclass},
+	[INET6_PKTINFO] = {IPPROTO_IPV6, 49, SWITCH},
+	[INET6_RECVERR] = {IPPROTO_IPV6, 25, SWITCH},
+	[INET6_RECVHOPS] = {IPPROTO_IPV6, 51, SWITCH},
+	[INET6_RECVTCLASS] = {IPPROTO_IPV6, 66, SWITCH},
+	[INET6_MULTICAST_HOPS] = {IPPROTO_IPV6, IPV6_MULTICAST_HOPS, 0, 255, 1, fit_minus},
+	[INET6_MULTICAST_LOOP] = {IPPROTO_IPV6, 19, 0, 1, 1, NULL},
+	[INET6_MULTICAST_ALL] = {IPPROTO_IPV6, 29, 0, 1, 1, NULL},
+	[INET6_MULTICAST_IF] = {IPPROTO_IPV6, IPV6_MULTICAST_IF, 0, LO_INDEX, 0, NULL},
+	{IPPROTO_IP, 6, SWITCH},		      /* IP_RECVOPTS */
+	{IPPROTO_IP, 7, SWITCH},		      /* IP_RETOPTS */
+	{IPPROTO_IP, 10, 0, 5, 1, NULL},	      /* IP_MTU_DISCOVER */
+	{IPPROTO_IP, 21, 0, 255, 0, NULL},	      /* IP_MINTTL */
+	{IPPROTO_IP, 24, SWITCH},		      /* IP_BIND_ADDRESS_NO_PORT */
+	{IPPROTO_IPV6, 23, 0, 5, 1, NULL},	      /* IPV6_MTU_DISCOVER */
+	{IPPROTO_IPV6, 33, SWITCH},		      /* IPV6_FLOWINFO_SEND */
+	{IPPROTO_IPV6, 60, SWITCH},		      /* IPV6_RECVPATHMTU */
+	{IPPROTO_IPV6, 62, SWITCH},		      /* IPV6_DONTFRAG */
+	{IPPROTO_IPV6, 70, SWITCH_ON},		      /* IPV6_AUTOFLOWLABEL */
+	{IPPROTO_IPV6, 73, 0, 255, 0, NULL},	      /* IPV6_MINHOPCOUNT */
+	{IPPROTO_TCP, 1, SWITCH},		      /* TCP_NODELAY */
+	{IPPROTO_TCP, 3, SWITCH},		      /* TCP_CORK */
+	{IPPROTO_TCP, 4, 1, 32767, 7200, NULL},	      /* TCP_KEEPIDLE */
+	{IPPROTO_TCP, 5, 1, 32767, 75, NULL},	      /* TCP_KEEPINTVL */
+	{IPPROTO_TCP, 6, 1, 127, 9, NULL},	      /* TCP_KEEPCNT */
+	{IPPROTO_TCP, 7, 1, 127, 6, NULL},	      /* TCP_SYNCNT */
+	{IPPROTO_TCP, 8, -1, 120, 60, fit_linger2},   /* TCP_LINGER2 */
+	{IPPROTO_TCP, 9, 0, INT_MAX, 0, fit_defer},   /* TCP_DEFER_ACCEPT */
+	{IPPROTO_TCP, 10, 0, INT_MAX, 0, fit_window}, /* TCP_WINDOW_CLAMP */
+	{IPPROTO_TCP, 12, SWITCH_ON},		      /* TCP_QUICKACK */
+	{IPPROTO_TCP, 16, 0, 1, 0, NULL},	      /* TCP_THIN_LINEAR_TIMEOUTS */
+	{IPPROTO_TCP, 18, 0, INT_MAX, 0, NULL},	      /* TCP_USER_TIMEOUT */
+	{IPPROTO_TCP, 23, 0, INT_MAX, 0, fit_queue},  /* TCP_FASTOPEN: nobody can ask for it */
+	{IPPROTO_TCP, 25, INT_MIN, INT_MAX, 0, NULL}, /* TCP_NOTSENT_LOWAT */
 };
+
+/* Whether Linux has options of this level for the socket. */
+static bool has_level(const struct inet_socket *i, s32 level)
+{
+	if (level == IPPROTO_TCP || level == IPPROTO_UDP)
+		return (u32)level == i->s.protocol;
+	return level == IPPROTO_IP || (level == IPPROTO_IPV6 && i->s.family == AF_INET6);
+}
 
 static const struct number_row *row_of(const struct inet_socket *i, s32 level, s32 name)
 {
-	bool tcp = i->s.type == SOCK_STREAM, six = i->s.family == AF_INET6;
-
-	if ((level == IPPROTO_TCP && !tcp) || (level == IPPROTO_IPV6 && !six))
+	if (!has_level(i, level))
 		return NULL;
 	for (u32 k = 0; k < INET_NUMBERS && rows[k].name; k++) {
 		if (rows[k].level == level && rows[k].name == name)
@@ -108,27 +185,33 @@ void inet_options_init(struct inet_socket *i)
 {
 	for (u32 k = 0; k < INET_NUMBERS; k++)
 		i->number[k] = rows[k].usual;
+	if (i->s.family == AF_INET6)
+		i->number[INET_MULTICAST_ALL] = 0;
 	if (i->s.type != SOCK_STREAM)
 		return;
 	i->s.sndbuf = TCP_SNDBUF;
 	i->s.rcvbuf = TCP_RCVBUF;
 }
 
+/* Groups are nothing for streams. */
+static long check_stream(const struct number_row *row)
+{
+	if (row->level == IPPROTO_IP)
+		return row->name == IP_MULTICAST_TTL ? -EINVAL : 0;
+	bool group = row->name == IPV6_MULTICAST_HOPS || row->name == IPV6_MULTICAST_IF;
+	return row->level == IPPROTO_IPV6 && group ? -ENOPROTOOPT : 0;
+}
+
 static long set_number(struct inet_socket *i, const struct number_row *row, s32 value)
 {
 	s32 *number = &i->number[row - rows];
 
-	if (row->min == 0 && row->max == 1)
-		value = value != 0;
-	if (value == -1 && row->minus_is_usual)
-		value = row->usual;
+	if (row->fit)
+		value = row->fit(i, row, value);
 	if (value < row->min || value > row->max)
-		return -EINVAL;
+		return number == &i->number[INET6_MULTICAST_IF] ? -ENODEV : -EINVAL;
 	if (number == &i->number[INET6_V6ONLY] && i->has_port)
 		return -EINVAL;
-	/* The two lowest bits belong to congestion control. */
-	if (number == &i->number[INET_TOS] && i->s.type == SOCK_STREAM)
-		value &= ~3;
 	*number = value;
 	return 0;
 }
@@ -168,6 +251,8 @@ static long group_change(struct inet_socket *i, const u8 *ip, bool on_lo, bool j
 {
 	struct inet_group **g = group_at(i, ip), *fresh;
 
+	if (i->s.type == SOCK_STREAM)
+		return -EPROTO;
 	if (inet_kind_of(ip) != INET_MULTICAST)
 		return -EINVAL;
 	/* Without a choice the routes choose, and there is none to any group. */
@@ -211,7 +296,7 @@ static long set_membership(struct inet_socket *i, s32 name, const u8 *v, u32 len
 	u8 ip[INET_IP_BYTES];
 
 	if (len < 8)
-		return -EINVAL;
+		return i->s.type == SOCK_STREAM ? -EPROTO : -EINVAL;
 	inet_set_four(ip, v);
 	bool on_lo =
 		len >= 12 && number_at(v + 8) ? number_at(v + 8) == LO_INDEX : is_lo_four(v + 4);
@@ -260,13 +345,21 @@ static long set_multicast_if(struct inet_socket *i, s32 name, const u8 *v, u32 l
 
 /* ---- what is no number ---- */
 
+static const char controls[][16] = {"cubic", "reno"}; /* tcp_available_congestion_control */
+
 static long set_congestion(struct inet_socket *i, s32 name, const u8 *v, u32 len)
 {
-	(void)i;
 	(void)name;
 	if (!len)
 		return -EINVAL;
-	return len >= 5 && !memcmp(v, "cubic", 5) ? 0 : -ENOENT;
+	for (u32 k = 0; k < sizeof(controls) / sizeof(*controls); k++) {
+		u32 n = (u32)strlen(controls[k]);
+		if (len >= n && !memcmp(v, controls[k], n) && (len == n || !v[n])) {
+			tcp_of(&i->s)->congestion = k;
+			return 0;
+		}
+	}
+	return -ENOENT;
 }
 
 static long set_device(struct inet_socket *i, s32 name, const u8 *v, u32 len)
@@ -320,16 +413,13 @@ static const struct other_setter setters[] = {
 
 static long set_other(struct inet_socket *i, s32 level, s32 name, const u8 *v, u32 len)
 {
-	bool tcp = i->s.type == SOCK_STREAM, six = i->s.family == AF_INET6;
-
 	for (u32 k = 0; k < sizeof(setters) / sizeof(*setters); k++) {
 		const struct other_setter *s = &setters[k];
-		if (s->level == level && s->name == name && (tcp || level != IPPROTO_TCP) &&
-		    (six || level != IPPROTO_IPV6))
+		if (s->level == level && s->name == name &&
+		    (level == SOL_SOCKET || has_level(i, level)))
 			return s->set(i, name, v, len);
 	}
-	if (level != SOL_SOCKET)
-		HEAD->refused_count[NR_setsockopt]++;
+	HEAD->refused_count[NR_setsockopt] += has_level(i, level);
 	return -ENOPROTOOPT;
 }
 
@@ -343,6 +433,9 @@ long inet_set_option(struct task *t, struct socket *s, s32 level, s32 name, cons
 	(void)t;
 	if (!row)
 		return set_other(i, level, name, v, len);
+	long r = i->s.type == SOCK_STREAM ? check_stream(row) : 0;
+	if (r < 0)
+		return r;
 	if (len >= 4)
 		return set_number(i, row, number_at(v));
 	/* At level IP one byte is enough. */
@@ -421,11 +514,8 @@ static long get_maxseg(struct inet_socket *i, u8 *v, u32 *len)
 
 static long get_congestion(struct inet_socket *i, u8 *v, u32 *len)
 {
-	static const char name[16] = "cubic";
-
-	(void)i;
-	memcpy(v, name, sizeof(name));
-	*len = *len < 16 ? *len : 16;
+	memcpy(v, controls[tcp_of(&i->s)->congestion], sizeof(controls[0]));
+	*len = *len < sizeof(controls[0]) ? *len : sizeof(controls[0]);
 	return 0;
 }
 
@@ -498,16 +588,13 @@ static const struct other_getter getters[] = {
 
 static long get_other(struct inet_socket *i, s32 level, s32 name, u8 *v, u32 *len)
 {
-	bool tcp = i->s.type == SOCK_STREAM, six = i->s.family == AF_INET6;
-
 	for (u32 k = 0; k < sizeof(getters) / sizeof(*getters); k++) {
 		const struct other_getter *g = &getters[k];
-		if (g->level == level && g->name == name && (tcp || level != IPPROTO_TCP) &&
-		    (six || level != IPPROTO_IPV6))
+		if (g->level == level && g->name == name &&
+		    (level == SOL_SOCKET || has_level(i, level)))
 			return g->get(i, v, len);
 	}
-	if (level != SOL_SOCKET)
-		HEAD->refused_count[NR_getsockopt]++;
+	HEAD->refused_count[NR_getsockopt] += has_level(i, level);
 	return -ENOPROTOOPT;
 }
 

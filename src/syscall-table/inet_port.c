@@ -89,10 +89,16 @@ static bool is_free_for(struct inet_socket *i, u32 port)
 	return true;
 }
 
+static bool is_in_range(u32 port)
+{
+	return port >= PORT_FIRST && port <= PORT_LAST;
+}
+
 static void link_port(struct inet_table *table, struct inet_port *p)
 {
 	struct inet_port **first = &table->first[p->local.port];
 
+	table->held += !*first && is_in_range(p->local.port);
 	p->prev = NULL;
 	p->next = *first;
 	if (*first)
@@ -105,6 +111,7 @@ static void unlink_port(struct inet_table *table, struct inet_port *p)
 	*(p->prev ? &p->prev->next : &table->first[p->local.port]) = p->next;
 	if (p->next)
 		p->next->prev = p->prev;
+	table->held -= !table->first[p->local.port] && is_in_range(p->local.port);
 }
 
 /* The next port nobody has; 0: none. */
@@ -112,8 +119,8 @@ static u32 port_next(struct inet_table *table, u32 avoid)
 {
 	u32 port = table->last;
 
-	for (u32 n = 0; n < RANGE_SIZE; n++) {
-		port = port < PORT_FIRST || port >= PORT_LAST ? PORT_FIRST : port + 1;
+	for (u32 n = 0; n < RANGE_SIZE && table->held < RANGE_SIZE; n++) {
+		port = is_in_range(port + 1) ? port + 1 : PORT_FIRST;
 		if (!table->first[port] && port != avoid) {
 			table->last = port;
 			return port;

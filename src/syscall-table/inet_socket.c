@@ -116,7 +116,7 @@ long inet_bind(struct task *t, struct socket *s, const struct socket_address *a)
 		i->port.local = before;
 		return r;
 	}
-	i->port_is_fixed = true;
+	i->port_is_fixed = e.port != 0;
 	i->address_is_fixed = inet_kind_of(e.ip) != INET_ANY;
 	return 0;
 }

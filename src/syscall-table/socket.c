@@ -6,7 +6,7 @@
  */
 #include <asm/ioctls.h>
 #include <asm/stat.h>
-#include "inet.h"
+#include "netlink.h"
 #include "unix_socket.h"
 #include "../shim/signal.h"
 
@@ -16,6 +16,7 @@ static const struct socket_family *const families[] = {
 	&unix_family,
 	&inet_family,
 	&inet6_family,
+	&netlink_family,
 };
 
 /* ---- life ---- */
@@ -461,7 +462,9 @@ static long socket_ioctl(struct task *t, struct ofd *o, u32 fd, u32 request, u64
 	struct socket *s = socket_of(o);
 
 	(void)fd;
-	return s->ops->ioctl ? s->ops->ioctl(t, s, request, arg) : -ENOTTY;
+	long r = s->ops->ioctl ? s->ops->ioctl(t, s, request, arg) : -ENOTTY;
+	/* Sockets of every family may be asked about interfaces. */
+	return r == -ENOTTY ? inet_ioctl(t, request, arg) : r;
 }
 
 static long socket_stat(struct task *t, struct ofd *o, u32 fd, struct vstat *ret)

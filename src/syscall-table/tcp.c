@@ -151,6 +151,7 @@ static struct tcp_socket *child_create(struct task *t, struct tcp_socket *l, str
 	memcpy(child->i.number, l->i.number, sizeof(child->i.number));
 	memcpy(child->i.port.local.ip, c->i.remote.ip, INET_IP_BYTES);
 	child->i.address_is_fixed = true;
+	child->congestion = l->congestion;
 	child->i.remote = c->i.port.local;
 	inet_port_share(&child->i, &l->i);
 	child->call = CALL_CONNECTED;
@@ -166,6 +167,10 @@ static void connection_make(struct task *t, struct tcp_socket *l, struct tcp_soc
 	child->peer = c;
 	connection_up(c);
 	list_add(&l->ready, child);
+	/* What was shut down before it listened is so in its connections too. */
+	child->i.s.shut = l->i.s.shut;
+	if (child->i.s.shut & SHUT_SEND)
+		tcp_send_end(child);
 	socket_changed_one(&l->i.s, POLLIN | POLLRDNORM);
 	socket_changed(&c->i.s, SOCKET_ALL);
 }
@@ -326,6 +331,8 @@ static long tcp_connect(struct task *t, struct socket *s, const struct socket_ad
 		tcp_disconnect(c);
 		return 0;
 	}
+	if (c->call == CALL_GIVEN_UP)
+		return -EINVAL;
 	if (c->call == CALL_CONNECTED || (is_first && c->state != TCP_CLOSE))
 		return -EISCONN;
 	if (is_first) {

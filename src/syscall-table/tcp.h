@@ -21,6 +21,7 @@ enum tcp_call {
 	CALL_NONE,
 	CALL_CONNECTING, /* one has begun, and none told its end yet */
 	CALL_CONNECTED,	 /* one has succeeded, or accept; until disconnected */
+	CALL_GIVEN_UP,	 /* shut down before a call told that it failed */
 };
 
 enum tcp_urgent { URGENT_NONE, URGENT_THERE, URGENT_READ };
@@ -47,7 +48,7 @@ struct tcp_socket {
 	struct tcp_socket *next_waiting;
 	struct tcp_list ready, late; /* of a listener: to be accepted; for which there is no room */
 	struct tcp_socket *next_listener;
-	u32 backlog;
+	u32 backlog, congestion; /* the latter: which control, of inet_option.c */
 	struct byte_queue in;
 	enum tcp_urgent urgent;
 	u8 urgent_byte;
@@ -75,6 +76,8 @@ void tcp_done(struct tcp_socket *s);
 void tcp_reset(struct tcp_socket *s);
 /* Sends one: the other side is reset, or what is left of it is gone. */
 void tcp_send_reset(struct tcp_socket *s);
+/* Sends the end; the socket itself stays open for reading, if there is something to come. */
+void tcp_send_end(struct tcp_socket *s);
 long tcp_shutdown(struct task *t, struct socket *s, u32 how);
 /* connect to AF_UNSPEC, and after a connect that failed: as new, but for what bind fixed. */
 void tcp_disconnect(struct tcp_socket *s);

@@ -66,8 +66,7 @@ static void end_came(struct tcp_socket *s)
 	}
 }
 
-/* Sends the end; the socket itself stays open for reading, if there is something to come. */
-static void end_send(struct tcp_socket *s)
+void tcp_send_end(struct tcp_socket *s)
 {
 	struct tcp_socket *peer = s->peer;
 	struct inet_rest *rest = s->rest;
@@ -97,10 +96,10 @@ long tcp_shutdown(struct task *t, struct socket *s, u32 how)
 		return 0;
 	}
 	if (c->call == CALL_CONNECTING)
-		c->call = CALL_CONNECTED;
+		c->call = c->state == TCP_CLOSE ? CALL_GIVEN_UP : CALL_CONNECTED;
 	s->shut |= how;
 	if (how & SHUT_SEND && (c->state == TCP_ESTABLISHED || c->state == TCP_CLOSE_WAIT))
-		end_send(c);
+		tcp_send_end(c);
 	socket_changed(s, SOCKET_ALL);
 	return r;
 }
@@ -162,7 +161,7 @@ static void close_connection(struct tcp_socket *s)
 	if (s->state == TCP_ESTABLISHED)
 		end_came(peer);
 	else if (s->state == TCP_CLOSE_WAIT)
-		end_send(s);
+		tcp_send_end(s);
 }
 
 void tcp_release(struct socket *s)

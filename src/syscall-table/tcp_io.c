@@ -301,7 +301,7 @@ long tcp_ioctl(struct task *t, struct socket *s, u32 request, u64 arg)
 	else if (request == SIO_ATMARK)
 		value = is_at_mark(c);
 	else
-		return inet_ioctl(t, s, request, arg);
+		return -ENOTTY;
 	if (c->state == TCP_LISTEN && request != SIO_ATMARK)
 		return -EINVAL;
 	digest_u64(t, (u64)value);

@@ -26,6 +26,14 @@ static bool takes_address(const struct inet_socket *i, const struct inet_end *to
 	return inet_overlaps(i->port.local.ip, only_six, to->ip, !inet_is_four(to->ip));
 }
 
+bool udp_takes_from(const struct inet_socket *i, const struct inet_end *from)
+{
+	if (!udp_is_connected(i))
+		return true;
+	bool same_port = !i->remote.port || i->remote.port == from->port;
+	return same_port && inet_same(i->remote.ip, from->ip);
+}
+
 /* 0: not for this socket. */
 static u32 score_of(const struct inet_socket *i, const struct udp_head *h)
 {
@@ -34,11 +42,10 @@ static u32 score_of(const struct inet_socket *i, const struct udp_head *h)
 
 	if (!takes_address(i, &h->to))
 		return 0;
-	if (udp_is_connected(i)) {
-		if (!inet_same_end(&i->remote, &h->from))
-			return 0;
+	if (!udp_takes_from(i, &h->from))
+		return 0;
+	if (udp_is_connected(i))
 		score += 8;
-	}
 	return inet_same(i->port.local.ip, h->to.ip) ? score + 16 : score;
 }
 
@@ -102,7 +109,7 @@ struct udp_socket *udp_next_of_many(const struct udp_head *h, struct udp_socket 
 static void disconnect(struct inet_socket *i)
 {
 	memset(&i->remote, 0, sizeof(i->remote));
-	i->s.error = 0;
+	udp_of(&i->s)->is_connected = false;
 	if (!i->address_is_fixed)
 		memcpy(i->port.local.ip, inet_any_of(i), INET_IP_BYTES);
 	if (i->port_is_fixed)
@@ -138,6 +145,7 @@ static long udp_connect(struct task *t, struct socket *s, const struct socket_ad
 	inet_source(i, &to, source);
 	memcpy(i->port.local.ip, source, INET_IP_BYTES);
 	i->remote = to;
+	udp_of(s)->is_connected = true;
 	return 0;
 }
 

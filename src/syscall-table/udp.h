@@ -28,6 +28,7 @@ struct datagram_list {
 struct udp_socket {
 	struct inet_socket i;
 	struct datagram_list in, errors;
+	bool is_connected; /* even to port 0 */
 };
 
 static inline struct udp_socket *udp_of(struct socket *s)
@@ -37,8 +38,11 @@ static inline struct udp_socket *udp_of(struct socket *s)
 
 static inline bool udp_is_connected(const struct inet_socket *i)
 {
-	return i->remote.port != 0;
+	return ((const struct udp_socket *)i)->is_connected;
 }
+
+/* Whether it takes datagrams from there: of its peer, if it has one. */
+bool udp_takes_from(const struct inet_socket *i, const struct inet_end *from);
 
 /* ---- udp.c ---- */
 

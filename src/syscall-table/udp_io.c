@@ -87,7 +87,7 @@ static long destination(struct inet_socket *i, const struct socket_msg *m, struc
 		r = i->s.family == AF_INET ? inet_parse(i, m->to, false, to)
 					   : destination_six(i, m, to);
 	else
-		return to->port ? 0 : -EDESTADDRREQ;
+		return udp_is_connected(i) ? 0 : -EDESTADDRREQ;
 	return r < 0 || to->port ? r : -EINVAL;
 }
 
@@ -139,8 +139,10 @@ static long take_controls(const struct inet_socket *i, const struct socket_msg *
 static long head_make(struct task *t, struct inet_socket *i, const struct socket_msg *m,
 		      struct udp_head *h)
 {
-	long r = destination(i, m, &h->to);
+	long r = udp_autobind(t, i);
 
+	if (!r)
+		r = destination(i, m, &h->to);
 	if (r < 0)
 		return r;
 	bool four = inet_is_four(h->to.ip), many = inet_kind_of(h->to.ip) == INET_MULTICAST;
@@ -154,8 +156,6 @@ static long head_make(struct task *t, struct inet_socket *i, const struct socket
 	if (!r && inet_kind_of(h->to.ip) == INET_BROADCAST &&
 	    !socket_has_option(&i->s, SO_BROADCAST))
 		r = -EACCES;
-	if (!r)
-		r = udp_autobind(t, i);
 	if (r < 0)
 		return r;
 	h->from.port = i->port.local.port;
@@ -172,7 +172,7 @@ static void deliver(struct udp_socket *to, struct datagram *d)
 	socket_changed_one(&to->i.s, POLLIN | POLLRDNORM);
 }
 
-/* It comes back to its sender. */
+/* It comes back to its sender, unless that has another peer: the error would not find it. */
 static void refuse(struct inet_socket *i, struct datagram *d)
 {
 	bool four = inet_is_four(d->head.to.ip);
@@ -180,9 +180,11 @@ static void refuse(struct inet_socket *i, struct datagram *d)
 	struct udp_socket *u = udp_of(&i->s);
 	bool keeps = i->number[i->s.family == AF_INET ? INET_RECVERR : INET6_RECVERR];
 
-	if (keeps || udp_is_connected(i))
+	bool is_told = udp_takes_from(i, &d->head.to);
+
+	if (is_told && (keeps || udp_is_connected(i)))
 		i->s.error = ECONNREFUSED;
-	if (keeps && has_room(i, &u->errors)) {
+	if (is_told && keeps && has_room(i, &u->errors)) {
 		if (d->len > quoted)
 			d->len = quoted;
 		append(&u->errors, d);
@@ -443,7 +445,7 @@ long udp_ioctl(struct task *t, struct socket *s, u32 request, u64 arg)
 	if (request == FIONREAD)
 		value = d ? (s32)d->len : 0;
 	else if (request != TIOCOUTQ)
-		return inet_ioctl(t, s, request, arg);
+		return -ENOTTY;
 	digest_u64(t, (u64)value);
 	return user_put(arg, value) ? -EFAULT : 0;
 }

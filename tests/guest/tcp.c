@@ -50,6 +50,12 @@ static void check_bind_errors(void)
 	CHECK(bind4(other, "127.1.2.3", 0) == 0);
 	close(fd);
 	close(other);
+	CHECK((fd = socket(AF_INET6, SOCK_STREAM, 0)) >= 0);
+	FAILS(bind4(fd, "127.0.0.1", 0), EINVAL);
+	FAILS(connect4(fd, "127.0.0.1", 1), EINVAL);
+	FAILS(bind6(fd, "2001:db8::1", 0), EADDRNOTAVAIL);
+	FAILS(bind6(fd, "ff02::1", 0), EINVAL);
+	close(fd);
 	fd = socket_of(SOCK_STREAM);
 	CHECK(listen(fd, 5) == 0 && port_of(fd) != 0); /* unbound: anywhere */
 	close(fd);
