@@ -166,6 +166,11 @@ void shim_dispatch_insn(struct frame *f)
 		event_finish(t, f, EVENT_YIELD, 0, 0);
 		return;
 	}
+	if (INSN_CODE_KIND(code) == INSN_PAUSE) {
+		turn_yield_idle(t);
+		event_finish(t, f, EVENT_PAUSE, 0, 0);
+		return;
+	}
 	u64 word = 0;
 	s64 event = insn_emulate(t, f, code, &word);
 	event_finish(t, f, event, (long)word, 0);

@@ -257,7 +257,7 @@ struct region_head {
 	u64 bug[2];
 	char bug_text[128];
 	u64 perturb_state;
-	u64 yields;	   /* sched_yield and yield points so far */
+	u64 yields;	   /* sched_yield, yield points and pauses so far */
 	u64 yields_idle;   /* of these in a row, with no other event between them: turn.c */
 	u64 yields_others; /* other events, at the last of them */
 	u64 next_timer_ns; /* earliest virtual deadline of a park or a timer */

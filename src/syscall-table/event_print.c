@@ -44,6 +44,7 @@ static const struct print_row other_rows[] = {
 	[-EVENT_VSYSCALL] = {"vsyscall", 3, 0, {ARG_UINT, ARG_PTR, ARG_PTR}},
 	[-EVENT_SPIN] = {"spin", 1, SYSCALL_NORETURN, {ARG_PTR}},
 	[-EVENT_YIELD] = {"yield_point", 1, SYSCALL_NORETURN, {ARG_PTR}},
+	[-EVENT_PAUSE] = {"pause_insn", 0, SYSCALL_NORETURN, {0}},
 };
 
 /* What a number without a row looks like: a log of a later version may have them. */

@@ -42,8 +42,9 @@ enum event_nr {
 	EVENT_VSYSCALL = -10, /* args: NR_ of the call it stands for, its two arguments */
 	EVENT_SPIN = -11,     /* args: address; a spinning task was parked */
 	EVENT_YIELD = -12,    /* args: address; a configured yield point gave up the turn */
+	EVENT_PAUSE = -13,    /* gave up the turn, too */
 };
-#define EVENT_NR_LEAST EVENT_YIELD
+#define EVENT_NR_LEAST EVENT_PAUSE
 
 enum event_flag {
 	EVENT_PARKED = 1,    /* the task was parked in between */

@@ -24,6 +24,7 @@ enum insn_kind {
 	INSN_XBEGIN,   /* patched without the shim: always aborts with status 0 */
 	INSN_INT80,    /* refused: seccomp stops it by its architecture */
 	INSN_SYSENTER, /* refused, likewise */
+	INSN_PAUSE,    /* "I am spinning": the task gives up its turn, docs/decisions/0011 */
 	INSN_YIELD,    /* no instruction: behind one, the task gives up its turn */
 	INSN_KIND_COUNT,
 };

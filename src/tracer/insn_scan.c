@@ -9,7 +9,8 @@
  * decoded at most once, so the time is linear in the size whatever the bytes are.
  *
  * What remains: an instruction reached only by a jump into another instruction's middle is taken
- * for a part of the latter and not reported.
+ * for a part of the latter and not reported.  A pause with a prefix between f3 and its opcode,
+ * which no assembler makes, is not found.
  */
 #include "insn_scan.h"
 
@@ -49,6 +50,7 @@ static const char *const kind_names[INSN_KIND_COUNT] = {
 	[INSN_RDGSBASE] = "rdgsbase", [INSN_WRFSBASE] = "wrfsbase", [INSN_WRGSBASE] = "wrgsbase",
 	[INSN_TPAUSE] = "tpause",     [INSN_UMWAIT] = "umwait",	    [INSN_LSL] = "lsl",
 	[INSN_XBEGIN] = "xbegin",     [INSN_INT80] = "int80",	    [INSN_SYSENTER] = "sysenter",
+	[INSN_PAUSE] = "pause",
 };
 
 const char *insn_kind_name(unsigned kind)
@@ -113,6 +115,12 @@ static int classify_0f(const struct insn *insn)
 	}
 }
 
+/* A nop with f3; with REX.B it exchanges r8 and rax, with lock it faults. */
+static bool is_pause(const struct insn *insn)
+{
+	return insn->opcode == 0x90 && insn->prefixes == INSN_PREFIX_F3 && !(insn->rex & 1);
+}
+
 /* The kind of an instruction, or -ENOENT. */
 static int classify(const uint8_t *bytes, const struct insn *insn)
 {
@@ -124,7 +132,7 @@ static int classify(const uint8_t *bytes, const struct insn *insn)
 		return INSN_XBEGIN;
 	if (insn->opcode == 0xcd && bytes[insn->length - 1] == 0x80)
 		return INSN_INT80;
-	return -ENOENT;
+	return is_pause(insn) ? INSN_PAUSE : -ENOENT;
 }
 
 static uint8_t operand_size(unsigned kind, const struct insn *insn)
@@ -277,7 +285,7 @@ static size_t guess_start(const uint8_t *bytes, size_t opcode)
 /* Third byte of the pairs that have other uses too; spares decoding for most of them. */
 static bool plausible(const uint8_t *bytes, size_t available)
 {
-	if (bytes[0] == 0xc7 || bytes[0] == 0xcd)
+	if (bytes[0] != 0x0f)
 		return true;
 	if (bytes[1] == 0x01)
 		return available > 2 && (bytes[2] == 0xf9 || bytes[2] == 0xd0);
@@ -286,7 +294,7 @@ static bool plausible(const uint8_t *bytes, size_t available)
 	return true;
 }
 
-/* A candidate with its opcode at `opcode`: decide, and append what is wanted. */
+/* A candidate, a pair at `opcode`: decide, and append what is wanted. */
 static int examine(const struct code_view *code, uint32_t kinds, size_t opcode,
 		   struct cursor *cursor, struct site_list *list)
 {
@@ -296,6 +304,8 @@ static int examine(const struct code_view *code, uint32_t kinds, size_t opcode,
 
 	if (!plausible(code->bytes + opcode, code->size - opcode))
 		return 0;
+	/* of pause the pair is its prefix and its opcode */
+	opcode += code->bytes[opcode] == 0xf3;
 	verdict = confirm(code, cursor, opcode, &at);
 	if (verdict == VERDICT_MISS)
 		return 0;
@@ -309,12 +319,13 @@ static int examine(const struct code_view *code, uint32_t kinds, size_t opcode,
 	return list_append(list, &site);
 }
 
-/* The pairs to look for, as the second bytes wanted after 0f, and the two others. */
+/* The pairs to look for, as the second bytes wanted after 0f, and the three others. */
 struct pairs {
 	__m128i seconds[8];
 	unsigned count;
 	bool xbegin;
 	bool int80;
+	bool pause;
 };
 
 static void pairs_init(struct pairs *pairs, uint32_t kinds)
@@ -336,7 +347,8 @@ static void pairs_init(struct pairs *pairs, uint32_t kinds)
 	};
 
 	*pairs = (struct pairs){.xbegin = kinds & INSN_SET(INSN_XBEGIN),
-				.int80 = kinds & INSN_SET(INSN_INT80)};
+				.int80 = kinds & INSN_SET(INSN_INT80),
+				.pause = kinds & INSN_SET(INSN_PAUSE)};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (kinds & rows[i].kinds)
 			pairs->seconds[pairs->count++] = _mm_set1_epi8((char)rows[i].second);
@@ -362,6 +374,8 @@ static unsigned match_block(const struct pairs *pairs, const uint8_t *bytes)
 		any = _mm_or_si128(any, match_pair(first, second, 0xc7, 0xf8));
 	if (pairs->int80)
 		any = _mm_or_si128(any, match_pair(first, second, 0xcd, 0x80));
+	if (pairs->pause)
+		any = _mm_or_si128(any, match_pair(first, second, 0xf3, 0x90));
 	return (unsigned)_mm_movemask_epi8(any);
 }
 

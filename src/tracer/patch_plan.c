@@ -3,8 +3,8 @@
  *
  *   padding    site: jmp short pad         pad: jmp stub      (dead bytes within 127)
  *   direct     site: jmp stub                                 (the instruction has 5 bytes)
- *   backward   head: jmp stub ; [site]                        (heads moved; the site itself
- *                                                              stays if they have 5 bytes)
+ *   backward   head: jmp stub ; [site]                        (heads moved; a site that traps
+ *                                                              by itself may be jumped to)
  *   forward    site: jmp stub ; [rest]                        (tails moved)
  *   int3       site: int3                                     (not if it traps by itself)
  *
@@ -648,15 +648,22 @@ static bool try_window(const struct near *near, csh capstone, unsigned heads, un
 	return true;
 }
 
+/* rdtsc is made to trap by PR_SET_TSC, at the price of a breakpoint. */
+static bool traps_by_itself(const struct near *near)
+{
+	return INSN_SET(near->site.kind) &
+	       (INSN_SET(INSN_SYSCALL) | INSN_SET(INSN_RDTSC) | INSN_SET(INSN_RDTSCP));
+}
+
 /*
- * The best window: moving nothing; heads only, leaving the site intact for jumps onto it; heads
- * over the site; tails, as few heads with them as will do.
+ * The best window: moving nothing; heads only, leaving the site intact for jumps onto it, where it
+ * traps; heads over the site; tails, as few heads with them as will do.
  */
 static bool find_window(const struct near *near, csh capstone, struct window *ret_window)
 {
 	if (try_window(near, capstone, 0, 0, true, ret_window))
 		return true;
-	for (unsigned heads = 1; heads <= MOVED_MAX; heads++)
+	for (unsigned heads = 1; traps_by_itself(near) && heads <= MOVED_MAX; heads++)
 		if (try_window(near, capstone, heads, 0, false, ret_window))
 			return true;
 	for (unsigned heads = 1; heads <= MOVED_MAX; heads++)
@@ -882,9 +889,7 @@ static int plan_int3(const struct near *near, struct patch_plan *plan)
 	size_t site = near->request->site;
 	struct emitter out;
 
-	/* rdtsc is made to trap by PR_SET_TSC, at the price of a breakpoint */
-	if (INSN_SET(near->site.kind) &
-	    (INSN_SET(INSN_SYSCALL) | INSN_SET(INSN_RDTSC) | INSN_SET(INSN_RDTSCP)))
+	if (traps_by_itself(near))
 		return -ENOENT;
 	plan->kind = PATCH_INT3;
 	out = add_write(near, plan, site, site + near->site.length);

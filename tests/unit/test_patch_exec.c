@@ -154,6 +154,8 @@ void test_emulate(struct registers *registers)
 		registers->rcx = c;
 		registers->rdx = d;
 		break;
+	case INSN_PAUSE:
+		break;
 	case INSN_RDTSC:
 	case INSN_RDTSCP:
 		registers->rax = 0x1111;
@@ -222,6 +224,8 @@ static const struct exec_case cases[] = {
 	 OUTCOME_SAME},
 	{"cpuid, after", CODE(STORE "\x31\xc0\x0f\xa2\x3d\x07\0\0\0" LOAD "\xc3"), 7, PATCH_FORWARD,
 	 OUTCOME_SAME},
+	{"pause, padding", CODE(STORE "\xf3\x90" LOAD "\xc3" PAD), 5, PATCH_PADDING, OUTCOME_SAME},
+	{"pause, after", CODE(STORE "\xf3\x90" LOAD "\xc3"), 5, PATCH_FORWARD, OUTCOME_SAME},
 	{"rdtsc, padding", CODE("\x0f\x31\xc3" PAD), 0, PATCH_PADDING, OUTCOME_RDTSC},
 	{"rdtsc, after", CODE("\x0f\x31\x49\x89\xc7\xc3"), 0, PATCH_FORWARD, OUTCOME_RDTSC},
 	{"rdrand %r11, padding", CODE("\x49\x0f\xc7\xf3\xc3" PAD), 0, PATCH_PADDING,

@@ -80,6 +80,11 @@ static const struct plan_case cases[] = {
 	{"both sides", CODE("\x89\xd0\x0f\x05\x89\xc3\xc3"), 2, 0, PATCH_FORWARD, 0, 2, 2},
 	{"cpuid, compare after", CODE("\x0f\xa2\x3d\x01\0\0\0\xc3"), 0, 0, PATCH_FORWARD, 0, 0, 5},
 	{"cpuid, nothing around", CODE("\x50\x0f\xa2\x50\xc3"), 1, 0, PATCH_INT3, 1, 0, 0},
+	{"cpuid, mov before", CODE("\xb8\0\0\0\0\x0f\xa2\x50\xc3"), 5, 0, PATCH_BACKWARD, 0, 5, 0},
+	{"cpuid, mov before, a target", CODE("\xb8\0\0\0\0\x0f\xa2\x50\xeb\xfb"), 5, 0, PATCH_INT3,
+	 5, 0, 0},
+	{"pause, padding", CODE("\xf3\x90\xc3\x90\x90\x90\x90\x90"), 0, 0, PATCH_PADDING, 0, 0, 0},
+	{"pause, nothing around", CODE("\x50\xf3\x90\x50\xc3"), 1, 0, PATCH_INT3, 1, 0, 0},
 	{"rdtsc traps by itself", CODE("\x50\x0f\x31\x50\xc3"), 1, -ENOENT, 0, 0, 0, 0},
 	{"rdtscp, padding", CODE("\x0f\x01\xf9\xc3\x90\x90\x90\x90\x90"), 0, 0, PATCH_PADDING, 0, 0,
 	 0},
@@ -429,16 +434,19 @@ static void test_unknown_starts(void)
 
 static void test_scan(void)
 {
-	static const uint8_t code[] = "\xb8\x0f\xa2\x00\x00"	  /* mov: cpuid inside */
-				      "\x0f\xa2\x0f\x31"	  /* cpuid, rdtsc */
-				      "\x48\x0f\xc7\xf2"	  /* rdrand %rdx */
-				      "\x66\x41\x0f\xc7\xf9"	  /* rdseed %r9w */
-				      "\xf3\x41\x0f\xc7\xf8"	  /* rdpid %r8 */
-				      "\x0f\x01\xf9\x0f\x01\xd0"  /* rdtscp, xgetbv */
-				      "\xf3\x48\x0f\xae\xdb"	  /* wrgsbase %rbx */
-				      "\x66\x0f\xae\xf1"	  /* tpause %ecx */
-				      "\x0f\x03\xc1"		  /* lsl %ecx, %eax */
-				      "\xc7\xf8\0\0\0\0\xcd\x80"; /* xbegin, int80 */
+	static const uint8_t code[] = "\xb8\x0f\xa2\x00\x00"	 /* mov: cpuid inside */
+				      "\x0f\xa2\x0f\x31"	 /* cpuid, rdtsc */
+				      "\x48\x0f\xc7\xf2"	 /* rdrand %rdx */
+				      "\x66\x41\x0f\xc7\xf9"	 /* rdseed %r9w */
+				      "\xf3\x41\x0f\xc7\xf8"	 /* rdpid %r8 */
+				      "\x0f\x01\xf9\x0f\x01\xd0" /* rdtscp, xgetbv */
+				      "\xf3\x48\x0f\xae\xdb"	 /* wrgsbase %rbx */
+				      "\x66\x0f\xae\xf1"	 /* tpause %ecx */
+				      "\x0f\x03\xc1"		 /* lsl %ecx, %eax */
+				      "\xc7\xf8\0\0\0\0\xcd\x80" /* xbegin, int80 */
+				      "\xf3\x90\x90"		 /* pause, nop */
+				      "\xf3\x41\x90"		 /* xchg %r8d, %eax */
+				      "\xb8\xf3\x90\0\0";	 /* mov: pause inside */
 	static const struct insn_site expected[] = {
 		{5, INSN_CPUID, 0, 0, 2, true},	  {7, INSN_RDTSC, 0, 0, 2, true},
 		{9, INSN_RDRAND, 2, 8, 4, true},  {13, INSN_RDSEED, 9, 2, 5, true},
@@ -446,6 +454,7 @@ static void test_scan(void)
 		{26, INSN_XGETBV, 0, 0, 3, true}, {29, INSN_WRGSBASE, 3, 8, 5, true},
 		{34, INSN_TPAUSE, 1, 4, 4, true}, {38, INSN_LSL, 0, 0, 3, true},
 		{41, INSN_XBEGIN, 0, 0, 6, true}, {47, INSN_INT80, 0, 0, 2, true},
+		{49, INSN_PAUSE, 0, 0, 2, true},
 	};
 	struct code_view view = {code, sizeof(code) - 1, starts, 1};
 	struct insn_site *sites;
