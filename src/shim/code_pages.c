@@ -40,9 +40,13 @@ bool code_is_watched(const struct vma *v)
 	return v->kind != VMA_FILE || v->flags & VMA_TOUCHED;
 }
 
+/* What may be executed can be read, too, as on processors without protection keys: on others the
+ * kernel would see to it that it cannot. */
 u32 code_kernel_prot(const struct vma *v)
 {
-	return code_is_watched(v) ? v->prot & ~(u32)PROT_EXEC : v->prot;
+	u32 prot = v->prot & PROT_EXEC ? v->prot | (u32)PROT_READ : v->prot;
+
+	return code_is_watched(v) ? prot & ~(u32)PROT_EXEC : prot;
 }
 
 /* ---- the two lists ---- */
@@ -69,13 +73,6 @@ static u32 page_lower(const struct mm *mm, u64 addr)
 	while (i < mm->code_page_count && pages_of(mm)[i] < addr)
 		i++;
 	return i;
-}
-
-static bool page_is_shown(const struct mm *mm, u64 page)
-{
-	u32 i = page_lower(mm, page);
-
-	return i < mm->code_page_count && pages_of(mm)[i] == page;
 }
 
 static void page_add(struct mm *mm, u64 page)
@@ -177,7 +174,7 @@ static void site_plant(struct mm *mm, u64 page, const struct code_site *found)
 	bool other = home != page;
 	u8 original;
 
-	if (other && !page_is_shown(mm, home))
+	if (other && !code_page_is_shown(mm, home))
 		return; /* found again when that page is shown */
 	if (code_site_find(mm, site.addr) != NULL || user_get(original, site.addr))
 		return;
@@ -240,7 +237,7 @@ static bool page_fault(struct task *t, struct frame *f)
 
 	if (v == NULL || !code_is_watched(v))
 		return false;
-	if (!page_is_shown(mm, page)) {
+	if (!code_page_is_shown(mm, page)) {
 		if (!is_fetch(f->rip, addr))
 			return false;
 		page_show(mm, page);

@@ -8,7 +8,8 @@
  * no PROT_WRITE) until it is written.  A store into the very page it stands in is executed alone,
  * with both.  The faults this makes are not events: natively there are none.
  *
- * The tracer reads struct mm's code_sites: it uses code_site_find.
+ * The tracer reads struct mm's code_sites and code_pages: it uses code_site_find and
+ * code_page_is_shown.
  */
 #ifndef SHADOW_CODE_PAGES_H
 #define SHADOW_CODE_PAGES_H
@@ -50,6 +51,29 @@ static inline const struct code_site *code_site_find(const struct mm *mm, u64 ad
 			return &sites[i];
 	}
 	return NULL;
+}
+
+/* Both halves: whether the page at addr is watched, and may be executed now.  As above. */
+static inline bool code_page_is_shown(const struct mm *mm, u64 addr)
+{
+	u64 at = __atomic_load_n(&mm->code_pages, __ATOMIC_RELAXED);
+	u32 low = 0, high = __atomic_load_n(&mm->code_page_count, __ATOMIC_RELAXED);
+	u64 heap = REGION_BASE + REGION_HEAP_OFF, bytes = high * sizeof(u64);
+	const u64 *pages = (const u64 *)at;
+
+	if (high == 0 || at < heap || at % 8 != 0 || at - heap > REGION_HEAP_SIZE - bytes)
+		return false;
+	while (low < high) {
+		u32 middle = low + (high - low) / 2;
+
+		if (pages[middle] == addr)
+			return true;
+		if (pages[middle] < addr)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return false;
 }
 
 #ifdef SHADOW_SHIM

@@ -28,12 +28,23 @@ static bool take_bytes(struct spinner *s)
 	return true;
 }
 
+/* A private page of a file shows what others write to the file until it is written to. */
+static bool is_shared_at(const struct mm *mm, u64 addr)
+{
+	const struct vma *v = vma_find(mm, addr);
+
+	if (v == NULL)
+		return false;
+	return v->flags & VMA_SHARED || (v->kind == VMA_FILE && !(v->flags & VMA_TOUCHED));
+}
+
+/* A range is no longer than a page, so its ends tell of all of it. */
 static bool is_shared(const struct mm *mm, const struct spinner *s)
 {
 	for (u32 i = 0; i < s->count; i++) {
-		const struct vma *v = vma_find(mm, s->ranges[i].addr);
+		const struct spin_range *r = &s->ranges[i];
 
-		if (v != NULL && v->flags & VMA_SHARED)
+		if (is_shared_at(mm, r->addr) || is_shared_at(mm, r->addr + r->size - 1))
 			return true;
 	}
 	return false;

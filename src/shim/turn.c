@@ -72,20 +72,10 @@ static u64 waits_for_signal(void)
 	return 0;
 }
 
-static void jump_to(u64 ns)
-{
-	struct region_head *h = HEAD;
-
-	if (h->now_ns >= ns)
-		return;
-	spin_charge(ns - h->now_ns);
-	h->now_ns = ns;
-}
-
 static void quiescent(void)
 {
 	struct region_head *h = HEAD;
-	u64 until = idle_until(), spun = spin_cpu_deadline();
+	u64 until = idle_until(), spun = spin_cpu_deadline(), from = h->now_ns;
 
 	until = spun < until ? spun : until;
 	/* Not for timers of cpu clocks that stand still. */
@@ -95,9 +85,10 @@ static void quiescent(void)
 	} else if (until == SCHED_NEVER) {
 		upcall(UPCALL_DEADLOCK, waits_for_signal() || spin_waits_for_signal(), 0, 0);
 		epoch_take(EPOCH_QUIESCENT);
-	} else {
-		jump_to(until);
+	} else if (until > h->now_ns) {
+		h->now_ns = until;
 	}
+	spin_charge(h->now_ns - from);
 	sched_deadline_expire(SCHED, h->now_ns);
 	signal_expire_timers(h->now_ns);
 	turn_timer_changed();

@@ -70,7 +70,8 @@ static char state_of(const struct synth_ctx *c)
 		return 'Z';
 	if (signal_task_of(thread)->flags & SIGNAL_STOPPED)
 		return 'T';
-	return SCHED->state[thread->index] == SCHED_STATE_PARKED ? 'S' : 'R';
+	bool waits = SCHED->state[thread->index] == SCHED_STATE_PARKED && thread->spin == 0;
+	return waits ? 'S' : 'R';
 }
 
 static u64 cpu_ticks(const struct synth_ctx *c)

@@ -2,7 +2,8 @@
  * See spin_access.h.  A loop may only be taken for a fixed point if nothing it writes escapes us,
  * so all memory operands count, whether read or written, and what is not understood is refused:
  * encodings that capstone 4 does not know or gets wrong (EVEX), operands beside the memory operand
- * (bit strings), sizes that depend on the processor (xsave).
+ * (bit strings), sizes that depend on the processor (xsave).  So is what would show that it is
+ * single-stepped (pushf), and what holds the trap back for another instruction (loading ss).
  */
 #include "spin_access.h"
 
@@ -54,7 +55,9 @@ static const unsigned refused[] = {
 	X86_INS_XRSTORS64, X86_INS_POPFQ,    X86_INS_POPF,	 X86_INS_FNSTENV,
 	X86_INS_FNSAVE,	   X86_INS_FRSTOR,   X86_INS_FLDENV,	 X86_INS_INT1,
 	X86_INS_INT3,	   X86_INS_INT,	     X86_INS_SYSCALL,	 X86_INS_SYSENTER,
-	X86_INS_XBEGIN,	   X86_INS_XTEST,
+	X86_INS_XBEGIN,	   X86_INS_XTEST,    X86_INS_PUSHFQ,	 X86_INS_PUSHF,
+	X86_INS_LCALL,	   X86_INS_LJMP,     X86_INS_RETF,	 X86_INS_RETFQ,
+	X86_INS_LSS,
 };
 
 static bool is_refused(const cs_insn *insn)
@@ -74,6 +77,22 @@ static bool is_bit_string(const cs_insn *insn)
 
 	return bit && insn->detail->x86.operands[0].type == X86_OP_MEM &&
 	       insn->detail->x86.operands[1].type != X86_OP_IMM;
+}
+
+static bool loads_segment(const cs_insn *insn)
+{
+	const cs_x86_op *to = &insn->detail->x86.operands[0];
+
+	if (insn->detail->x86.op_count == 0 || to->type != X86_OP_REG)
+		return false;
+	return to->reg == X86_REG_SS || to->reg == X86_REG_DS || to->reg == X86_REG_ES ||
+	       to->reg == X86_REG_FS || to->reg == X86_REG_GS;
+}
+
+/* Its address is that after rsp has moved. */
+static bool pops_to_memory(const cs_insn *insn)
+{
+	return insn->id == X86_INS_POP && insn->detail->x86.operands[0].type == X86_OP_MEM;
 }
 
 /* They name an address and do not go there. */
@@ -173,8 +192,6 @@ static int on_stack(const cs_insn *insn, const struct user_regs_struct *regs,
 {
 	switch (insn->id) {
 	case X86_INS_PUSH:
-	case X86_INS_PUSHFQ:
-	case X86_INS_PUSHF:
 	case X86_INS_CALL:
 		*ret = (struct spin_range){regs->rsp - 8, 8};
 		return 1;
@@ -228,8 +245,8 @@ static int check(const struct spin_decoder *d, const cs_insn *insn, const uint8_
 	if (insn_classify(bytes, size, &site) == 0 && site.kind != INSN_PAUSE)
 		return -EPERM;
 	if (insn == NULL || is_evex(bytes, size) || is_refused(insn) || is_bit_string(insn) ||
-	    in_group(d, insn, X86_GRP_PRIVILEGE) || in_group(d, insn, X86_GRP_INT) ||
-	    in_group(d, insn, X86_GRP_IRET))
+	    loads_segment(insn) || pops_to_memory(insn) || in_group(d, insn, X86_GRP_PRIVILEGE) ||
+	    in_group(d, insn, X86_GRP_INT) || in_group(d, insn, X86_GRP_IRET))
 		return -ENOTSUP;
 	return 0;
 }

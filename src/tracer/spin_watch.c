@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "../scheduler/scheduler.h"
+#include "../shim/code_pages.h"
 #include "container.h"
 #include "patch_plan.h"
 #include "patcher.h"
@@ -50,7 +51,7 @@
 #define COST_FRACTION 1000
 #define REPORT_NS     (2000 * MS)
 
-#define TRAPS	      64  /* tasks that have one, at most */
+#define TRAPS	      256 /* tasks that have one, at most */
 #define TRAPS_USELESS 100 /* so many, and it is cleared */
 #define USELESS_EXAM  20  /* an examination that found nothing counts as so many */
 
@@ -250,6 +251,22 @@ static bool in_shim(uint64_t address)
 	return address >= SHIM_BASE && address < SHIM_LIMIT;
 }
 
+/* Code that the program may write is memory whose change may end the loop. */
+static bool may_be_written(const struct task *t, uint64_t address)
+{
+	const struct mm *mm = t->proc < PROCS_MAX ? mm_at(proc_at(t->proc)->mm) : NULL;
+
+	return mm == NULL || code_page_is_shown(mm, page_down(address));
+}
+
+static struct spin_range instruction(uint64_t address, const uint8_t *bytes, size_t size)
+{
+	struct insn insn;
+
+	return (struct spin_range){address,
+				   insn_decode(bytes, size, &insn) == 0 ? insn.length : size};
+}
+
 static int accesses(void *data, const struct user_regs_struct *regs,
 		    struct spin_range ranges[SPIN_ACCESSES_MAX])
 {
@@ -264,9 +281,17 @@ static int accesses(void *data, const struct user_regs_struct *regs,
 		return -EPERM;
 	if (l->place_count < PLACES)
 		l->places[l->place_count++] = regs->rip;
-	while (size > 1 && tracee_read(l->tid, tracee_address(regs->rip), bytes, size) < 0)
+	while (size > 0 && tracee_read(l->tid, tracee_address(regs->rip), bytes, size) < 0)
 		size--;
-	return spin_decoder_accesses(l->decoder, bytes, size, regs, ranges);
+	if (size == 0)
+		return -EFAULT;
+	int count = spin_decoder_accesses(l->decoder, bytes, size, regs, ranges);
+	if (count < 0 || !may_be_written(l->task, regs->rip))
+		return count;
+	if (count == SPIN_ACCESSES_MAX)
+		return -E2BIG;
+	ranges[count] = instruction(regs->rip, bytes, size);
+	return count + 1;
 }
 
 static int step(void *data, struct user_regs_struct *regs)
@@ -362,9 +387,9 @@ static void hand_over(const struct container *c, struct task *t, const struct sp
 #define DEBUG_OFFSET(n)	  offsetof(struct user, u_debugreg[n])
 #define DEBUG_EXECUTE_DR0 1 /* in DR7: DR0 is an instruction's address, for this task */
 
-static bool trap_enable(const struct spin_trap *trap, bool on)
+static bool trap_enable(pid_t tid, bool on)
 {
-	return ptrace(PTRACE_POKEUSER, trap->tid, DEBUG_OFFSET(7), on ? DEBUG_EXECUTE_DR0 : 0) == 0;
+	return ptrace(PTRACE_POKEUSER, tid, DEBUG_OFFSET(7), on ? DEBUG_EXECUTE_DR0 : 0) == 0;
 }
 
 static struct spin_trap *trap_of(struct spin_watch *w, pid_t tid)
@@ -386,8 +411,8 @@ static void trap_set(struct spin_watch *w, pid_t tid, uint64_t address)
 	if (trap == NULL)
 		trap = &w->traps[(size_t)tid % TRAPS];
 	*trap = (struct spin_trap){.tid = tid, .address = address};
-	trap_enable(trap, false);
-	if (ptrace(PTRACE_POKEUSER, tid, DEBUG_OFFSET(0), address) != 0 || !trap_enable(trap, true))
+	trap_enable(tid, false);
+	if (ptrace(PTRACE_POKEUSER, tid, DEBUG_OFFSET(0), address) != 0 || !trap_enable(tid, true))
 		trap->tid = 0;
 }
 
@@ -396,7 +421,7 @@ static void trap_useless(struct spin_trap *trap, unsigned count)
 	trap->useless += count;
 	if (trap->useless < TRAPS_USELESS)
 		return;
-	trap_enable(trap, false);
+	trap_enable(trap->tid, false);
 	trap->tid = 0;
 }
 
@@ -422,10 +447,10 @@ static int examine(struct spin_watch *w, struct looked_at *l, struct user_regs_s
 	if (error < 0)
 		return error;
 	if (trap != NULL)
-		trap_enable(trap, false);
+		trap_enable(l->tid, false);
 	error = spin_cycle_find(&machine, regs, budget, ret_cycle);
 	if (trap != NULL && l->status == 0)
-		trap_enable(trap, true);
+		trap_enable(l->tid, true);
 	spin_decoder_destroy(l->decoder);
 	return error;
 }
@@ -543,6 +568,9 @@ enum spin_verdict spin_watch_trapped(struct spin_watch *w, struct container *c, 
 	uint32_t slot = container_slot_of(regs->gs_base);
 	struct spin_cycle cycle;
 
+	/* Another task has its place among the traps. */
+	if (trap == NULL)
+		trap_enable(tid, false);
 	if (trap == NULL || slot == NONE || trap->address != regs->rip)
 		return SPIN_NO;
 	if (!trap_again(trap, regs)) {

@@ -1,8 +1,9 @@
 /*
  * Loops that wait without a system call, each of them a fixed point: nothing changes from round to
  * round until somebody else stores something or a signal comes. `spin` checks them all, `spin NAME`
- * one of them; `spin deadlock` never ends.
+ * one of them; `spin deadlock` never ends; `spin input` reads its input meanwhile.
  */
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -413,6 +414,149 @@ static void test_handoff(void)
 	CHECK(guarded == 2 * handoffs);
 }
 
+/* ---- who looks is not seen in the flags ---- */
+
+#define FLAG_TF 0x100
+
+static void test_flags(void)
+{
+	unsigned long seen = 0, rounds = 50000000;
+
+	__asm__ volatile("sub $128, %%rsp\n"
+			 "1: pushfq\n"
+			 "pop %%rax\n"
+			 "or %%rax, %0\n"
+			 "dec %1\n"
+			 "jnz 1b\n"
+			 "add $128, %%rsp"
+			 : "+r"(seen), "+r"(rounds)
+			 :
+			 : "rax", "cc");
+	CHECK((seen & FLAG_TF) == 0);
+}
+
+/* ---- code of the program's own ---- */
+
+static uint8_t *code;
+
+static void *run_code(void *arg)
+{
+	((void (*)(volatile int *))(uintptr_t)code)(&flag);
+	return arg;
+}
+
+static void start_code(pthread_t *thread, const char *bytes, size_t size, int prot)
+{
+	code = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(code != MAP_FAILED);
+	memcpy(code, bytes, size);
+	CHECK(mprotect(code, 4096, prot) == 0);
+	start(thread, run_code, NULL);
+	sleep_ms(3);
+}
+
+/* A jump to itself, until another instruction stands there. */
+static void test_own_code(void)
+{
+	static const char bytes[] = "\xeb\xfe\xc3";
+	pthread_t thread;
+
+	start_code(&thread, bytes, sizeof(bytes), PROT_READ | PROT_WRITE | PROT_EXEC);
+	__atomic_store_n((uint16_t *)code, 0x9090, __ATOMIC_RELEASE);
+	pthread_join(thread, NULL);
+	munmap(code, 4096);
+}
+
+/* 1: mov (%rdi), %eax; test %eax, %eax; jz 1b; ret */
+static void test_unreadable_code(void)
+{
+	static const char bytes[] = "\x8b\x07\x85\xc0\x74\xfa\xc3";
+	pthread_t thread;
+
+	flag = 0;
+	start_code(&thread, bytes, sizeof(bytes), PROT_EXEC);
+	flag = 1;
+	pthread_join(thread, NULL);
+	munmap(code, 4096);
+}
+
+/* ---- a file that another process writes ---- */
+
+static void test_private_file(void)
+{
+	const int one = 1, zero = 0;
+	int fd = open("spin.data", O_RDWR | O_CREAT | O_TRUNC, 0600), status;
+
+	CHECK(fd >= 0 && write(fd, &zero, sizeof(zero)) == sizeof(zero));
+	volatile int *seen = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0);
+	CHECK(seen != MAP_FAILED);
+	pid_t child = fork();
+	CHECK(child >= 0);
+	if (child == 0) {
+		sleep_ms(3);
+		CHECK(pwrite(fd, &one, sizeof(one), 0) == sizeof(one));
+		for (;;)
+			pause();
+	}
+	while (*seen == 0)
+		;
+	CHECK(*seen == 1 && kill(child, SIGKILL) == 0);
+	CHECK(waitpid(child, &status, 0) == child && unlink("spin.data") == 0);
+	munmap((void *)seen, 4096);
+	close(fd);
+}
+
+/* ---- what /proc says of who spins ---- */
+
+static volatile pid_t spinner;
+
+static void *spin_until_flag(void *arg)
+{
+	spinner = gettid();
+	while (flag == 0)
+		;
+	return arg;
+}
+
+static void test_state(void)
+{
+	char path[64], text[512];
+	pthread_t thread;
+
+	flag = spinner = 0;
+	start(&thread, spin_until_flag, NULL);
+	while (spinner == 0)
+		sched_yield();
+	sleep_ms(3);
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)spinner);
+	FILE *f = fopen(path, "r");
+	CHECK(f != NULL && fgets(text, sizeof(text), f) != NULL);
+	CHECK(strrchr(text, ')')[2] == 'R');
+	fclose(f);
+	flag = 1;
+	pthread_join(thread, NULL);
+}
+
+/* ---- another waits for input from outside ---- */
+
+static void *read_input(void *arg)
+{
+	char byte;
+
+	CHECK(read(STDIN_FILENO, &byte, 1) == 1);
+	return arg;
+}
+
+static void input(void)
+{
+	pthread_t thread;
+
+	start(&thread, read_input, NULL);
+	test_cpu_timer();
+	printf("timed\n");
+	exit(0);
+}
+
 /* ---- what never ends ---- */
 
 static volatile int never[2];
@@ -439,17 +583,23 @@ static const struct {
 	const char *name;
 	void (*run)(void);
 } tests[] = {
-	{"flag", test_flag},	   {"spinlock", test_spinlock}, {"tickets", test_tickets},
-	{"atomic", test_atomic},   {"alarm", test_alarm},	{"cpu", test_cpu_timer},
-	{"chain", test_chain},	   {"calls", test_calls},	{"processes", test_processes},
-	{"killed", test_killed},   {"often", test_often},	{"yield", test_yield},
-	{"handoff", test_handoff},
+	{"flag", test_flag},	       {"spinlock", test_spinlock},
+	{"tickets", test_tickets},     {"atomic", test_atomic},
+	{"alarm", test_alarm},	       {"cpu", test_cpu_timer},
+	{"chain", test_chain},	       {"calls", test_calls},
+	{"processes", test_processes}, {"killed", test_killed},
+	{"often", test_often},	       {"yield", test_yield},
+	{"handoff", test_handoff},     {"flags", test_flags},
+	{"code", test_own_code},       {"unreadable", test_unreadable_code},
+	{"file", test_private_file},   {"state", test_state},
 };
 
 int main(int argc, char **argv)
 {
 	if (argc > 1 && strcmp(argv[1], "deadlock") == 0)
 		deadlock();
+	if (argc > 1 && strcmp(argv[1], "input") == 0)
+		input();
 	if (argc > 2)
 		handoffs = atoi(argv[2]);
 	for (size_t i = 0; i < sizeof(tests) / sizeof(*tests); i++) {

@@ -272,6 +272,12 @@ static const struct insn_case insns[] = {
 	{{0x0f, 0x31}, -EPERM, {{0}}},				     /* rdtsc */
 	{{0x0f, 0x05}, -EPERM, {{0}}},				     /* syscall */
 	{{0xcc}, -EPERM, {{0}}},				     /* int3 */
+	{{0x9c}, -ENOTSUP, {{0}}},				     /* pushf: shows the steps */
+	{{0x66, 0x9c}, -ENOTSUP, {{0}}},			     /* pushfw */
+	{{0x8e, 0xd0}, -ENOTSUP, {{0}}},			     /* mov %eax,%ss */
+	{{0x8f, 0x04, 0x24}, -ENOTSUP, {{0}}},			     /* pop (%rsp) */
+	{{0xff, 0x18}, -ENOTSUP, {{0}}},			     /* lcall *(%rax) */
+	{{0xcb}, -ENOTSUP, {{0}}},				     /* lret */
 	{{0xf3, 0x90}, 0, {{0}}},				     /* pause */
 	{{0x90}, 0, {{0}}},					     /* nop */
 	{{0x48, 0xff, 0xc0}, 0, {{0}}},				     /* inc %rax */
