@@ -50,6 +50,13 @@ static long cpu_clock(struct task *t, s32 id, struct clock *ret)
 	return ret->proc != NONE ? 0 : -EINVAL;
 }
 
+s32 clock_id_read(const struct task *t, s32 id)
+{
+	bool own = id < 0 && !(id & ID_THREAD) && ~(u32)(id >> ID_BITS) == t->tid;
+
+	return own ? (s32)(~proc_of(t)->pid << ID_BITS) | (id & ID_WHICH) : id;
+}
+
 long clock_find(struct task *t, s32 id, struct clock *ret)
 {
 	if (id < 0)

@@ -39,6 +39,11 @@ long clock_find(struct task *t, s32 id, struct clock *ret);
 /* The same for a use (enum clock_use); -EOPNOTSUPP: it cannot be used so. */
 long clock_find_for(struct task *t, s32 id, u32 use, struct clock *ret);
 
+/* To read a clock a thread may name its process by its own id: the id that names it by the
+ * process's.
+ */
+s32 clock_id_read(const struct task *t, s32 id);
+
 /* What it shows now; false if the process or thread is no more. */
 bool clock_now(const struct clock *c, u64 *ret_ns);
 

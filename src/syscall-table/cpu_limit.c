@@ -1,6 +1,7 @@
 /*
- * RLIMIT_CPU: a timer of the process's cpu time.  At the soft limit, and every second from there,
- * SIGXCPU; at the hard one SIGKILL (kernel/time/posix-cpu-timers.c).
+ * RLIMIT_CPU: a timer of the process's cpu time.  At the soft limit SIGXCPU, and the limit is a
+ * second more from then on, as getrlimit shows; at the hard one SIGKILL
+ * (kernel/time/posix-cpu-timers.c).
  */
 #include "../shim/shim.h"
 #include "../shim/signal.h"
@@ -20,10 +21,10 @@ static u64 limit_ns(u32 proc, int which)
 	return seconds * SECOND_NS;
 }
 
-static void plan(u32 proc, u64 soft_ns)
+void cpu_limit_changed(u32 proc)
 {
 	struct timer *timer = &SIGNALS->procs[proc].cpu_limit;
-	u64 hard_ns = limit_ns(proc, HARD);
+	u64 soft_ns = limit_ns(proc, SOFT), hard_ns = limit_ns(proc, HARD);
 
 	timer_disarm(timer);
 	if (soft_ns == TIMER_NEVER_NS)
@@ -40,17 +41,12 @@ static void plan(u32 proc, u64 soft_ns)
 void cpu_limit_due(struct timer *timer)
 {
 	u32 proc = timer->owner;
-	u64 used = timer_clock_ns(timer);
 
-	if (used >= limit_ns(proc, HARD)) {
+	if (timer_clock_ns(timer) >= limit_ns(proc, HARD)) {
 		signal_send_kernel(proc, SIG_KILL);
 		return;
 	}
-	plan(proc, timer->deadline_ns + SECOND_NS);
+	proc_at(proc)->rlimits[RLIMIT_OF_CPU][SOFT]++;
+	cpu_limit_changed(proc);
 	signal_send_kernel(proc, SIG_XCPU);
-}
-
-void cpu_limit_changed(u32 proc)
-{
-	plan(proc, limit_ns(proc, SOFT));
 }

@@ -21,7 +21,7 @@ struct timespec64 {
 static long clock_read(struct task *t, s32 id, u64 *ret)
 {
 	struct clock clock;
-	long error = clock_find(t, id, &clock);
+	long error = clock_find(t, clock_id_read(t, id), &clock);
 
 	if (error < 0 || clock.use & CLOCK_HIDDEN)
 		return -EINVAL;

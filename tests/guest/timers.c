@@ -456,6 +456,20 @@ static void *burner(void *unused)
 	return unused;
 }
 
+/* A thread may read its process's clock by its own id, but do nothing else with it. */
+static void *read_by_own_id(void *arg)
+{
+	clockid_t id = (clockid_t)((~(unsigned)gettid() << 3) | 2);
+	struct sigevent none = {.sigev_notify = SIGEV_NONE};
+	struct timespec at;
+	timer_t timer;
+
+	CHECK(clock_gettime(id, &at) == 0);
+	CHECK(clock_getres(id, &at) == -1 && errno == EINVAL);
+	CHECK(timer_create(id, &none, &timer) == -1 && errno == EINVAL);
+	return arg;
+}
+
 /* Sleeping until the process has used so much. */
 static void check_cpu_sleep(void)
 {
@@ -490,6 +504,8 @@ static void check_cpu_sleep(void)
 	CHECK(clock_getcpuclockid(getppid(), &other) == 0 && clock_gettime(other, &at) == 0);
 	CHECK(clock_gettime(other | 4, &at) == -1 && errno == EINVAL);
 	CHECK(clock_getcpuclockid(1 << 22, &other) == ESRCH);
+	CHECK(pthread_create(&thread, NULL, read_by_own_id, NULL) == 0);
+	CHECK(pthread_join(thread, NULL) == 0);
 }
 
 /* An interrupted sleep on cpu time tells the rest. */
@@ -645,6 +661,7 @@ static void check_cpu_limit(void)
 		while (!seen)
 			getppid();
 		CHECK(clock_ns(CLOCK_PROCESS_CPUTIME_ID) > SECOND / 2);
+		CHECK(getrlimit(RLIMIT_CPU, &limit) == 0 && limit.rlim_cur == 2);
 		CHECK(write(ends[1], "x", 1) == 1);
 		for (;;)
 			getppid();
