@@ -38,6 +38,7 @@ struct epoll {
 	struct epoll_item *items; /* newest first */
 	struct epoll_item *ready_first, *ready_last;
 	u32 ofd;
+	u32 announced; /* items on what is told of its waiters */
 };
 
 static struct epoll *epoll_of(const struct ofd *o)
@@ -113,8 +114,17 @@ static void item_check(struct task *t, struct epoll_item *i)
 		item_became_ready(i);
 }
 
+/* Standard input, of which nothing comes before somebody waits, and epolls, which may have it. */
+static bool is_announced(const struct epoll_item *i)
+{
+	u32 kind = ofd_at(i->watch.ofd)->kind;
+
+	return kind == OFD_CHANNEL_IN || kind == OFD_EPOLL;
+}
+
 static void item_destroy(struct epoll_item *i)
 {
+	i->ep->announced -= is_announced(i);
 	ready_remove(i);
 	watch_remove(&i->watch);
 	*(i->prev ? &i->prev->next : &i->ep->items) = i->next;
@@ -141,10 +151,11 @@ static u32 epoll_poll(struct task *t, struct ofd *o)
 /* Bytes of stdin come only if somebody waits for them: the current task does, through the epoll. */
 static struct sched_key epoll_poll_key(struct ofd *o)
 {
-	for (struct epoll_item *i = epoll_of(o)->items; i; i = i->next) {
+	struct epoll_item *i = epoll_of(o)->announced ? epoll_of(o)->items : NULL;
+
+	for (; i; i = i->next) {
 		struct ofd *of = ofd_at(i->watch.ofd);
-		if ((of->kind != OFD_CHANNEL_IN && of->kind != OFD_EPOLL) ||
-		    !(i->events & EP_POLLBITS))
+		if (!is_announced(i) || !(i->events & EP_POLLBITS))
 			continue;
 		sched_wait_add(SCHED, current()->index, file_ops_of(of->kind)->poll_key(of), POLLIN,
 			       0);
@@ -282,6 +293,7 @@ static long item_add(struct task *t, struct epoll *ep, struct ofd *o, u32 fd,
 		ep->items->prev = i;
 	ep->items = i;
 	watch_add(&i->watch, o);
+	ep->announced += is_announced(i);
 	item_check(t, i);
 	return 0;
 }

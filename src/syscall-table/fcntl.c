@@ -40,8 +40,16 @@ static long set_async(struct ofd *o, u32 fd, bool on)
 	return -ENOTTY;
 }
 
+/* Files of the host may be of any file system; the rest of ours have none that could. */
+static bool can_be_direct(const struct ofd *o)
+{
+	return o->kind != OFD_SOCKET && o->kind != OFD_EPOLL;
+}
+
 static long set_flags(struct ofd *o, u32 fd, u32 flags)
 {
+	if (flags & O_DIRECT && !can_be_direct(o))
+		return -EINVAL;
 	set_async(o, fd, flags & FASYNC);
 	o->flags = (o->flags & ~(u32)SETTABLE_FLAGS) | (flags & SETTABLE_FLAGS);
 	/* Of these only where a write goes is left to the kernel. */

@@ -6,6 +6,7 @@
 #include <linux/falloc.h>
 #include "lookup.h"
 #include "notify.h"
+#include "pipe.h"
 #include "position.h"
 #include "process.h"
 
@@ -206,9 +207,13 @@ long sys_sync_file_range(struct task *t, struct frame *f)
 
 long sys_fadvise64(struct task *t, struct frame *f)
 {
-	if (f->arg[3] > 5)
-		return -EINVAL;
-	return disk_call(t, (u32)f->arg[0], -ESPIPE);
+	const struct ofd *o = fd_get_io(t, (u32)f->arg[0]);
+
+	if (!o)
+		return -EBADF;
+	if (is_pipe(o))
+		return -ESPIPE;
+	return f->arg[3] > 5 ? -EINVAL : 0;
 }
 
 long sys_readahead(struct task *t, struct frame *f)

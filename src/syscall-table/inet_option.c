@@ -34,7 +34,6 @@ enum {
 	TCP_CONGESTION = 13,
 	SO_INCOMING_CPU = 49,
 	SO_INCOMING_NAPI_ID = 56,
-	SO_COOKIE = 57,
 };
 
 struct number_row {
@@ -544,15 +543,6 @@ static long get_nothing(struct inet_socket *i, u8 *v, u32 *len)
 	return 0;
 }
 
-static long get_cookie(struct inet_socket *i, u8 *v, u32 *len)
-{
-	if (*len < sizeof(u64))
-		return -EINVAL;
-	put64(v, 0, i->s.ino);
-	*len = sizeof(u64);
-	return 0;
-}
-
 /* The processor that took the last packet: a container's packets take none. */
 static long get_cpu(struct inet_socket *i, u8 *v, u32 *len)
 {
@@ -583,7 +573,6 @@ static const struct other_getter getters[] = {
 	{SOL_SOCKET, SO_BINDTODEVICE, get_nothing},
 	{SOL_SOCKET, SO_INCOMING_CPU, get_cpu},
 	{SOL_SOCKET, SO_INCOMING_NAPI_ID, get_zero},
-	{SOL_SOCKET, SO_COOKIE, get_cookie},
 };
 
 static long get_other(struct inet_socket *i, s32 level, s32 name, u8 *v, u32 *len)

@@ -13,6 +13,7 @@
 #include "inet.h"
 #include "tcp.h"
 
+#define RESTS_MAX  16384u	  /* net.ipv4.tcp_max_tw_buckets, of a small machine */
 #define REST_NS	   60000000000ull /* TIME_WAIT and, of a closed socket, FIN_WAIT2 */
 #define RANGE_SIZE (PORT_LAST - PORT_FIRST + 1)
 
@@ -215,6 +216,10 @@ struct inet_rest *inet_rest_create(struct inet_socket *i, struct tcp_socket *oth
 {
 	struct claim c = claim_of_socket(i);
 	struct inet_rest *r = heap_alloc(sizeof(*r));
+
+	/* A server that closes first leaves them all at its one port. */
+	if (INET->rests >= RESTS_MAX)
+		inet_rest_destroy(INET->rest_first);
 
 	r->port.local = i->port.local;
 	r->remote = i->remote;

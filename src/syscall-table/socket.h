@@ -89,6 +89,7 @@ enum socket_option {
 	SO_DOMAIN,
 	SO_RXQ_OVFL,
 	SO_PEEK_OFF = 42,
+	SO_COOKIE = 57,
 	SO_PEERGROUPS = 59,
 };
 
@@ -187,6 +188,8 @@ struct socket_ops {
 			   u32 len);
 	long (*get_option)(struct task *t, struct socket *s, s32 level, s32 name, void *value,
 			   u32 *len);
+	/* SO_RCVBUF or SO_RCVLOWAT changed: it, or who sends to it, may have become ready. */
+	void (*tuned)(struct socket *s);
 	/* SO_PEEK_OFF is Linux's for this type. */
 	bool can_peek_off;
 	/* The last reference went: wake the other side, drop what is queued, but do not free `s`.

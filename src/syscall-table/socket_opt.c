@@ -13,6 +13,7 @@
 #define SECONDS_MAX   8000000000ll /* more is as good as never, and would overflow */
 #define PRIORITY_FREE 6		   /* beyond it takes a capability */
 #define INT_BYTES     4u
+#define COOKIE_BYTES  8u
 
 /* An option's value on its way; `len` as given, or as there is room, then as there is. */
 struct option_value {
@@ -96,6 +97,12 @@ static s32 buffer_size(s32 asked, s32 most, u32 least)
 	return (s32)(2 * size > least ? 2 * size : least);
 }
 
+static void tuned(struct socket *s)
+{
+	if (s->ops->tuned)
+		s->ops->tuned(s);
+}
+
 /* The second of a pair of options may exceed what everybody may have. */
 static long set_buffer(struct task *t, struct socket *s, s32 name, const struct option_value *v)
 {
@@ -111,6 +118,7 @@ static long set_buffer(struct task *t, struct socket *s, s32 name, const struct 
 	else
 		s->rcvbuf = buffer_size(asked, most, RCVBUF_MIN);
 	socket_changed(s, POLLOUT | POLLWRNORM | POLLWRBAND);
+	tuned(s);
 	return 0;
 }
 
@@ -144,6 +152,7 @@ static long set_lowat(struct task *t, struct socket *s, s32 name, const struct o
 	s->rcvlowat = v->number < 0 ? 0x7fffffff : v->number;
 	if (!v->number)
 		s->rcvlowat = 1;
+	tuned(s);
 	return 0;
 }
 
@@ -188,6 +197,13 @@ static void get_number(struct socket *s, s32 name, struct option_value *v)
 		v->number = 1; /* SO_SNDLOWAT */
 		break;
 	}
+}
+
+/* A number no other socket has or had. */
+static void get_cookie(struct socket *s, s32 name, struct option_value *v)
+{
+	(void)name;
+	v->pair[0] = (s64)s->ino;
 }
 
 static void get_error(struct socket *s, s32 name, struct option_value *v)
@@ -277,6 +293,7 @@ static const struct option_row rows[] = {
 	{SO_DOMAIN, 0, NULL, get_number},
 	{SO_RXQ_OVFL, 0, set_switch, get_switch},
 	{SO_PEEK_OFF, 0, set_peek_off, get_number},
+	{SO_COOKIE, COOKIE_BYTES, NULL, get_cookie},
 };
 
 static const struct option_row *row_of(s32 name)
@@ -314,6 +331,9 @@ static long get_common(struct socket *s, s32 name, struct option_value *v)
 		HEAD->refused_count[NR_getsockopt] += !row;
 		return -ENOPROTOOPT;
 	}
+	/* The only one that is not cut. */
+	if (name == SO_COOKIE && v->len < COOKIE_BYTES)
+		return -EINVAL;
 	row->get(s, name, v);
 	v->len = size_of(row);
 	return 0;

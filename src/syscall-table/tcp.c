@@ -382,5 +382,6 @@ const struct socket_ops tcp_ops = {
 	.ioctl = tcp_ioctl,
 	.set_option = inet_set_option,
 	.get_option = inet_get_option,
+	.tuned = tcp_tuned,
 	.release = tcp_release,
 };

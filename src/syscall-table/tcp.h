@@ -87,6 +87,7 @@ void tcp_release(struct socket *s);
 long tcp_send(struct task *t, struct socket *s, struct socket_msg *m);
 long tcp_receive(struct task *t, struct socket *s, struct socket_msg *m);
 u32 tcp_poll(struct task *t, struct socket *s);
+void tcp_tuned(struct socket *s);
 long tcp_ioctl(struct task *t, struct socket *s, u32 request, u64 arg);
 
 #endif

@@ -251,6 +251,18 @@ static bool is_readable(const struct tcp_socket *s)
 	return s->in.used >= target || (s->in.used && s->in.used >= (u64)s->i.s.rcvbuf);
 }
 
+/* A sender is told here of room that comes with a larger SO_RCVBUF: once it counts as writable, no
+ * read will tell it. */
+void tcp_tuned(struct socket *s)
+{
+	const struct tcp_socket *c = tcp_of(s);
+
+	if (is_readable(c))
+		socket_changed(s, POLLIN | POLLRDNORM);
+	if (c->peer && is_writable(c->peer))
+		socket_changed(&c->peer->i.s, POLLOUT | POLLWRNORM);
+}
+
 u32 tcp_poll(struct task *t, struct socket *s)
 {
 	const struct tcp_socket *c = tcp_of(s);

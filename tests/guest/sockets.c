@@ -165,6 +165,31 @@ static short poll_now(int fd)
 	return p.revents;
 }
 
+/* As files, and what tells one from the others. */
+static void check_file(void)
+{
+	unsigned long cookie[2] = {0};
+	socklen_t len = 4;
+	int pipes[2];
+
+	open_pair(SOCK_STREAM);
+	CHECK(fcntl(ends[0], F_SETFL, O_DIRECT) == -1 && errno == EINVAL);
+	CHECK(fcntl(ends[0], F_GETFL) == O_RDWR);
+	CHECK(posix_fadvise(ends[0], 0, 0, POSIX_FADV_RANDOM) == 0);
+	CHECK(posix_fadvise(ends[0], 0, 0, 99) == EINVAL && posix_fadvise(-1, 0, 0, 99) == EBADF);
+	CHECK(pipe(pipes) == 0 && posix_fadvise(pipes[0], 0, 0, 99) == ESPIPE);
+	CHECK(getsockopt(ends[0], SOL_SOCKET, SO_COOKIE, cookie, &len) == -1 && errno == EINVAL);
+	for (int n = 0; n < 2; n++) {
+		len = sizeof(*cookie);
+		CHECK(getsockopt(ends[n], SOL_SOCKET, SO_COOKIE, &cookie[n], &len) == 0);
+		CHECK(len == sizeof(*cookie) && cookie[n]);
+	}
+	CHECK(cookie[0] != cookie[1]);
+	close(pipes[0]);
+	close(pipes[1]);
+	close_pair();
+}
+
 static void check_shutdown(void)
 {
 	open_pair(SOCK_STREAM);
@@ -324,6 +349,7 @@ int main(void)
 	check_arguments();
 	check_stream();
 	check_options();
+	check_file();
 	check_shutdown();
 	check_sigpipe();
 	check_interrupted();

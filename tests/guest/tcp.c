@@ -604,6 +604,62 @@ static void on_alarm(int sig)
 	(void)sig;
 }
 
+static void *read_much(void *fd)
+{
+	static char to[1 << 16];
+	ssize_t got, all = 0;
+
+	while ((got = recv(*(int *)fd, to, sizeof(to), 0)) > 0)
+		all += got;
+	return (void *)all;
+}
+
+static void *poll_input(void *fd)
+{
+	struct pollfd p = {*(int *)fd, POLLIN, 0};
+
+	return (void *)(long)(poll(&p, 1, -1) == 1 ? p.revents : -1);
+}
+
+static void *send_big(void *fd)
+{
+	size_t all = 0;
+
+	for (int n = 0; n < 8; n++)
+		all += (size_t)send(*(int *)fd, big, sizeof(big), 0);
+	close(*(int *)fd);
+	return (void *)all;
+}
+
+/* What others wait for may come with a larger buffer, or with less that is wanted. */
+static void check_tuning(void)
+{
+	pthread_t thread;
+	void *result;
+	int p[2];
+
+	tcp_pair(p);
+	CHECK(pthread_create(&thread, NULL, send_big, &p[0]) == 0);
+	while (ready(p[1]) != (POLLIN | POLLOUT))
+		usleep(1000);
+	usleep(20000);
+	/* More than the container's root has to ask for by force. */
+	set_option(p[1], SOL_SOCKET, SO_RCVBUFFORCE, 1 << 23);
+	CHECK((long)read_much(&p[1]) == 8l * (long)sizeof(big));
+	CHECK(pthread_join(thread, &result) == 0 && (long)result == 8l * (long)sizeof(big));
+	close(p[1]);
+	tcp_pair(p);
+	CHECK(set_option(p[1], SOL_SOCKET, SO_RCVLOWAT, 1000) == 0);
+	CHECK(pthread_create(&thread, NULL, poll_input, &p[1]) == 0);
+	usleep(20000);
+	CHECK(send(p[0], big, 10, 0) == 10 && ready(p[1]) == POLLOUT);
+	usleep(20000);
+	CHECK(set_option(p[1], SOL_SOCKET, SO_RCVLOWAT, 10) == 0);
+	CHECK(pthread_join(thread, &result) == 0 && (long)result == POLLIN);
+	close(p[0]);
+	close(p[1]);
+}
+
 static void check_interrupted(void)
 {
 	struct sigaction sa = {.sa_handler = on_alarm};
@@ -702,6 +758,7 @@ int main(void)
 	check_epoll_edges();
 	check_oneshot();
 	check_accepters();
+	check_tuning();
 	check_interrupted();
 	check_processes();
 	check_six();

@@ -191,6 +191,42 @@ static void check_abstract(void)
 }
 
 /* A listener takes one connection more than it asked for, then connects wait. */
+/* The line of /proc/net/unix that ends with `name`, from its flags on; 0: there is none. */
+static int listed(const char *name, char *flags)
+{
+	char line[512], path[256];
+	FILE *f = fopen("/proc/net/unix", "r");
+	int found = 0;
+
+	CHECK(f);
+	CHECK(fgets(line, sizeof(line), f));
+	CHECK(!strcmp(line, "Num       RefCount Protocol Flags    Type St Inode Path\n"));
+	while (!found && fgets(line, sizeof(line), f))
+		found = sscanf(line, "%*s %*s %*s %31[0-9A-F ] %255s", flags, path) == 2 &&
+			!strcmp(path, name);
+	fclose(f);
+	return found;
+}
+
+static void check_listing(void)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	unsigned long ino;
+	struct stat st;
+	char flags[32];
+
+	CHECK(!listed("@a-check@of-names", flags));
+	memcpy(a.sun_path, "\0a-check\0of-names", 18);
+	CHECK(bind(fd, (struct sockaddr *)&a, 2 + 17) == 0 && fstat(fd, &st) == 0);
+	CHECK(listed("@a-check@of-names", flags));
+	CHECK(sscanf(flags, "00000000 0001 01 %lu", &ino) == 1 && ino == st.st_ino);
+	CHECK(listen(fd, 1) == 0 && listed("@a-check@of-names", flags));
+	CHECK(!strncmp(flags, "00010000 0001 01 ", 17));
+	close(fd);
+	CHECK(!listed("@a-check@of-names", flags));
+}
+
 static void check_backlog(void)
 {
 	int l = open_socket(SOCK_STREAM), c[4], status;
@@ -574,6 +610,7 @@ int main(void)
 	check_mode();
 	check_relative();
 	check_abstract();
+	check_listing();
 	check_backlog();
 	check_accept_order();
 	check_killed_waiter();
