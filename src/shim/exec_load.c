@@ -279,6 +279,8 @@ static void set_books(struct load *l)
 	heap_free((void *)p->exe_path);
 	p->exe_path = r->program.path;
 	r->program.path = 0;
+	mm_of(l->t)->exe = r->program.vnode;
+	r->program.vnode = 0;
 	blob_replace(&p->cmdline, &p->cmdline_len, &r->args);
 	blob_replace(&p->environ_blob, &p->environ_len, &r->env);
 	memcpy(l->t->comm, r->comm, sizeof(l->t->comm));

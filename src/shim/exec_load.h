@@ -30,8 +30,8 @@ struct exec_strings {
 
 /* A file that will be mapped. */
 struct exec_image {
-	int fd; /* -1: none */
-	u32 vnode;
+	int fd;	   /* -1: none */
+	u32 vnode; /* counted as run, or 0 */
 	u32 phnum;
 	u32 is_dyn; /* ET_DYN: can be placed */
 	u64 entry;

@@ -58,6 +58,8 @@ u32 mm_clone(u32 index)
 	to->capacity = from->count + 8;
 	to->count = 0;
 	to->total_bytes = to->locked_bytes = 0;
+	if (to->exe)
+		vnode_run_begin(to->exe);
 	code_clone(from, to);
 	for (u32 i = 0; i < from->count; i++) {
 		const struct vma *old = vma_at(from, i);
@@ -91,6 +93,8 @@ void mm_put(u32 index)
 			segment_detached(vma_at(mm, i));
 		mm_file_put(file_of(vma_at(mm, i)));
 	}
+	vnode_run_end(mm->exe);
+	mm->exe = 0;
 	code_free(mm);
 	heap_free((void *)mm->vmas);
 	mm->vmas = 0;

@@ -50,6 +50,7 @@ struct mm_file {
 	u64 path;				/* heap string, or 0 */
 	u64 dev, ino, size, mtime_ns, ctime_ns; /* the host's: key of patches only */
 	u64 base;    /* where it begins in the file that is mapped: not 0 in SHIM_FD_REGION only */
+	u64 writes;  /* of a description that counts in the vnode's `writers` */
 	u64 segment; /* address of a struct shm_segment (sysv_shm.c), or 0 */
 };
 
@@ -87,7 +88,8 @@ struct mm {
 	u32 code_page_count, code_page_room, code_site_count, code_site_room;
 	u32 membarrier; /* commands registered */
 	u32 lock_future;
-	u32 auxv_words, pad;
+	u32 auxv_words;
+	u32 exe;		 /* vnode of the program, counted as run; 0: none yet */
 	u64 auxv[MM_AUXV_WORDS]; /* as the program got it */
 	struct mm_exec exec[MM_EXEC_MAX];
 };

@@ -7,6 +7,7 @@
  * whether it gets one follows from the number of living tasks alone.
  */
 #include "process.h"
+#include "exec_load.h"
 #include "ids.h"
 #include "mm.h"
 #include "signal.h"
@@ -216,6 +217,8 @@ static void task_close(struct task *t)
 	proc_tree_task_ends(t);
 	signal_release(t);
 	seccomp_release(t);
+	exec_request_free((struct exec_request *)t->exec_request);
+	t->exec_request = 0;
 	spin_forget(t);
 	if (t->ipc_waiter || t->sem_undo)
 		ipc_task_gone(t);

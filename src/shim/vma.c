@@ -34,6 +34,8 @@ void mm_file_put(struct mm_file *file)
 {
 	if (file == NULL || --file->refs != 0)
 		return;
+	if (file->writes)
+		vnode_write_end(file->vnode);
 	if (file->vnode != 0)
 		vnode_close(file->vnode);
 	heap_free((void *)file->path);
@@ -84,8 +86,8 @@ static bool same_file(const struct mm_file *a, const struct mm_file *b)
 		return true;
 	/* the same file by another descriptor; a difference in time is a difference in patches */
 	return a != NULL && b != NULL && a->vnode != 0 && a->vnode == b->vnode &&
-	       a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
-	       a->mtime_ns == b->mtime_ns && a->ctime_ns == b->ctime_ns;
+	       a->writes == b->writes && a->dev == b->dev && a->ino == b->ino &&
+	       a->size == b->size && a->mtime_ns == b->mtime_ns && a->ctime_ns == b->ctime_ns;
 }
 
 static bool can_merge(const struct vma *a, const struct vma *b)

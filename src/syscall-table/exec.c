@@ -120,6 +120,7 @@ static void image_free(struct exec_image *image)
 {
 	if (image->fd > 0)
 		SYS1(NR_close, image->fd);
+	vnode_run_end(image->vnode);
 	heap_free((void *)image->phdrs);
 	heap_free((void *)image->path);
 }
@@ -420,7 +421,7 @@ static void fold_exec(struct task *t, struct frame *f)
 }
 
 /* The books of the process as those of a new program. */
-static void exchange_books(struct task *t, struct exec_request *r)
+static void exchange_books(struct task *t)
 {
 	struct proc *p = proc_of(t);
 	u32 old = p->mm;
@@ -434,7 +435,6 @@ static void exchange_books(struct task *t, struct exec_request *r)
 	proc_release_vfork(t);
 	p->exec_count++;
 	t->clear_child_tid = t->robust_list = t->robust_len = t->gs_app = 0;
-	t->exec_request = (u64)r;
 }
 
 /* Makes the kernel exec the shim.  Returns only if it could not. */
@@ -489,8 +489,9 @@ static long do_exec(struct task *t, struct frame *f, int dirfd, u64 name, u64 ar
 	heap_free(path);
 	if (r < 0)
 		return r;
+	t->exec_request = (u64)request; /* the task's, should it end before */
 	fold_exec(t, f);
-	exchange_books(t, request);
+	exchange_books(t);
 	exec_shim(t);
 	proc_terminate(t->proc, KILLED);
 	turn_exit(t, true);

@@ -102,6 +102,8 @@ void ofd_put(struct ofd *o)
 	if (ops->release)
 		ops->release(o);
 	locks_drop_ofd(o);
+	if (o->writes)
+		vnode_write_end(o->vnode);
 	vnode_close(o->vnode);
 	heap_free(o->path);
 	o->kind = OFD_FREE;
@@ -123,6 +125,15 @@ void ofd_set_vnode(struct ofd *o, u32 vnode)
 {
 	o->vnode = vnode;
 	vnode_open(vnode);
+}
+
+void ofd_set_writes(struct ofd *o)
+{
+	u32 access = o->flags & O_ACCMODE;
+
+	o->writes = o->kind == OFD_HOST_FILE && (access == O_WRONLY || access == O_RDWR);
+	if (o->writes)
+		vnode_write_begin(o->vnode);
 }
 
 /* Numbers from here on are beyond the process's limit. */

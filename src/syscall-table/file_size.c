@@ -57,6 +57,8 @@ long sys_truncate(struct task *t, struct frame *f)
 	r = vnode_permission(t, v, 2, false);
 	if (r < 0)
 		return r;
+	if (vnode_is_run(vnode))
+		return -ETXTBSY;
 	if (!may_grow(t, (u64)st.st_size, (u64)size))
 		return -EFBIG;
 	capture_before_change(&p, &st, vnode, size > 0);
@@ -119,7 +121,7 @@ static long zero_range(u32 fd, u64 at, u64 end)
 	return r < 0 ? r : 0;
 }
 
-static long allocate(struct vnode *v, u32 fd, u32 mode, u64 at, u64 len)
+static long allocate(struct task *t, struct vnode *v, u32 fd, u32 mode, u64 at, u64 len)
 {
 	struct stat st;
 
@@ -127,6 +129,8 @@ static long allocate(struct vnode *v, u32 fd, u32 mode, u64 at, u64 len)
 	if (r < 0)
 		return r;
 	u64 size = (u64)st.st_size, end = at + len;
+	if (!(mode & FALLOC_FL_KEEP_SIZE) && limits_file_size(t) && !may_grow(t, size, end))
+		return -EFBIG;
 	if (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE) && at < size) {
 		r = zero_range(fd, at, end < size ? end : size);
 		if (r < 0)
@@ -158,7 +162,7 @@ long sys_fallocate(struct task *t, struct frame *f)
 	if (o->kind != OFD_HOST_FILE)
 		return o->kind == OFD_PIPE_WRITE || o->kind == OFD_PIPE_READ ? -ESPIPE : -ENODEV;
 	capture_before_write(o);
-	long r = allocate(vnode_at(o->vnode), fd, mode, (u64)at, (u64)len);
+	long r = allocate(t, vnode_at(o->vnode), fd, mode, (u64)at, (u64)len);
 	if (!r) {
 		vnode_touch(vnode_at(o->vnode));
 		notify_opened(o, IN_MODIFY);

@@ -78,7 +78,8 @@ struct ofd {
 	u64 private[2]; /* of the kind's own */
 	/* While files are watched: the name it was opened by is gone from this directory (0: it is
 	 * not), `path` still says which; a vnode, and its inode number as a check. */
-	u32 lost_dir, pad;
+	u32 lost_dir;
+	u32 writes; /* it is one of its vnode's `writers` */
 	u64 lost_ino;
 };
 
@@ -307,6 +308,8 @@ void ofd_put(struct ofd *o);
 void ofd_set_path(struct ofd *o, const char *abs);
 /* Gives the description its vnode and counts it there. */
 void ofd_set_vnode(struct ofd *o, u32 vnode);
+/* Opened by name: as long as it is open for writing, its file does not run. */
+void ofd_set_writes(struct ofd *o);
 
 /* What the task's descriptor names; NULL: EBADF. */
 static inline struct ofd *fd_get(struct task *t, u32 fd)

@@ -6,6 +6,7 @@
  * that a created file gets exactly the mode we say.
  */
 #include <asm/stat.h>
+#include "credentials.h"
 #include "lookup.h"
 #include "socket.h"
 #include "tty.h"
@@ -166,11 +167,40 @@ long sys_umask(struct task *t, struct frame *f)
 	return old;
 }
 
-/* Another root would move /proc, /sys and /dev out of the places where the shim answers them. */
+/* 0 if a directory that may be entered; then *ret is what stat says of it. */
+static long root_admit(struct task *t, struct path *p, struct vstat *ret)
+{
+	long r = path_stat(t, p, 0, ret);
+	if (r < 0)
+		return r;
+	const struct vnode seen = {.mode = ret->mode, .uid = ret->uid, .gid = ret->gid};
+
+	if ((seen.mode & S_IFMT) != S_IFDIR)
+		return -ENOTDIR;
+	r = vnode_permission(t, &seen, 1, false);
+	if (r < 0)
+		return r;
+	return capable(t, CAP_SYS_CHROOT) ? 0 : -EPERM;
+}
+
+/*
+ * Only the root there is: another one would change what every absolute name means, in the books
+ * too, and move /proc, /sys and /dev out of the places where the shim answers them.
+ */
 long sys_chroot(struct task *t, struct frame *f)
 {
-	(void)t;
-	(void)f;
+	struct vstat new = {0}, root = {0};
+	struct path p;
+
+	long r = path_in(t, AT_FDCWD, f->arg[0], 0, &p);
+	if (!r)
+		r = root_admit(t, &p, &new);
+	if (!r)
+		r = path_set(t, AT_FDCWD, "/", 0, &p);
+	if (!r)
+		r = path_stat(t, &p, 0, &root);
+	if (r < 0 || (new.dev == root.dev &&new.ino == root.ino))
+		return r;
 	HEAD->refused_count[NR_chroot]++;
 	return -EPERM;
 }
@@ -207,6 +237,7 @@ static void init_file(struct ofd *o, const struct region_stdio *s, u32 fd)
 		v->flags |= VNODE_GONE | VNODE_BORN_INSIDE;
 	}
 	ofd_set_vnode(o, index);
+	ofd_set_writes(o);
 	if (s->path[0])
 		ofd_set_path(o, s->path);
 }

@@ -108,6 +108,9 @@ static long map_object(struct task *t, const struct mmap_call *c, u64 addr)
 		file = mm_file_create((int)c->fd, c->ofd->vnode, c->ofd->path);
 		if (file == NULL)
 			return -EBADF;
+		file->writes = c->ofd->writes;
+		if (file->writes)
+			vnode_write_begin(file->vnode);
 	} else if (is_shared(c)) {
 		file = mm_file_create_anon();
 	}

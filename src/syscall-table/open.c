@@ -172,6 +172,8 @@ static long admit(struct task *t, struct opening *o, long fd, u32 vnode, const s
 	bool reads = (o->flags & O_ACCMODE) != O_WRONLY && !(o->flags & O_TRUNC);
 	capture_path(o->p, type == S_IFREG && reads ? CAPTURE_CONTENT : CAPTURE_METADATA, st,
 		     vnode);
+	if (want_of(o->flags) & 2 && vnode_is_run(vnode))
+		return -ETXTBSY;
 	if (o->flags & O_TRUNC && type == S_IFREG)
 		return truncate_opened(t, o, fd, vnode, st);
 	return 0;
@@ -258,10 +260,21 @@ static long install(struct task *t, struct opening *o, long fd)
 	path_absolute(o->p, abs);
 	ofd_set_path(ofd_at((u32)r), abs);
 	ofd_set_vnode(ofd_at((u32)r), vnode);
+	ofd_set_writes(ofd_at((u32)r));
 	if (ofd_at((u32)r)->kind == OFD_HOST_FILE)
 		position_opened(ofd_at((u32)r), o->flags & O_TRUNC ? 0 : (u64)st.st_size);
 	opened(o, ofd_at((u32)r));
 	return fd_install_host(t, fd, (u32)r, o->flags);
+}
+
+/* What runs outside is no input: only what the container itself runs may not be written. */
+static long host_runs(struct task *t, const struct opening *o, u32 vnode)
+{
+	long r = vnode_permission(t, vnode_at(vnode), want_of(o->flags), false);
+
+	if (!r && !vnode_is_run(vnode))
+		shim_host_failed("the program writes to a file that runs outside the container");
+	return r < 0 ? r : -ETXTBSY;
 }
 
 static long open_failed(struct task *t, struct opening *o, long error)
@@ -283,6 +296,8 @@ static long open_failed(struct task *t, struct opening *o, long error)
 		return install_fifo(t, o, -1, vnode);
 	if (r == 0 && error == -EACCES)
 		capture_denied(p, &st, vnode, error);
+	if (r == 0 && error == -ETXTBSY)
+		return host_runs(t, o, vnode);
 	if (r == -ENOENT && error == -EEXIST)
 		shim_host_failed(OPENS_LOG);
 	return error;

@@ -35,13 +35,17 @@ static long exec_finish(struct task *t, const struct path *p, long fd, struct ex
 	SHIM_ASSERT(SYS2(NR_fstat, fd, &st) == 0);
 	u32 vnode = vnode_of(&st);
 	long r = exec_admit(t, p, &st, vnode);
+	if (!r)
+		r = vnode_run_begin(vnode);
 	if (r < 0) {
 		SYS1(NR_close, fd);
 		return r;
 	}
 	fd = move_up(fd);
-	if (fd < 0)
+	if (fd < 0) {
+		vnode_run_end(vnode);
 		return fd;
+	}
 	u32 len = path_absolute(p, abs);
 	if (len >= FILE_PATH_MAX)
 		len = FILE_PATH_MAX - 1;

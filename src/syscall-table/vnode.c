@@ -277,6 +277,40 @@ void vnode_close(u32 index)
 		slot_release(index);
 }
 
+bool vnode_is_run(u32 index)
+{
+	return vnode_at(index)->writers < 0;
+}
+
+void vnode_write_begin(u32 index)
+{
+	vnode_at(index)->writers++;
+	vnode_open(index);
+}
+
+void vnode_write_end(u32 index)
+{
+	vnode_at(index)->writers--;
+	vnode_close(index);
+}
+
+long vnode_run_begin(u32 index)
+{
+	if (vnode_at(index)->writers > 0)
+		return -ETXTBSY;
+	vnode_at(index)->writers--;
+	vnode_open(index);
+	return 0;
+}
+
+void vnode_run_end(u32 index)
+{
+	if (!index)
+		return;
+	vnode_at(index)->writers++;
+	vnode_close(index);
+}
+
 void vnode_unlinked(u32 index)
 {
 	struct vnode *v = vnode_at(index);

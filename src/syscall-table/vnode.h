@@ -73,7 +73,10 @@ struct vnode {
 	u32 open_error; /* opening it fails with this (a replay of a file the host denied) */
 	u32 singles;	/* of a directory: names in it that were captured for a change each */
 	u32 rewrites;	/* changes of contents other than by writing behind `size` */
-	u32 next_free;	/* in the free list; 0 ends */
+	union {
+		u32 next_free; /* in the free list; 0 ends */
+		s32 writers;   /* in use: descriptions that write; below 0: programs that run it */
+	};
 	struct file_lock *locks; /* of lock.c, heap */
 };
 _Static_assert(sizeof(struct vnode) == 128, "two cache lines");
@@ -232,6 +235,17 @@ u32 vnode_born(const struct stat *st, u32 mode, u32 uid, u32 gid);
 /* A description or cwd starts or stops naming it. */
 void vnode_open(u32 index);
 void vnode_close(u32 index);
+/*
+ * A file is either written or run, as by Linux's i_writecount: descriptions opened for writing, and
+ * mappings of such, on one side; address spaces of the program, and an execve under way, on the
+ * other.  Each names the vnode, too.  -ETXTBSY if it is written; running it after vnode_is_run
+ * cannot fail.  Index 0 has no end.
+ */
+bool vnode_is_run(u32 index);
+long vnode_run_begin(u32 index);
+void vnode_run_end(u32 index);
+void vnode_write_begin(u32 index);
+void vnode_write_end(u32 index);
 /* It lost a name; without a name and without users it is forgotten. */
 void vnode_unlinked(u32 index);
 /* Its contents (mtime, ctime) or its metadata (ctime) changed now; vnode_wrote: its contents, and

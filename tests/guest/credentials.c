@@ -256,6 +256,25 @@ static void check_bare_root(void)
 	CHECK(kill(getppid(), 0) == 0); /* the same user's */
 }
 
+/* The root there is, is taken from whoever may; what is wrong with a name is told to all. */
+static void check_root(void)
+{
+	CHECK(mkdir("credentials.dir", 0700) == 0 && fails(chroot("credentials.none"), ENOENT));
+	CHECK(fails(chroot("/proc/self/exe"), ENOTDIR) && fails(chroot((char *)1), EFAULT));
+	CHECK(fails(chroot(""), ENOENT) && chroot("/") == 0 && chroot("/..") == 0);
+	CHECK(chroot("/proc/self/root") == 0);
+	pid_t child = fork();
+	int status;
+	CHECK(child >= 0);
+	if (child == 0) {
+		CHECK(setuid(OTHER) == 0 && fails(chroot("/"), EPERM));
+		CHECK(fails(chroot("credentials.dir"), EACCES) && fails(chroot("x"), ENOENT));
+		_exit(0);
+	}
+	CHECK(waitpid(child, &status, 0) == child && status == 0);
+	CHECK(rmdir("credentials.dir") == 0);
+}
+
 /* Another user's private file, by what is in force. */
 static void check_files(void)
 {
@@ -383,6 +402,7 @@ int main(int argc, char **argv)
 		in_child(check_securebits);
 		in_child(check_capset);
 		in_child(check_bare_root);
+		in_child(check_root);
 		in_child(check_files);
 		in_child(check_groups);
 		in_child(exec_root);

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -243,6 +244,41 @@ static void check_file_size(void)
 	CHECK(waitpid(child, &status, 0) == child && WTERMSIG(status) == SIGXFSZ);
 }
 
+/* Calls that write or make room without write. */
+static void check_file_room(void)
+{
+	char bytes[300] = {0};
+	int in = open("limits.in", O_RDWR | O_CREAT | O_TRUNC, 0600), ends[2];
+	int fd = open("limits.tmp", O_RDWR | O_CREAT | O_TRUNC, 0600);
+	int keep = FALLOC_FL_KEEP_SIZE, zero = FALLOC_FL_ZERO_RANGE;
+	off_t from = 0, to = 140;
+
+	CHECK(fd >= 0 && write(in, bytes, 300) == 300 && pipe(ends) == 0);
+	over = 0;
+	signal(SIGXFSZ, on_limit);
+	limit_set(RLIMIT_FSIZE, 150, 150);
+	CHECK(fallocate(fd, 0, 100, 50) == 0 && fails(fallocate(fd, 0, 0, 151), EFBIG));
+	CHECK(over == 1 && fallocate(fd, keep, 0, 200) == 0 && fallocate(fd, keep, 200, 9) == 0);
+	CHECK(fallocate(fd, zero | keep, 140, 100) == 0 && over == 1);
+	CHECK(fails(fallocate(fd, zero, 100, 100), EFBIG) && over == 2 && ftruncate(fd, 0) == 0);
+	/* sendfile and splice write what fits, then the rest; copy_file_range is cut first. */
+	CHECK(lseek(in, 0, SEEK_SET) == 0 && lseek(fd, 100, SEEK_SET) == 100);
+	CHECK(sendfile(fd, in, NULL, 100) == 50 && over == 3 && lseek(in, 0, SEEK_CUR) == 50);
+	CHECK(fails(sendfile(fd, in, NULL, 100), EFBIG) && over == 4);
+	CHECK(copy_file_range(in, &from, fd, &to, 100, 0) == 10 && over == 4 && from == 10);
+	CHECK(to == 150 && fails(copy_file_range(in, &from, fd, &to, 0, 0), EFBIG) && over == 5);
+	from = 300;
+	CHECK(fails(copy_file_range(in, &from, fd, &to, 9, 0), EFBIG) && over == 6);
+	CHECK(sendfile(fd, in, &from, 9) == 0 && over == 6 && write(ends[1], bytes, 120) == 120);
+	to = 100;
+	CHECK(splice(ends[0], NULL, fd, &to, 100, 0) == 50 && over == 7 && to == 150);
+	CHECK(fails(splice(ends[0], NULL, fd, &to, 100, 0), EFBIG) && over == 8);
+	to = 0;
+	CHECK(splice(ends[0], NULL, fd, &to, 100, 0) == 70 && over == 8);
+	CHECK(close(fd) == 0 && close(in) == 0 && close(ends[0]) == 0 && close(ends[1]) == 0);
+	CHECK(unlink("limits.tmp") == 0 && unlink("limits.in") == 0);
+}
+
 /* ---- importance ---- */
 
 static int niceness(int which, id_t who)
@@ -434,6 +470,7 @@ int main(void)
 	}
 	in_child(check_memory);
 	in_child(check_file_size);
+	in_child(check_file_room);
 	in_child(check_nice);
 	in_child(check_policies);
 	in_child(check_attributes);

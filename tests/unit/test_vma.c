@@ -45,6 +45,11 @@ void vnode_close(u32 index)
 	(void)index;
 }
 
+void vnode_write_end(u32 index)
+{
+	(void)index;
+}
+
 void segment_attached(const struct vma *v)
 {
 	segments += v->flags & VMA_SEGMENT ? 1 : 1000;
