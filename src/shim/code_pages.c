@@ -40,11 +40,14 @@ bool code_is_watched(const struct vma *v)
 	return v->kind != VMA_FILE || v->flags & VMA_TOUCHED;
 }
 
-/* What may be executed can be read, too, as on processors without protection keys: on others the
- * kernel would see to it that it cannot. */
+u32 code_readable(u32 prot)
+{
+	return prot & PROT_EXEC ? prot | PROT_READ : prot;
+}
+
 u32 code_kernel_prot(const struct vma *v)
 {
-	u32 prot = v->prot & PROT_EXEC ? v->prot | (u32)PROT_READ : v->prot;
+	u32 prot = code_readable(v->prot);
 
 	return code_is_watched(v) ? prot & ~(u32)PROT_EXEC : prot;
 }

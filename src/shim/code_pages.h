@@ -82,6 +82,10 @@ struct frame;
 /* Whether the mapping is watched. */
 bool code_is_watched(const struct vma *v);
 
+/* What may be executed can be read, too, as on processors without protection keys: on others the
+ * kernel would see to it that it cannot. */
+u32 code_readable(u32 prot);
+
 /* What the kernel is asked for when the mapping is made or changed: its pages are hidden then. */
 u32 code_kernel_prot(const struct vma *v);
 

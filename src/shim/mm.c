@@ -14,6 +14,7 @@
 #include "mm.h"
 #include "patch_table.h"
 #include "shim.h"
+#include "spin.h"
 #include "syscall_nr.h"
 #include "vnode.h"
 
@@ -232,6 +233,7 @@ long mm_map(struct task *t, const struct vma *want, int fd)
 		HEAD->refused_count[NR_mmap]++;
 		return -EACCES;
 	}
+	spin_code_changes(mm, v.start, v.end);
 	patch_exec_remove(mm, v.start, v.end);
 	code_forget(mm, v.start, v.end);
 	r = kernel_map(&v, fd);
@@ -242,7 +244,7 @@ long mm_map(struct task *t, const struct vma *want, int fd)
 	vma_set(mm, v.start, v.end, &v);
 	if (!(v.prot & PROT_EXEC) || code_is_watched(&v))
 		return 0;
-	r = patch_exec_add(t, v.start, v.end, file_of(&v), v.file_off, v.prot);
+	r = patch_exec_add(t, v.start, v.end, file_of(&v), v.file_off);
 	if (r < 0)
 		mm_unmap(t, v.start, v.end);
 	return r < 0 ? -ENOMEM : 0;
@@ -267,6 +269,7 @@ long mm_unmap(struct task *t, u64 start, u64 end)
 
 	if (!mm_is_app_range(start, end))
 		return 0;
+	spin_code_changes(mm, start, end);
 	patch_exec_remove(mm, start, end);
 	code_forget(mm, start, end);
 	while (start < end) {
@@ -290,7 +293,7 @@ static long part_became_exec(struct task *t, const struct vma *v, u64 start, u64
 
 	if (code_is_watched(v))
 		return SYS3(NR_mprotect, start, end - start, code_kernel_prot(v));
-	return patch_exec_add(t, start, end, file, off, v->prot);
+	return patch_exec_add(t, start, end, file, off);
 }
 
 static long became_exec(struct task *t, u64 start, u64 end)
@@ -360,8 +363,9 @@ long mm_protect(struct task *t, u64 start, u64 end, u32 prot)
 	if (mm->count + 4 > MM_VMAS_MAX)
 		return -ENOMEM;
 	if (stop > start) {
+		spin_code_changes(mm, start, stop);
 		code_hide(mm, start, stop);
-		r = SYS3(NR_mprotect, start, stop - start, prot);
+		r = SYS3(NR_mprotect, start, stop - start, code_readable(prot));
 		if (r < 0)
 			return r;
 		set_prot(mm, start, stop, prot);

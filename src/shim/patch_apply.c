@@ -10,6 +10,7 @@
 #include <asm/errno.h>
 #include <linux/mman.h>
 
+#include "code_pages.h"
 #include "patch_table.h"
 #include "shim.h"
 #include "syscall_nr.h"
@@ -155,7 +156,7 @@ static void restore_prot(const struct mm *mm, const struct mm_exec *e)
 		const struct vma *v = vma_at(mm, i);
 		u64 start = v->start > e->start ? v->start : e->start;
 		u64 end = v->end < e->end ? v->end : e->end;
-		SYS3(NR_mprotect, start, end - start, v->prot);
+		SYS3(NR_mprotect, start, end - start, code_kernel_prot(v));
 	}
 }
 
@@ -201,16 +202,11 @@ static long learn(struct mm_exec *e, const struct patch_key *key)
 }
 
 /* Learns and applies the patches of a new entry whose stub area is mapped. */
-static long prepare(struct mm *mm, struct mm_exec *e, const struct patch_key *key, u32 prot)
+static long prepare(struct mm *mm, struct mm_exec *e, const struct patch_key *key)
 {
 	const struct patch_file *file;
-	long r;
+	long r = learn(e, key);
 
-	if (!(prot & PROT_READ)) /* with protection keys such code cannot be read */
-		SYS3(NR_mprotect, e->start, e->end - e->start, PROT_READ);
-	r = learn(e, key);
-	if (!(prot & PROT_READ))
-		restore_prot(mm, e);
 	if (r < 0)
 		return r;
 	file = &PATCHES->files[e->patch_file];
@@ -231,8 +227,7 @@ static u64 next_entry(const struct mm *mm, u64 addr, u64 end)
 }
 
 /* The range is known in part: each piece of the rest becomes an entry of its own. */
-static long add_rest(struct task *t, u64 start, u64 end, const struct mm_file *file, u64 file_off,
-		     u32 prot)
+static long add_rest(struct task *t, u64 start, u64 end, const struct mm_file *file, u64 file_off)
 {
 	long r = 0;
 
@@ -241,14 +236,13 @@ static long add_rest(struct task *t, u64 start, u64 end, const struct mm_file *f
 		u64 stop = known != NULL ? known->end : next_entry(mm_of(t), at, end);
 
 		if (known == NULL)
-			r = patch_exec_add(t, at, stop, file, file_off + (at - start), prot);
+			r = patch_exec_add(t, at, stop, file, file_off + (at - start));
 		at = stop;
 	}
 	return r;
 }
 
-long patch_exec_add(struct task *t, u64 start, u64 end, const struct mm_file *file, u64 file_off,
-		    u32 prot)
+long patch_exec_add(struct task *t, u64 start, u64 end, const struct mm_file *file, u64 file_off)
 {
 	struct mm *mm = mm_of(t);
 	struct mm_exec e = {.base = start, .start = start};
@@ -257,7 +251,7 @@ long patch_exec_add(struct task *t, u64 start, u64 end, const struct mm_file *fi
 	if (e.end == e.start || patch_exec_covers(mm, e.start, e.end))
 		return 0;
 	if (patch_exec_overlaps(mm, e.start, e.end))
-		return add_rest(t, e.start, e.end, file, file_off, prot);
+		return add_rest(t, e.start, e.end, file, file_off);
 	e.stub = stub_place(mm, start, end);
 	if (e.stub == 0 || mm->nexec == MM_EXEC_MAX ||
 	    stub_map(mm, e.stub, PROT_READ | PROT_EXEC) < 0)
@@ -270,7 +264,7 @@ long patch_exec_add(struct task *t, u64 start, u64 end, const struct mm_file *fi
 				.file_off = file_off,
 				.length = e.end - e.start,
 				.distance = (s64)(e.stub - start)};
-	if (prepare(mm, &e, &key, prot) < 0) {
+	if (prepare(mm, &e, &key) < 0) {
 		stub_drop(mm, e.stub);
 		return -ENOMEM;
 	}

@@ -147,11 +147,10 @@ static inline struct patch *patch_append(struct patch_table *table, struct patch
 /*
  * The range [start, end) of the address space has just become an executable private mapping of
  * `file` from file_off: reserves its stub area, has it scanned if its bytes were never seen,
- * applies the patches known and leaves it with `prot`.  0, or -ENOMEM when no stub area fits or
- * mm->exec is full (the mapping stays, the caller decides).
+ * applies the patches known and leaves it with its protection.  0, or -ENOMEM when no stub area
+ * fits or mm->exec is full (the mapping stays, the caller decides).
  */
-long patch_exec_add(struct task *t, u64 start, u64 end, const struct mm_file *file, u64 file_off,
-		    u32 prot);
+long patch_exec_add(struct task *t, u64 start, u64 end, const struct mm_file *file, u64 file_off);
 
 /* Brings the patches back after the kernel dropped changed pages in [start, end). */
 void patch_exec_refresh(struct task *t, u64 start, u64 end);

@@ -6,6 +6,8 @@
  */
 #include "spin.h"
 
+#include <linux/mman.h>
+
 #include "mm.h"
 #include "shim.h"
 #include "signal.h"
@@ -146,6 +148,33 @@ bool spin_wake_changed(bool far)
 		}
 	}
 	return woken;
+}
+
+static bool is_code(const struct mm *mm, u64 start, u64 end)
+{
+	for (u32 i = vma_lower(mm, start); i < mm->count && vma_at(mm, i)->start < end; i++) {
+		if (vma_at(mm, i)->prot & PROT_EXEC)
+			return true;
+	}
+	return false;
+}
+
+void spin_code_changes(const struct mm *mm, u64 start, u64 end)
+{
+	struct spinner **link = &SPIN->first;
+
+	if (*link == NULL || !is_code(mm, start, end))
+		return;
+	while (*link != NULL) {
+		struct spinner *s = *link;
+
+		if (mm_at(s->mm) != mm) {
+			link = &s->next;
+			continue;
+		}
+		*link = s->next;
+		sched_task_wake(SCHED, s->task, SCHED_WOKEN_OWN, SCHED_NONE);
+	}
 }
 
 /* Whether the clock goes on while the task spins; see spin_charge. */

@@ -57,6 +57,12 @@ void spin_park(struct task *t);
  */
 bool spin_wake_changed(bool far);
 
+struct mm;
+
+/* Mappings in [start, end) change: if there is code among them, who spins in that address space has
+ * another look, since the loop may be in it. */
+void spin_code_changes(const struct mm *mm, u64 start, u64 end);
+
 /* The task ends: it may have been parked here. */
 void spin_forget(struct task *t);
 

@@ -259,6 +259,28 @@ static void test_stack(void)
 	munmap(at, 16 * PAGE);
 }
 
+void alone_in_page(void);
+__asm__(".pushsection .text\n"
+	".balign 4096\n"
+	"alone_in_page: ret\n"
+	".balign 4096\n"
+	".popsection");
+
+/* Natively the processor's protection keys decide: what may be executed only can be read. */
+static void test_readable(void)
+{
+	uint8_t *at = map(1, PROT_READ | PROT_WRITE);
+	volatile uint8_t *file = (volatile uint8_t *)(uintptr_t)alone_in_page;
+
+	at[0] = 0xc3;
+	CHECK(mprotect(at, PAGE, PROT_EXEC) == 0 && *(volatile uint8_t *)at == 0xc3);
+	run(at);
+	CHECK(*(volatile uint8_t *)at == 0xc3);
+	CHECK(mprotect((void *)(uintptr_t)alone_in_page, PAGE, PROT_EXEC) == 0 && *file == 0xc3);
+	alone_in_page();
+	CHECK(*file == 0xc3);
+}
+
 static void print_values(void)
 {
 	/* rdrand %rax; ret   rdtsc; shl $32, %rdx; or %rdx, %rax; ret   xor %ecx; xgetbv; ret */
@@ -279,6 +301,7 @@ int main(int argc, char **argv)
 {
 	(void)argv;
 	if (argc > 1) {
+		test_readable();
 		print_values();
 		return 0;
 	}

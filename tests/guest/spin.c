@@ -373,10 +373,11 @@ static void *yield_until_alarm(void *arg)
 static void test_yield(void)
 {
 	struct itimerval later = {{0, 0}, {0, 50000}};
+	const char *seconds = getenv("SPIN_SECONDS");
 	pthread_t thread;
 
-	if (getenv("SPIN_SECONDS") != NULL)
-		later.it_value = (struct timeval){atoi(getenv("SPIN_SECONDS")), 0};
+	if (seconds != NULL)
+		later.it_value = (struct timeval){atoi(seconds), 0};
 	signal(SIGALRM, on_alarm);
 	alarmed = 0;
 	CHECK(setitimer(ITIMER_REAL, &later, NULL) == 0);
@@ -465,6 +466,49 @@ static void test_own_code(void)
 	__atomic_store_n((uint16_t *)code, 0x9090, __ATOMIC_RELEASE);
 	pthread_join(thread, NULL);
 	munmap(code, 4096);
+}
+
+/* The same in a page of the program's file. */
+void jump_to_itself(volatile int *unused);
+__asm__(".pushsection .text\n"
+	".balign 4096\n"
+	"jump_to_itself: .byte 0xeb, 0xfe, 0xc3\n"
+	".balign 4096\n"
+	".popsection");
+
+static void test_file_code(void)
+{
+	pthread_t thread;
+
+	code = (uint8_t *)(uintptr_t)jump_to_itself;
+	start(&thread, run_code, NULL);
+	sleep_ms(3);
+	CHECK(mprotect(code, 4096, PROT_READ | PROT_WRITE | PROT_EXEC) == 0);
+	__atomic_store_n((uint16_t *)code, 0x9090, __ATOMIC_RELEASE);
+	pthread_join(thread, NULL);
+}
+
+/* Code that is gone ends the process. */
+static void test_lost_code(void)
+{
+	static const char bytes[] = "\xeb\xfe\xc3";
+	int status;
+
+	for (int unmap = 0; unmap < 2; unmap++) {
+		pid_t child = fork();
+
+		CHECK(child >= 0);
+		if (child == 0) {
+			pthread_t thread;
+
+			start_code(&thread, bytes, sizeof(bytes), PROT_READ | PROT_EXEC);
+			CHECK((unmap ? munmap(code, 4096) : mprotect(code, 4096, PROT_READ)) == 0);
+			pthread_join(thread, NULL);
+			_exit(1);
+		}
+		CHECK(waitpid(child, &status, 0) == child);
+		CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+	}
 }
 
 /* 1: mov (%rdi), %eax; test %eax, %eax; jz 1b; ret */
@@ -590,7 +634,8 @@ static const struct {
 	{"processes", test_processes}, {"killed", test_killed},
 	{"often", test_often},	       {"yield", test_yield},
 	{"handoff", test_handoff},     {"flags", test_flags},
-	{"code", test_own_code},       {"unreadable", test_unreadable_code},
+	{"code", test_own_code},       {"filecode", test_file_code},
+	{"lost", test_lost_code},      {"unreadable", test_unreadable_code},
 	{"file", test_private_file},   {"state", test_state},
 };
 
