@@ -167,8 +167,10 @@ void shim_dispatch_insn(struct frame *f)
 		return;
 	}
 	if (INSN_CODE_KIND(code) == INSN_PAUSE) {
-		turn_yield_idle(t);
+		bool look = turn_pause(t);
 		event_finish(t, f, EVENT_PAUSE, 0, 0);
+		if (look)
+			upcall(UPCALL_SPIN_LOOK, 0, 0, 0);
 		return;
 	}
 	u64 word = 0;

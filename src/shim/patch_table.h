@@ -49,7 +49,8 @@ struct patch {
 	u16 window_stub;	      /* offset in the stub */
 	u8 stub_len;
 	u8 nwrites;
-	u32 is_yield; /* a yield point of the configuration, no listed instruction */
+	u16 is_yield; /* a yield point of the configuration, no listed instruction */
+	u16 is_pause;
 	struct patch_write writes[PATCH_WRITES];
 	u8 stub[PATCH_STUB_MAX];
 };

@@ -124,6 +124,8 @@ void turn_yield(struct task *t);
 /* The same for sched_yield and yield points: if for long nobody has done anything else, time goes
  * faster; see turn.c. */
 void turn_yield_idle(struct task *t);
+/* The same for a pause; true if the task is to be looked at: UPCALL_SPIN_LOOK. */
+bool turn_pause(struct task *t);
 /* The current task is done for good: it is removed from the scheduler, the turn passed on, and
  * the kernel task ended (the whole process if `group`).  Does not return. */
 void turn_exit(struct task *t, bool group) __attribute__((noreturn));

@@ -134,7 +134,9 @@ enum upcall {
 	UPCALL_REFUSED_INSN, /* (kind): never returns */
 	UPCALL_HOST_FAILED,  /* (): the host failed, as bug_text says; never returns */
 	UPCALL_SPIN_PEEK,    /* (slot, address, size): fill SPIN->peeked */
-	UPCALL_STOP, /* (event): the event asked for in HEAD->probe is over; never returns */
+	UPCALL_SPIN_LOOK, /* (): nobody does anything but pause; look at this task behind the event
+			   */
+	UPCALL_STOP,	  /* (event): the event asked for in HEAD->probe is over; never returns */
 	UPCALL_LIMIT
 };
 
@@ -260,6 +262,7 @@ struct region_head {
 	u64 yields;	   /* sched_yield, yield points and pauses so far */
 	u64 yields_idle;   /* of these in a row, with no other event between them: turn.c */
 	u64 yields_others; /* other events, at the last of them */
+	u64 pause_looks;   /* UPCALL_SPIN_LOOK since then */
 	u64 next_timer_ns; /* earliest virtual deadline of a park or a timer */
 	u32 first_error;   /* the first program could not be started: errno */
 	u32 file_mounts;   /* enum file_mounts; mounts do not change while a container runs */

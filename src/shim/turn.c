@@ -153,10 +153,28 @@ void turn_yield_idle(struct task *t)
 	u64 others = h->events - h->yields;
 
 	h->yields_idle = others == h->yields_others ? h->yields_idle + 1 : 0;
+	h->pause_looks = h->yields_idle != 0 ? h->pause_looks : 0;
 	h->yields_others = others;
 	idle_hurry(h);
 	turn_yield(t);
 	h->yields++;
+}
+
+/*
+ * So many yields in a row, and no deadline that would end them: whoever pauses next is looked at,
+ * then after twice as many.  A fixed point is parked, so that the container can come to rest.
+ */
+#define YIELDS_LOOK 65536
+
+bool turn_pause(struct task *t)
+{
+	struct region_head *h = HEAD;
+
+	turn_yield_idle(t);
+	if (h->yields_idle >> h->pause_looks < YIELDS_LOOK || idle_until() != SCHED_NEVER)
+		return false;
+	h->pause_looks++;
+	return true;
 }
 
 void turn_release(struct task *t)

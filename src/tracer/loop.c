@@ -218,6 +218,8 @@ static void on_upcall(struct container *c, pid_t tid, const struct user_regs_str
 	case UPCALL_DIVERGED:
 		end_stopped(c, tid, CONTAINER_DIVERGED);
 		break;
+	case UPCALL_SPIN_LOOK: /* behind this: on_seccomp */
+		break;
 	case UPCALL_SPIN_PEEK:
 		spin_peek(c, regs->rdi, regs->rsi, regs->rdx);
 		break;
@@ -374,6 +376,20 @@ static void on_site(struct container *c, pid_t tid, struct user_regs_struct *reg
 	resume_with(c, tid, regs);
 }
 
+static void after_look(struct container *c, pid_t tid, enum spin_verdict verdict,
+		       const struct user_regs_struct *regs, int status);
+
+/* The rest of its way out of the shim belongs to the look. */
+static void look_at_pausing(struct container *c, pid_t tid, struct user_regs_struct *regs)
+{
+	int status = 0;
+
+	if (!good(c, tid, tracee_regs_set(tid, regs), "PTRACE_SETREGS"))
+		return;
+	enum spin_verdict verdict = spin_watch_pausing(c->spin_watch, c, tid, regs, &status);
+	after_look(c, tid, verdict, regs, status);
+}
+
 static void on_seccomp(struct container *c, pid_t tid)
 {
 	struct user_regs_struct regs;
@@ -381,6 +397,8 @@ static void on_seccomp(struct container *c, pid_t tid)
 	if (!regs_of(c, tid, &regs))
 		return;
 	if (regs.orig_rax >= UPCALL_BASE && regs.orig_rax < UPCALL_LIMIT && in_shim(regs.rip)) {
+		bool look = regs.orig_rax == UPCALL_SPIN_LOOK;
+
 		on_upcall(c, tid, &regs);
 		if (c->enough)
 			end_with(c, CONTAINER_PROBED, "%s", "");
@@ -388,7 +406,10 @@ static void on_seccomp(struct container *c, pid_t tid)
 			return;
 		regs.orig_rax = (unsigned long long)-1;
 		regs.rax = 0;
-		resume_with(c, tid, &regs);
+		if (look)
+			look_at_pausing(c, tid, &regs);
+		else
+			resume_with(c, tid, &regs);
 		return;
 	}
 	on_site(c, tid, &regs);

@@ -200,6 +200,7 @@ static void table_entry(const struct code_file *f, const struct patch_file *pf, 
 	ret->site_off = site;
 	ret->stub_off = pf->stub_used;
 	ret->stub_len = (uint8_t)plan->stub_size;
+	ret->is_pause = INSN_CODE_KIND(plan->insn) == INSN_PAUSE;
 	memcpy(ret->stub, plan->stub, plan->stub_size);
 	ret->nwrites = (uint8_t)plan->write_count;
 	for (unsigned i = 0; i < plan->write_count; i++) {
@@ -608,6 +609,69 @@ uint64_t patcher_original(const struct task *t, uint64_t address)
 		patch = patch_at(PATCHES, patch->next);
 	}
 	return address;
+}
+
+bool patcher_in_stub(const struct task *t, uint64_t address)
+{
+	return exec_of_stub(t, address) != NULL;
+}
+
+/* ---- pauses as they were ---- */
+
+/* The last write of a patch is the one that takes effect. */
+static bool covers(const struct mm_exec *exec, const struct patch *patch, uint64_t address)
+{
+	const struct patch_write *w = &patch->writes[(patch->nwrites - 1u) % PATCH_WRITES];
+
+	return patch->is_pause && w->len <= PATCH_WRITE_MAX &&
+	       address - exec->base - w->off < w->len;
+}
+
+static void describe(const struct mm_exec *exec, const struct patch *patch,
+		     struct patched_pause *ret)
+{
+	const struct patch_write *w = &patch->writes[(patch->nwrites - 1u) % PATCH_WRITES];
+
+	ret->begin = exec->base + w->off;
+	ret->size = w->len;
+	memcpy(ret->original, w->orig, w->len);
+	memcpy(ret->patched, w->bytes, w->len);
+	ret->stub = exec->stub + patch->stub_off;
+	ret->tail = exec->base + patch->window_start;
+	ret->tail_end = exec->base + patch->window_end;
+	ret->tail_to = ret->stub + patch->window_stub;
+}
+
+static bool made_pause(const struct task *t, uint64_t address, struct patched_pause *ret)
+{
+	const struct mm *mm = t->proc < PROCS_MAX ? mm_at(proc_at(t->proc)->mm) : NULL;
+	const struct code_site *site = mm != NULL ? code_site_find(mm, address) : NULL;
+
+	if (site == NULL || INSN_CODE_KIND(site->code) != INSN_PAUSE)
+		return false;
+	*ret = (struct patched_pause){.begin = address,
+				      .size = 1,
+				      .original = {(uint8_t)site->original},
+				      .patched = {0xcc}};
+	return true;
+}
+
+bool patcher_pause_at(const struct task *t, uint64_t address, struct patched_pause *ret)
+{
+	const struct mm_exec *exec = exec_of(t, address);
+	const struct patch_file *pf =
+		exec != NULL ? patch_file_at(PATCHES, exec->patch_file) : NULL;
+	const struct patch *patch = pf != NULL ? patch_at(PATCHES, pf->first) : NULL;
+	uint32_t left = pf != NULL ? patch_count_of(pf) : 0;
+
+	for (; patch != NULL && left != 0; left--) {
+		if (covers(exec, patch, address)) {
+			describe(exec, patch, ret);
+			return true;
+		}
+		patch = patch_at(PATCHES, patch->next);
+	}
+	return made_pause(t, address, ret);
 }
 
 /* Takes what a patch of this very instruction replaced into a copy of the process's bytes. */

@@ -76,4 +76,18 @@ int patcher_classify(pid_t tid, const struct task *t, uint64_t address);
  */
 uint64_t patcher_original(const struct task *t, uint64_t address);
 
+bool patcher_in_stub(const struct task *t, uint64_t address);
+
+/* The bytes that make a pause an event, and what they replaced. */
+struct patched_pause {
+	uint64_t begin;
+	size_t size;
+	uint8_t original[8], patched[8];
+	uint64_t stub; /* the instructions from `begin` up to the pause stand there, */
+	uint64_t tail, tail_end, tail_to; /* and these at tail_to */
+};
+
+/* The one whose bytes cover `address`; false if there is none. */
+bool patcher_pause_at(const struct task *t, uint64_t address, struct patched_pause *ret);
+
 #endif

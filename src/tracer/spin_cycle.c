@@ -198,24 +198,26 @@ static int place_compare(const struct user_regs_struct *a, const struct user_reg
 static int go_to_canonical(const struct spin_machine *m, struct user_regs_struct *regs,
 			   unsigned length, struct spin_cycle *ret)
 {
+	bool found = false, unique = true;
 	unsigned least_at = 0;
-	bool unique = true;
 	int error = 0;
 
-	ret->regs = *regs;
-	for (unsigned i = 1; error == 0 && i < length; i++) {
-		error = m->step(m->data, regs);
-		int order = place_compare(regs, &ret->regs);
+	for (unsigned i = 0; error == 0 && i < length; i++) {
+		int order = found ? place_compare(regs, &ret->regs) : -1;
+		if (!m->may_rest(m->data, regs->rip))
+			order = 1;
 		if (order < 0) {
 			ret->regs = *regs;
 			least_at = i;
+			found = true;
 		}
 		unique = order < 0 || (unique && order != 0);
-	}
-	for (unsigned i = 0; error == 0 && i < least_at + 1; i++)
 		error = m->step(m->data, regs);
-	if (error < 0)
-		return error;
+	}
+	for (unsigned i = 0; error == 0 && i < least_at; i++)
+		error = m->step(m->data, regs);
+	if (error < 0 || !found)
+		return error < 0 ? error : -EXDEV;
 	return unique && spin_regs_equal(regs, &ret->regs) ? 0 : -EXDEV;
 }
 

@@ -28,6 +28,8 @@ struct spin_machine {
 	int (*read)(void *data, uint64_t addr, void *to, size_t size);
 	/* Floating point and vector state: its size in bytes. */
 	int (*extended)(void *data, uint8_t state[SPIN_EXTENDED_MAX]);
+	/* Whether the machine may be left at this rip. */
+	bool (*may_rest)(void *data, uint64_t rip);
 	void *data;
 };
 

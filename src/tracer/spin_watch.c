@@ -32,6 +32,7 @@
 #include "patch_plan.h"
 #include "patcher.h"
 #include "spin_access.h"
+#include "spin_bare.h"
 #include "spin_cycle.h"
 #include "spin_place.h"
 #include "tracee.h"
@@ -45,6 +46,8 @@
 #define SAMPLES	     128
 #define STEPS_BRIEF  72
 #define STEPS_LONG   20000
+#define STEPS_PAUSE  2048 /* of a loop that pauses; its length decides, so never the time */
+#define STEPS_SHIM   4096 /* out of it */
 #define PLACES	     6000 /* executed for a report */
 /* What examinations that find nothing may cost: this much, and a thousandth of the time. */
 #define COST_FREE_NS  (2 * MS)
@@ -238,6 +241,8 @@ void spin_watch_tick(struct spin_watch *w, struct container *c)
 /* ---- the examination ---- */
 
 struct looked_at {
+	struct spin_watch *watch;
+	struct spin_bare *bare; /* where pauses are executed as such; or NULL */
 	pid_t tid;
 	const struct task *task;
 	struct spin_decoder *decoder;
@@ -279,6 +284,8 @@ static int accesses(void *data, const struct user_regs_struct *regs,
 		return -EPERM;
 	if (in_shim(regs->rip) || patcher_original(l->task, regs->rip) != regs->rip)
 		return -EPERM;
+	if (l->bare != NULL && spin_bare_make(l->bare, regs->rip) < 0)
+		return -E2BIG;
 	if (l->place_count < PLACES)
 		l->places[l->place_count++] = regs->rip;
 	while (size > 0 && tracee_read(l->tid, tracee_address(regs->rip), bytes, size) < 0)
@@ -294,11 +301,22 @@ static int accesses(void *data, const struct user_regs_struct *regs,
 	return count + 1;
 }
 
+/* A stop that was asked for by an earlier tick comes too late to be of use. */
+static bool is_late_stop(struct looked_at *l)
+{
+	bool late = l->watch->asked == l->tid && tracee_event_of(l->status).kind == TRACEE_STARTED;
+
+	l->watch->asked = late ? 0 : l->watch->asked;
+	return late;
+}
+
 static int step(void *data, struct user_regs_struct *regs)
 {
 	struct looked_at *l = data;
 	int error = tracee_step(l->tid, &l->status);
 
+	if (error == -ECANCELED && is_late_stop(l))
+		error = tracee_step(l->tid, &l->status);
 	if (error == 0)
 		l->status = 0;
 	return error < 0 ? error : tracee_regs_get(l->tid, regs);
@@ -320,6 +338,13 @@ static int extended(void *data, uint8_t state[SPIN_EXTENDED_MAX])
 	if (size >= XSTATE_IN_USE_END)
 		memset(state + XSTATE_IN_USE, 0, XSTATE_IN_USE_END - XSTATE_IN_USE);
 	return size;
+}
+
+static bool may_rest(void *data, uint64_t rip)
+{
+	const struct looked_at *l = data;
+
+	return l->bare == NULL || !spin_bare_is_inside(l->bare, rip);
 }
 
 /* ---- whether to examine ---- */
@@ -440,7 +465,14 @@ static bool trap_again(struct spin_trap *trap, const struct user_regs_struct *re
 static int examine(struct spin_watch *w, struct looked_at *l, struct user_regs_struct *regs,
 		   unsigned budget, struct spin_cycle *ret_cycle)
 {
-	const struct spin_machine machine = {accesses, step, read_memory, extended, l};
+	const struct spin_machine machine = {
+		.accesses = accesses,
+		.step = step,
+		.read = read_memory,
+		.extended = extended,
+		.may_rest = may_rest,
+		.data = l,
+	};
 	struct spin_trap *trap = trap_of(w, l->tid);
 	int error = spin_decoder_create(&l->decoder);
 
@@ -555,7 +587,7 @@ enum spin_verdict spin_watch_stopped(struct spin_watch *w, struct container *c, 
 	uint32_t slot = container_slot_of(ret_regs->gs_base);
 	if (slot == NONE)
 		return SPIN_NOT_ASKED;
-	struct looked_at l = {.tid = tid, .task = task_at(slot)};
+	struct looked_at l = {.watch = w, .tid = tid, .task = task_at(slot)};
 	enum spin_verdict verdict = look(w, c, &l, ret_regs);
 	*ret_status = l.status;
 	return verdict;
@@ -577,7 +609,7 @@ enum spin_verdict spin_watch_trapped(struct spin_watch *w, struct container *c, 
 		trap_useless(trap, 1);
 		return SPIN_NO;
 	}
-	struct looked_at l = {.tid = tid, .task = task_at(slot)};
+	struct looked_at l = {.watch = w, .tid = tid, .task = task_at(slot)};
 	bool found = examine(w, &l, regs, STEPS_BRIEF, &cycle) == 0;
 
 	*ret_status = l.status;
@@ -589,5 +621,43 @@ enum spin_verdict spin_watch_trapped(struct spin_watch *w, struct container *c, 
 	}
 	hand_over(c, task_at(slot), &cycle, regs);
 	trap->useless = 0;
+	return SPIN_PARKS;
+}
+
+/* ---- tasks that only pause ---- */
+
+/* Goes on until the task executes its own code at its own place. */
+static int leave_shim(struct looked_at *l, struct user_regs_struct *regs)
+{
+	int error = 0;
+
+	for (unsigned i = 0; error == 0; i++) {
+		if (!in_shim(regs->rip) && !patcher_in_stub(l->task, regs->rip))
+			return 0;
+		error = i < STEPS_SHIM ? step(l, regs) : -EAGAIN;
+	}
+	return error;
+}
+
+enum spin_verdict spin_watch_pausing(struct spin_watch *w, struct container *c, pid_t tid,
+				     struct user_regs_struct *regs, int *ret_status)
+{
+	uint32_t slot = container_slot_of(regs->gs_base);
+	struct spin_cycle cycle;
+
+	if (slot == NONE)
+		return SPIN_NO;
+	struct spin_bare bare = {.tid = tid, .task = task_at(slot)};
+	struct looked_at l = {.watch = w, .bare = &bare, .tid = tid, .task = task_at(slot)};
+	int error = leave_shim(&l, regs);
+	if (error == 0)
+		error = examine(w, &l, regs, STEPS_PAUSE, &cycle);
+	*ret_status = l.status;
+	spin_bare_end(&bare, regs);
+	if (l.status != 0)
+		return SPIN_DISTURBED;
+	if (error != 0)
+		return SPIN_NO;
+	hand_over(c, task_at(slot), &cycle, regs);
 	return SPIN_PARKS;
 }

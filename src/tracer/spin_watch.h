@@ -41,4 +41,11 @@ enum spin_verdict spin_watch_stopped(struct spin_watch *w, struct container *c, 
 enum spin_verdict spin_watch_trapped(struct spin_watch *w, struct container *c, pid_t tid,
 				     struct user_regs_struct *regs, int *ret_status);
 
+/*
+ * Task `tid`, with *regs, is in the shim behind a pause, and nobody has done anything else for
+ * long. Looks at its loop as if a pause were no event.  As above; SPIN_NO: *regs is where it is.
+ */
+enum spin_verdict spin_watch_pausing(struct spin_watch *w, struct container *c, pid_t tid,
+				     struct user_regs_struct *regs, int *ret_status);
+
 #endif

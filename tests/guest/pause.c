@@ -3,6 +3,8 @@
  * moved instruction, by a breakpoint, and in code made at run time.  Registers, flags, vector state
  * and the red zone stay.  The loops count in memory, so they are no fixed points: if pause did
  * nothing they would never end.
+ *
+ * `pause N` waits for ever in form N.
  */
 #include <immintrin.h>
 #include <pthread.h>
@@ -20,9 +22,11 @@ __asm__(".pushsection .text.pause, \"ax\"\n"
 	".macro form name\n"
 	".type \\name, @function\n"
 	"\\name:\n"
+	".cfi_startproc\n" /* so that where it begins is known */
 	".endm\n"
 	".macro ends name\n"
 	"ret\n"
+	".cfi_endproc\n"
 	".size \\name, . - \\name\n"
 	".fill 300, 1, 0x50\n" /* push: no padding near */
 	".endm\n"
@@ -30,6 +34,7 @@ __asm__(".pushsection .text.pause, \"ax\"\n"
 	"form in_padding\n"
 	"mov %r12, -8(%rsp)\n pause\n mov -8(%rsp), %r15\n ret\n"
 	".size in_padding, . - in_padding\n"
+	".cfi_endproc\n"
 	".byte 0x66, 0x2e, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0\n"
 	".fill 300, 1, 0x50\n"
 	"form moving\n"
@@ -170,7 +175,60 @@ static void check_alarm(pause_fn form)
 	}
 }
 
-int main(void)
+/* ---- nobody does anything but pause, and no time is waited for ---- */
+
+static __attribute__((noinline)) void count_pauses(pause_fn form, int count)
+{
+	for (int i = 0; i < count; i++)
+		call_form(form);
+}
+
+static void *wait_long(void *form)
+{
+	while (turn == 0)
+		call_form((pause_fn)(uintptr_t)form);
+	return NULL;
+}
+
+/* Those that wait are parked meanwhile, and wake when they are freed. */
+static void check_freed(void)
+{
+	pthread_t threads[2];
+
+	turn = 0;
+	CHECK(pthread_create(&threads[0], NULL, wait_long, (void *)(uintptr_t)in_padding) == 0);
+	CHECK(pthread_create(&threads[1], NULL, wait_long, (void *)(uintptr_t)moving) == 0);
+	count_pauses(in_padding, 60000);
+	turn = 1;
+	for (int i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+}
+
+/* ---- what never ends ---- */
+
+static __attribute__((noinline)) void wait_for_ever(void)
+{
+	while (turn >= 0)
+		call_form(waits_by);
+}
+
+static void *never_freed(void *arg)
+{
+	wait_for_ever();
+	return arg;
+}
+
+static void deadlock(pause_fn form)
+{
+	pthread_t threads[2];
+
+	waits_by = form;
+	for (int i = 0; i < 2; i++)
+		CHECK(pthread_create(&threads[i], NULL, never_freed, NULL) == 0);
+	pthread_join(threads[0], NULL);
+}
+
+int main(int argc, char **argv)
 {
 	const struct {
 		const char *name;
@@ -180,11 +238,18 @@ int main(void)
 		     {"breakpoint", at_breakpoint},
 		     {"made", jit_form()}};
 
+	if (argc > 1)
+		deadlock(forms[atoi(argv[1])].form);
 	for (size_t i = 0; i < sizeof(forms) / sizeof(*forms); i++) {
 		check_state(forms[i].form);
 		check_turns(forms[i].form);
 		check_alarm(forms[i].form);
 		printf("%s ok\n", forms[i].name);
 	}
+	/* looked at twice, and let go on each time */
+	count_pauses(in_padding, 140000);
+	count_pauses(moving, 140000);
+	check_freed();
+	printf("long ok\n");
 	return 0;
 }

@@ -24,6 +24,7 @@ struct machine {
 	void (*execute)(struct machine *m, struct user_regs_struct *r);
 	uint64_t (*touches)(const struct user_regs_struct *r);
 	const unsigned *next; /* of graphs */
+	uint64_t no_rest;     /* a rip at which it may not be left */
 };
 
 static int accesses(void *data, const struct user_regs_struct *regs,
@@ -63,10 +64,15 @@ static int extended(void *data, uint8_t state[SPIN_EXTENDED_MAX])
 	return 8;
 }
 
+static bool may_rest(void *data, uint64_t rip)
+{
+	return rip == 0 || rip != ((struct machine *)data)->no_rest;
+}
+
 static int find(struct machine *m, struct user_regs_struct *r, unsigned budget,
 		struct spin_cycle *ret)
 {
-	const struct spin_machine machine = {accesses, step, read_cells, extended, m};
+	const struct spin_machine machine = {accesses, step, read_cells, extended, may_rest, m};
 
 	return spin_cycle_find(&machine, r, budget, ret);
 }
@@ -170,6 +176,20 @@ static void test_found(void)
 		CHECK(c.range_count == 1 && c.ranges[0].addr == CELLS_AT && c.ranges[0].size == 8);
 		CHECK(loop(toggle, touch_twice, from, &c) == 0);
 		CHECK(c.regs.rip == 100 && c.range_count == 1);
+	}
+}
+
+/* Where it may not be left is not the canonical place, however low. */
+static void test_no_rest(void)
+{
+	struct machine m = {.execute = wait_flag, .touches = touch_flag, .no_rest = 100};
+
+	for (uint64_t from = 30; from < 104; from++) {
+		struct user_regs_struct r = {.rip = from};
+		struct spin_cycle c;
+
+		CHECK(find(&m, &r, 3000, &c) == 0);
+		CHECK(c.regs.rip == 101 && r.rip == 101 && c.length == 4);
 	}
 }
 
@@ -314,6 +334,7 @@ static void test_insns(void)
 int main(void)
 {
 	test_found();
+	test_no_rest();
 	test_not_found();
 	test_graphs();
 	test_insns();
