@@ -183,6 +183,14 @@ static u32 sign_extend12(u32 v)
 	return (u32)((s32)(v << 20) >> 20);
 }
 
+/* Linux counts after it woke one. */
+static u32 wake_count(u64 arg)
+{
+	s32 count = (s32)arg;
+
+	return count <= 0 ? 1 : (u32)count;
+}
+
 static long futex_wake_op(struct task *t, struct frame *f, bool private)
 {
 	struct sched_key key, key2;
@@ -204,9 +212,9 @@ static long futex_wake_op(struct task *t, struct frame *f, bool private)
 	u32 value = wake_op_value(old, op, arg);
 	if (user_put(f->arg[4], value) < 0)
 		return -EFAULT;
-	u32 woken = sched_key_wake(SCHED, key, (u32)f->arg[2], ~0u, t->index);
+	u32 woken = sched_key_wake(SCHED, key, wake_count(f->arg[2]), ~0u, t->index);
 	if (wake_op_compare(old, cmp, cmp_arg))
-		woken += sched_key_wake(SCHED, key2, (u32)f->arg[3], ~0u, t->index);
+		woken += sched_key_wake(SCHED, key2, wake_count(f->arg[3]), ~0u, t->index);
 	return woken;
 }
 
@@ -219,8 +227,7 @@ static long futex_wake(struct task *t, struct frame *f, u32 bits, bool private)
 		return error;
 	if (bits == 0)
 		return -EINVAL;
-	s32 count = (s32)f->arg[2];
-	return sched_key_wake(SCHED, key, count <= 0 ? 1 : (u32)count, bits, t->index);
+	return sched_key_wake(SCHED, key, wake_count(f->arg[2]), bits, t->index);
 }
 
 long sys_futex(struct task *t, struct frame *f)
@@ -256,39 +263,53 @@ void futex_wake_word(struct task *t, u64 addr, u32 n)
 		sched_key_wake(SCHED, key, n, ~0u, t->index);
 }
 
-/* One entry of a robust list: kernel/futex/core.c, handle_futex_death. */
-static void robust_death(struct task *t, u64 word)
+/* Entries of a robust list say in their lowest bit that the futex is one of priorities. */
+#define ROBUST_PI 1ull
+
+/*
+ * One entry of a robust list (kernel/futex/core.c, handle_futex_death); false ends the walk.  The
+ * pending one may be released already, but who waits for it not yet woken.
+ */
+static bool robust_death(struct task *t, u64 word, bool pi, bool pending)
 {
 	u32 value;
 
-	if (user_get(value, word) < 0 || (value & FUTEX_TID_MASK) != t->tid)
-		return;
-	u32 dead = (value & FUTEX_WAITERS) | FUTEX_OWNER_DIED;
-	if (user_put(word, dead) == 0 && value & FUTEX_WAITERS)
+	if (word % sizeof(value) != 0 || user_get(value, word) < 0)
+		return false;
+	u32 owner = value & FUTEX_TID_MASK;
+	if (pending && !pi && owner == 0)
 		futex_wake_word(t, word, 1);
+	if (owner != t->tid)
+		return true;
+	u32 dead = (value & FUTEX_WAITERS) | FUTEX_OWNER_DIED;
+	if (user_put(word, dead) < 0)
+		return false;
+	if (!pi && value & FUTEX_WAITERS)
+		futex_wake_word(t, word, 1);
+	return true;
 }
 
 void futex_exit_robust(struct task *t)
 {
 	struct {
 		u64 next;
-		s64 offset;
+		u64 offset;
 		u64 pending;
 	} head;
-	u64 entry;
 
 	if (user_get(head, t->robust_list) < 0)
 		return;
-	entry = head.next;
-	for (int i = 0; i < 2048 && (entry & ~1ull) != t->robust_list; i++) {
-		u64 next, at = entry & ~1ull;
+	u64 entry = head.next, pending = head.pending & ~ROBUST_PI;
+	for (int i = 0; i < 2048 && (entry & ~ROBUST_PI) != t->robust_list; i++) {
+		u64 next, at = entry & ~ROBUST_PI;
+		bool more = user_get(next, at) == 0;
 
-		if (user_get(next, at) < 0)
+		if (at != pending && !robust_death(t, at + head.offset, entry & ROBUST_PI, false))
 			return;
-		if (at != (head.pending & ~1ull))
-			robust_death(t, at + (u64)head.offset);
+		if (!more)
+			return;
 		entry = next;
 	}
-	if ((head.pending & ~1ull) != 0)
-		robust_death(t, (head.pending & ~1ull) + (u64)head.offset);
+	if (pending != 0)
+		robust_death(t, pending + head.offset, head.pending & ROBUST_PI, true);
 }

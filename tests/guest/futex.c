@@ -114,6 +114,63 @@ static void check_wake_op(void)
 	join_all(threads);
 }
 
+/* No count is too small for one to be woken. */
+static void check_wake_op_counts(void)
+{
+	const uint32_t op = FUTEX_OP(FUTEX_OP_ADD, 0, FUTEX_OP_CMP_EQ, 0);
+	pthread_t threads[WAITERS];
+
+	word = other = 0;
+	for (int i = 0; i < WAITERS; i++)
+		CHECK(pthread_create(&threads[i], NULL, wait_plain, NULL) == 0);
+	settle();
+	CHECK(futex(&other, FUTEX_WAKE_OP_PRIVATE, 0, NULL, &word, op) == 1);
+	CHECK(futex(&other, FUTEX_WAKE_OP_PRIVATE, (uint32_t)-1, (const void *)-1, &word, op) == 1);
+	CHECK(futex(&word, FUTEX_WAKE_PRIVATE, WAITERS, NULL, NULL, 0) == WAITERS - 2);
+	join_all(threads);
+}
+
+/* ---- robust lists made by hand ---- */
+
+static struct robust_list_head robust_head;
+static struct robust_list robust_entry;
+static uint32_t robust_word;
+
+static void *die_with_robust_list(void *own)
+{
+	if (own != NULL)
+		__atomic_store_n(&robust_word, (uint32_t)gettid() | FUTEX_WAITERS,
+				 __ATOMIC_RELEASE);
+	CHECK(syscall(SYS_set_robust_list, &robust_head, sizeof(robust_head)) == 0);
+	settle();
+	syscall(SYS_exit, 0);
+	return NULL;
+}
+
+/* About to release it: who waits is woken.  Of priorities: nobody is. */
+static void check_robust(void)
+{
+	const struct timespec limit = {2, 0}, little = {0, 300000000};
+	pthread_t thread;
+
+	robust_head.list.next = &robust_head.list;
+	robust_head.list_op_pending = &robust_entry;
+	robust_head.futex_offset = (long)((uintptr_t)&robust_word - (uintptr_t)&robust_entry);
+	CHECK(pthread_create(&thread, NULL, die_with_robust_list, NULL) == 0);
+	CHECK(futex(&robust_word, FUTEX_WAIT, 0, &limit, NULL, 0) == 0);
+	CHECK(pthread_join(thread, NULL) == 0 && robust_word == 0);
+	robust_head.list_op_pending = NULL;
+	robust_head.list.next = (struct robust_list *)((uintptr_t)&robust_entry | 1);
+	robust_entry.next = &robust_head.list;
+	CHECK(pthread_create(&thread, NULL, die_with_robust_list, &robust_word) == 0);
+	while (__atomic_load_n(&robust_word, __ATOMIC_ACQUIRE) == 0)
+		usleep(1000);
+	uint32_t owned = robust_word;
+	CHECK(futex(&robust_word, FUTEX_WAIT, owned, &little, NULL, 0) == -1);
+	CHECK(pthread_join(thread, NULL) == 0);
+	CHECK(robust_word == (FUTEX_OWNER_DIED | FUTEX_WAITERS));
+}
+
 static void check_limits(void)
 {
 	struct timespec limit = {0, 50000000}, bad = {0, -1}, past = {1, 0};
@@ -155,6 +212,8 @@ int main(void)
 	check_bits();
 	check_requeue();
 	check_wake_op();
+	check_wake_op_counts();
+	check_robust();
 	check_limits();
 	check_shared();
 	printf("futex ok\n");
