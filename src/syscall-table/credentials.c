@@ -20,6 +20,17 @@
 	 1ull << CAP_DAC_READ_SEARCH | 1ull << CAP_FOWNER | 1ull << CAP_FSETID | \
 	 1ull << CAP_LINUX_IMMUTABLE | 1ull << CAP_MAC_OVERRIDE)
 
+bool may_look_into(const struct task *t, u32 proc)
+{
+	const struct proc *own = proc_of(t), *p = proc_at(proc);
+
+	if (t->proc == proc || capable(t, CAP_SYS_PTRACE))
+		return true;
+	return p->dumpable && own->uid == p->uid && own->uid == p->euid && own->uid == p->suid &&
+	       own->gid == p->gid && own->gid == p->egid && own->gid == p->sgid &&
+	       !(p->cap_permitted & ~own->cap_permitted);
+}
+
 void credentials_init(struct proc *p)
 {
 	u64 all = p->euid == 0 ? CAPS_ALL : 0;

@@ -18,6 +18,9 @@ static inline bool capable(const struct task *t, u32 cap)
 	return proc_of(t)->cap_effective >> cap & 1;
 }
 
+/* Whether the task may look into a process: by its real ids, kernel/ptrace.c of Linux. */
+bool may_look_into(const struct task *t, u32 proc);
+
 /* The first process's capabilities, from its ids. */
 void credentials_init(struct proc *p);
 

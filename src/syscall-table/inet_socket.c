@@ -4,6 +4,7 @@
  * Refused by name: raw sockets (EPERM, as without CAP_NET_RAW), ping sockets (EACCES, as where no
  * group may have them), and all protocols but TCP and UDP.
  */
+#include "credentials.h"
 #include "inet.h"
 #include "tcp.h"
 
@@ -105,7 +106,7 @@ long inet_bind(struct task *t, struct socket *s, const struct socket_address *a)
 		r = check_address(i, e.ip);
 	if (r < 0)
 		return r;
-	if (e.port && e.port < PORT_FREE && proc_of(t)->euid)
+	if (e.port && e.port < PORT_FREE && !capable(t, CAP_NET_BIND_SERVICE))
 		return -EACCES;
 	if (i->has_port || (s->type == SOCK_STREAM && !tcp_is_closed(i)))
 		return -EINVAL;

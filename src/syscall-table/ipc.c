@@ -7,6 +7,7 @@
  *
  * Invariants: a waiter is in exactly one queue, or over; a task has at most one (task.ipc_waiter).
  */
+#include "credentials.h"
 #include "ipc.h"
 
 #define CIRCLE_MIN 64u
@@ -123,14 +124,14 @@ bool ipc_permits(const struct task *t, const struct ipc_object *o, u32 want)
 		granted >>= 6;
 	else if (in_group(p, o->cgid) || in_group(p, o->gid))
 		granted >>= 3;
-	return !(asked & ~granted) || p->euid == 0;
+	return !(asked & ~granted) || capable(t, CAP_IPC_OWNER);
 }
 
 bool ipc_owns(const struct task *t, const struct ipc_object *o)
 {
 	u32 euid = proc_of(t)->euid;
 
-	return euid == o->cuid || euid == o->uid || euid == 0;
+	return euid == o->cuid || euid == o->uid || capable(t, CAP_SYS_ADMIN);
 }
 
 long ipc_find_stat(const struct task *t, enum ipc_class class, s32 id, bool by_index, bool any,

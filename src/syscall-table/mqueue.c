@@ -11,6 +11,7 @@
  */
 #include <asm/stat.h>
 #include "../shim/signal.h"
+#include "credentials.h"
 #include "ipc.h"
 #include "ready.h"
 #include "synth.h"
@@ -131,9 +132,10 @@ static u64 charge_of(s64 maxmsg, s64 msgsize)
 }
 
 /* The limits of a user: how many queues there are, and how much his may take. */
-static long check_limits(const struct proc *p, s64 maxmsg, s64 msgsize)
+static long check_limits(const struct task *t, s64 maxmsg, s64 msgsize)
 {
-	bool root = p->euid == 0;
+	const struct proc *p = proc_of(t);
+	bool root = capable(t, CAP_SYS_RESOURCE);
 	u64 charged = charge_of(maxmsg, msgsize);
 	u32 count = 0;
 
@@ -155,7 +157,7 @@ static long create(struct task *t, const char *name, u32 mode, const struct mq_a
 	const struct proc *p = proc_of(t);
 	s64 maxmsg = attr ? attr->maxmsg : MESSAGES_MAX, msgsize = attr ? attr->msgsize : BYTES_MAX;
 
-	long r = check_limits(p, maxmsg, msgsize);
+	long r = check_limits(t, maxmsg, msgsize);
 	if (r < 0)
 		return r;
 	struct mqueue *q = heap_alloc(sizeof(*q));
@@ -269,7 +271,8 @@ long sys_mq_unlink(struct task *t, struct frame *f)
 	if (!q)
 		return -ENOENT;
 	/* Their folder belongs to root and is sticky. */
-	if (proc_of(t)->fsuid && proc_of(t)->fsuid != q->uid)
+	u32 uid = proc_of(t)->fsuid;
+	if (uid && uid != q->uid && !capable(t, CAP_FOWNER))
 		return -EPERM;
 	unname(q);
 	return 0;

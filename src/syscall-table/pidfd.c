@@ -6,6 +6,7 @@
  * process if its birth number is, else that process is gone.  Rules are those of kernel/pid.c,
  * kernel/fork.c (pidfd_poll) and kernel/signal.c.
  */
+#include "credentials.h"
 #include "pidfd.h"
 #include "../shim/ids.h"
 #include "../shim/signal.h"
@@ -187,4 +188,46 @@ long sys_pidfd_send_signal(struct task *t, struct frame *f)
 		given = &info;
 	}
 	return send_to(t, o, scope, (u32)f->arg[1], given);
+}
+
+/* ---- pidfd_getfd ---- */
+
+/* Of a file of the host the kernel's descriptor would be needed, and it is in another table. */
+static bool is_host_file(const struct ofd *o)
+{
+	return o->kind == OFD_HOST_FILE || o->kind == OFD_HOST_DIR || o->kind == OFD_PATH ||
+	       o->kind == OFD_SYNTH_FILE;
+}
+
+static long take_from(struct task *t, u32 proc, u32 fd)
+{
+	u32 files = proc_at(proc)->files;
+	u32 index = fd < APP_FD_MAX ? FILES->tables[files].fd[fd] & FD_OFD : 0;
+
+	if (index == 0)
+		return -EBADF;
+	if (files == proc_of(t)->files)
+		return fd_duplicate(t, fd, 0, O_CLOEXEC);
+	if (is_host_file(ofd_at(index))) {
+		HEAD->refused_count[NR_pidfd_getfd]++;
+		return -EPERM;
+	}
+	ofd_hold(ofd_at(index));
+	return fd_install(t, index, O_CLOEXEC);
+}
+
+long sys_pidfd_getfd(struct task *t, struct frame *f)
+{
+	const struct ofd *o = fd_get_io(t, (u32)f->arg[0]);
+
+	if ((u32)f->arg[2] != 0)
+		return -EINVAL;
+	if (o == NULL || o->kind != OFD_PIDFD)
+		return -EBADF;
+	u32 proc = process_of(o);
+	if (proc == NONE)
+		return -ESRCH;
+	if (!may_look_into(t, proc))
+		return -EPERM;
+	return proc_at(proc)->state == PROC_LIVE ? take_from(t, proc, (u32)f->arg[1]) : -ESRCH;
 }

@@ -14,6 +14,7 @@
  */
 #include <asm/ioctls.h>
 #include "../shim/signal.h"
+#include "credentials.h"
 #include "file_kinds.h"
 #include "line.h"
 #include "lookup.h"
@@ -780,7 +781,7 @@ long pty_open_slave(struct task *t, struct pty *p, const char *path, u32 flags)
 {
 	if (!p->has_master || p->locked)
 		return -EIO;
-	if (p->tty.exclusive && proc_of(t)->euid)
+	if (p->tty.exclusive && !capable(t, CAP_SYS_ADMIN))
 		return -EBUSY;
 	long o = ofd_create(OFD_PTY_SLAVE, shown_flags(flags));
 	if (o < 0)

@@ -67,16 +67,6 @@ static long compare(u64 a, u64 b)
 	return a == b ? 0 : a < b ? 1 : 2;
 }
 
-static bool may_look(const struct task *t, const struct task *of)
-{
-	const struct proc *own = proc_of(t), *p = proc_of(of);
-
-	if (t->proc == of->proc || capable(t, CAP_SYS_PTRACE))
-		return true;
-	return p->dumpable && own->uid == p->uid && own->uid == p->euid && own->uid == p->suid &&
-	       own->gid == p->gid && own->gid == p->egid && own->gid == p->sgid;
-}
-
 static long compare_files(struct task *a, struct task *b, u64 fd_a, u64 fd_b)
 {
 	struct ofd *x = fd_get(a, (u32)fd_a), *y = fd_get(b, (u32)fd_b);
@@ -91,7 +81,7 @@ long sys_kcmp(struct task *t, struct frame *f)
 
 	if (a == NULL || b == NULL)
 		return -ESRCH;
-	if (!may_look(t, a) || !may_look(t, b))
+	if (!may_look_into(t, a->proc) || !may_look_into(t, b->proc))
 		return -EPERM;
 	switch ((s32)f->arg[2]) {
 	case KCMP_FILE:

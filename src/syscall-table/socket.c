@@ -6,6 +6,7 @@
  */
 #include <asm/ioctls.h>
 #include <asm/stat.h>
+#include "credentials.h"
 #include "netlink.h"
 #include "unix_socket.h"
 #include "../shim/signal.h"
@@ -489,7 +490,7 @@ long socket_chmod(struct task *t, struct ofd *o, u32 mode)
 	struct socket *s = socket_of(o);
 	u32 uid = proc_of(t)->fsuid;
 
-	if (uid && uid != s->uid)
+	if (uid != s->uid && !capable(t, CAP_FOWNER))
 		return -EPERM;
 	s->mode = mode & 07777;
 	return 0;

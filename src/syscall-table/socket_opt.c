@@ -5,6 +5,7 @@
  * Buffer sizes are what the container's own rule counts with (socket_queue.h), so they are believed
  * as they are set; what only tunes a network card is kept and shown, and does nothing.
  */
+#include "credentials.h"
 #include "socket.h"
 
 #define SNDBUF_MIN    4608u
@@ -33,9 +34,9 @@ struct option_row {
 	void (*get)(struct socket *s, s32 name, struct option_value *v);
 };
 
-static bool is_privileged(struct task *t)
+static bool may_send_raw(const struct task *t)
 {
-	return proc_of(t)->euid == 0;
+	return capable(t, CAP_NET_RAW) || capable(t, CAP_NET_ADMIN);
 }
 
 /* ---- on or off ---- */
@@ -55,7 +56,7 @@ static long set_switch(struct task *t, struct socket *s, s32 name, const struct 
 
 static long set_debug(struct task *t, struct socket *s, s32 name, const struct option_value *v)
 {
-	return v->number && !is_privileged(t) ? -EACCES : set_switch(t, s, name, v);
+	return v->number && !capable(t, CAP_NET_ADMIN) ? -EACCES : set_switch(t, s, name, v);
 }
 
 /* One of the two stamps at a time. */
@@ -109,7 +110,7 @@ static long set_buffer(struct task *t, struct socket *s, s32 name, const struct 
 	bool force = name == SO_SNDBUFFORCE || name == SO_RCVBUFFORCE;
 	s32 most = force ? 0x3fffffff : SOCKET_BUFFER, asked = v->number;
 
-	if (force && !is_privileged(t))
+	if (force && !capable(t, CAP_NET_ADMIN))
 		return -EPERM;
 	if (force && asked < 0)
 		asked = 0;
@@ -130,7 +131,7 @@ static void get_buffer(struct socket *s, s32 name, struct option_value *v)
 static long set_priority(struct task *t, struct socket *s, s32 name, const struct option_value *v)
 {
 	(void)name;
-	if ((v->number < 0 || v->number > PRIORITY_FREE) && !is_privileged(t))
+	if ((v->number < 0 || v->number > PRIORITY_FREE) && !may_send_raw(t))
 		return -EPERM;
 	s->priority = v->number;
 	return 0;
@@ -139,7 +140,7 @@ static long set_priority(struct task *t, struct socket *s, s32 name, const struc
 static long set_mark(struct task *t, struct socket *s, s32 name, const struct option_value *v)
 {
 	(void)name;
-	if (!is_privileged(t))
+	if (!may_send_raw(t))
 		return -EPERM;
 	s->mark = v->number;
 	return 0;

@@ -11,6 +11,7 @@
 #include <asm/msgbuf.h>
 #include <linux/msg.h>
 #include "../shim/signal.h"
+#include "credentials.h"
 #include "ipc.h"
 #include "synth.h"
 
@@ -451,7 +452,7 @@ static long info(struct task *t, bool used, u64 user)
 /* What receivers may see and senders may add has changed: all look again, as if they came anew. */
 static long set_queue(struct task *t, struct msg_queue *q, const struct msqid64_ds *ds)
 {
-	if (ds->msg_qbytes > QUEUE_BYTES_MAX && proc_of(t)->euid)
+	if (ds->msg_qbytes > QUEUE_BYTES_MAX && !capable(t, CAP_SYS_RESOURCE))
 		return -EPERM;
 	long r = ipc_perm_set(&q->ipc, &ds->msg_perm);
 	if (r < 0)

@@ -13,6 +13,7 @@
 #include <linux/falloc.h>
 #include <linux/mman.h>
 #include "../shim/mm.h"
+#include "credentials.h"
 #include "ipc.h"
 #include "synth.h"
 
@@ -381,9 +382,10 @@ static long lock(struct task *t, s32 id, bool on)
 	if (!o)
 		return -EINVAL;
 	u64 limit = p->rlimits[LIMIT_MEMLOCK][0];
-	if (p->euid && ((p->euid != o->uid && p->euid != o->cuid) || (on && !limit)))
+	bool free = capable(t, CAP_IPC_LOCK);
+	if (!free && ((p->euid != o->uid && p->euid != o->cuid) || (on && !limit)))
 		return -EPERM;
-	if (p->euid && on && page_up(((struct shm_segment *)o)->size) > limit)
+	if (!free && on && page_up(((struct shm_segment *)o)->size) > limit)
 		return -ENOMEM;
 	o->mode = on ? o->mode | SHM_LOCKED : o->mode & ~SHM_LOCKED;
 	return 0;

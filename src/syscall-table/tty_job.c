@@ -6,6 +6,7 @@
  * have it as proc->ctty (those that gave it up do not).  Rules: drivers/tty/tty_jobctrl.c.
  */
 #include "../shim/signal.h"
+#include "credentials.h"
 #include "tty.h"
 #include "wait.h"
 
@@ -71,7 +72,7 @@ long tty_job_take(struct task *t, struct tty *tty, u64 steal)
 		return 0;
 	if (!is_leader(p) || p->ctty)
 		return -EPERM;
-	if (tty->sid && (steal != 1 || p->euid))
+	if (tty->sid && (steal != 1 || !capable(t, CAP_SYS_ADMIN)))
 		return -EPERM;
 	if (tty->sid)
 		session_clear(tty->sid);

@@ -17,6 +17,7 @@
  * Owns READY->unix_*.  Dropped sets are put on a list and their references given back by the
  * outermost call (settle), since each may end a socket whose queue holds more: no recursion.
  */
+#include "credentials.h"
 #include "unix_socket.h"
 #include "wait.h"
 
@@ -42,14 +43,17 @@ struct unix_cred unix_own_cred(struct task *t)
 static long cred_check(struct task *t, const struct unix_cred *c)
 {
 	const struct proc *p = proc_of(t);
-	bool uid_ok = c->uid == p->uid || c->uid == p->euid || c->uid == p->suid;
-	bool gid_ok = c->gid == p->gid || c->gid == p->egid || c->gid == p->sgid;
+	bool uid_ok = c->uid == p->uid || c->uid == p->euid || c->uid == p->suid ||
+		      capable(t, CAP_SETUID);
+	bool gid_ok = c->gid == p->gid || c->gid == p->egid || c->gid == p->sgid ||
+		      capable(t, CAP_SETGID);
+	bool own = c->pid == (s32)p->pid;
 
 	if (c->uid == ~0u || c->gid == ~0u)
 		return -EINVAL;
-	if (!p->euid)
-		return c->pid == (s32)p->pid || proc_find_pid((u32)c->pid) != NONE ? 0 : -ESRCH;
-	return c->pid == (s32)p->pid && uid_ok && gid_ok ? 0 : -EPERM;
+	if (!uid_ok || !gid_ok || !(own || capable(t, CAP_SYS_ADMIN)))
+		return -EPERM;
+	return own || proc_find_pid((u32)c->pid) != NONE ? 0 : -ESRCH;
 }
 
 struct unix_cred unix_cred_of(struct task *t, const struct unix_socket *u,

@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -257,6 +258,90 @@ static void check_clone(void)
 	CHECK(fails(syscall(SYS_clone3, &args, sizeof(args)), EFAULT));
 }
 
+static int getfd(int fd, int target, unsigned flags)
+{
+	return (int)syscall(SYS_pidfd_getfd, fd, target, flags);
+}
+
+/* A child with a descriptor that the parent has no number for. */
+static pid_t child_with(int pair[2], int gate[2], int ids)
+{
+	int inside[2];
+	char byte;
+	pid_t child;
+
+	CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0 && pipe2(gate, O_CLOEXEC) == 0);
+	CHECK((child = fork()) >= 0);
+	if (child == 0) {
+		close(gate[1]);
+		CHECK(pipe(inside) == 0 && dup2(inside[0], 100) == 100 &&
+		      dup2(inside[1], 101) == 101);
+		CHECK(!ids || (setresgid(77, 77, 77) == 0 && setresuid(77, 77, 77) == 0));
+		CHECK(write(pair[1], "r", 1) == 1 && read(gate[0], &byte, 1) == 0);
+		_exit(0);
+	}
+	close(gate[0]);
+	CHECK(read(pair[0], &byte, 1) == 1);
+	return child;
+}
+
+static void check_getfd(void)
+{
+	int pair[2], gate[2], status;
+	char bytes[3] = {0};
+	pid_t child = child_with(pair, gate, 0);
+	int fd = pidfd_open(child, 0), out, in;
+
+	CHECK(fails(getfd(fd, 100, 1), EINVAL) && fails(getfd(-1, 100, 1), EINVAL));
+	CHECK(fails(getfd(-1, 100, 0), EBADF) && fails(getfd(pair[0], 100, 0), EBADF));
+	CHECK(fails(getfd(fd, 99, 0), EBADF) && fails(getfd(fd, -1, 0), EBADF));
+	CHECK((in = getfd(fd, 100, 0)) >= 0 && (out = getfd(fd, 101, 0)) >= 0);
+	CHECK(fcntl(in, F_GETFD) == FD_CLOEXEC && write(out, "abc", 3) == 3);
+	CHECK(read(in, bytes, 3) == 3 && memcmp(bytes, "abc", 3) == 0);
+	/* One description: its flags are the child's, too; it outlives the child. */
+	CHECK(fcntl(in, F_SETFL, O_NONBLOCK) == 0 && close(in) == 0);
+	CHECK((in = getfd(fd, 100, 0)) >= 0 && fails(read(in, bytes, 1), EAGAIN));
+	close(gate[1]);
+	CHECK(poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, -1) == 1);
+	CHECK(fails(getfd(fd, 100, 0), ESRCH) && waitpid(child, &status, 0) == child);
+	CHECK(status == 0 && fails(getfd(fd, 100, 0), ESRCH) && close(fd) == 0);
+	CHECK(write(out, "z", 1) == 1 && read(in, bytes, 1) == 1 && close(out) == 0);
+	CHECK(read(in, bytes, 1) == 0 && close(in) == 0 && close(pair[0]) == 0);
+	close(pair[1]);
+	/* One's own. */
+	CHECK(pipe(pair) == 0 && (fd = pidfd_open(getpid(), 0)) >= 0);
+	CHECK((out = getfd(fd, pair[1], 0)) >= 0 && write(out, "y", 1) == 1);
+	CHECK(read(pair[0], bytes, 1) == 1 && bytes[0] == 'y');
+	close(out);
+	close(fd);
+	close(pair[0]);
+	close(pair[1]);
+}
+
+/* Whose ids are others may not. */
+static void check_getfd_ids(void)
+{
+	int pair[2], gate[2], status;
+
+	if (geteuid() != 0)
+		return;
+	pid_t child = child_with(pair, gate, 1), other = fork();
+	CHECK(other >= 0);
+	if (other == 0) {
+		close(gate[1]);
+		int fd = pidfd_open(child, 0);
+		CHECK(getfd(fd, 100, 0) >= 0 && setresgid(78, 78, 78) == 0);
+		CHECK(setresuid(78, 78, 78) == 0 && fails(getfd(fd, 100, 0), EPERM));
+		CHECK(fails(getfd(fd, 99, 0), EPERM));
+		_exit(0);
+	}
+	CHECK(waitpid(other, &status, 0) == other && status == 0);
+	close(gate[1]);
+	CHECK(waitpid(child, &status, 0) == child && status == 0);
+	close(pair[0]);
+	close(pair[1]);
+}
+
 int main(void)
 {
 	check_open();
@@ -266,6 +351,8 @@ int main(void)
 	check_scopes();
 	check_threads();
 	check_clone();
+	check_getfd();
+	check_getfd_ids();
 	puts("ok");
 	return 0;
 }
