@@ -422,14 +422,20 @@ static bool page_read(pid_t tid, const struct mm *mm, uint64_t page, struct page
 	return true;
 }
 
+/* A pause may be left as it is, so those of one page never take all the room. */
+static bool has_room(const struct insn_site *site)
+{
+	return CODE_SCAN->count < (site->kind == INSN_PAUSE ? CODE_SCAN_MAX / 2 : CODE_SCAN_MAX);
+}
+
 static void page_report(const struct page_bytes *p, uint64_t page, const struct insn_site *site)
 {
 	uint64_t address = p->address + p->begin + site->offset;
 
 	if (!site->confirmed || address + site->length <= page || address >= page + MM_PAGE)
 		return;
-	if (CODE_SCAN->count >= CODE_SCAN_MAX) {
-		CODE_SCAN->failed = 1;
+	if (!has_room(site)) {
+		CODE_SCAN->failed |= site->kind != INSN_PAUSE;
 		return;
 	}
 	CODE_SCAN->sites[CODE_SCAN->count++] = (struct code_site){

@@ -95,6 +95,19 @@ static void test_constant(void)
 	munmap(at, PAGE);
 }
 
+/* More of one instruction than a page has room for in our lists; then one that must be found. */
+static void test_many(void)
+{
+	uint8_t *at = map(1, RWX);
+	size_t n = 0;
+
+	for (; n < PAGE - 64; n += 2)
+		memcpy(at + n, "\xf3\x90", 2); /* pause */
+	put_cpuid(at + n, 0);
+	CHECK(run(at) == cpuid_ebx(0));
+	munmap(at, PAGE);
+}
+
 static void test_across_pages(void)
 {
 	uint8_t *at = map(2, RWX);
@@ -308,6 +321,7 @@ int main(int argc, char **argv)
 	test_changed_in_place();
 	test_write_xor_execute();
 	test_constant();
+	test_many();
 	test_across_pages();
 	test_own_page();
 	test_read_into();
