@@ -52,7 +52,7 @@ static long cpu_clock(struct task *t, s32 id, struct clock *ret)
 
 s32 clock_id_read(const struct task *t, s32 id)
 {
-	bool own = id < 0 && !(id & ID_THREAD) && ~(u32)(id >> ID_BITS) == t->tid;
+	bool own = (id & ~ID_WHICH) == (s32)(~t->tid << ID_BITS);
 
 	return own ? (s32)(~proc_of(t)->pid << ID_BITS) | (id & ID_WHICH) : id;
 }

@@ -310,7 +310,9 @@ static void timer_set(struct posix_timer *p, const struct timer_spec *new, bool 
 	p->overrun = OVERRUN_FIRST;
 	p->overrun_told = 0;
 	timer->interval_ns = new->value_ns != 0 ? new->interval_ns : 0;
-	timer->deadline_ns = new->value_ns;
+	/* As in Linux, one that only tells time goes on to do so when it is disarmed. */
+	if (new->value_ns != 0 || clock_is_cpu(&timer->clock))
+		timer->deadline_ns = new->value_ns;
 	if (new->value_ns == 0)
 		return;
 	if (!absolute)

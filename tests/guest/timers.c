@@ -470,6 +470,22 @@ static void *read_by_own_id(void *arg)
 	return arg;
 }
 
+/* Disarmed, a timer that only tells time still tells how long it would have been. */
+static void check_disarmed(void)
+{
+	struct sigevent none = {.sigev_notify = SIGEV_NONE};
+	struct itimerspec set = {{0, 0}, {3600, 0}}, now;
+	timer_t timer;
+
+	CHECK(timer_create(CLOCK_MONOTONIC, &none, &timer) == 0);
+	CHECK(timer_gettime(timer, &now) == 0 && now.it_value.tv_sec == 0);
+	CHECK(timer_settime(timer, 0, &set, NULL) == 0);
+	set.it_value.tv_sec = 0;
+	CHECK(timer_settime(timer, 0, &set, NULL) == 0);
+	CHECK(timer_gettime(timer, &now) == 0 && now.it_value.tv_sec > 3000);
+	CHECK(timer_delete(timer) == 0);
+}
+
 /* Sleeping until the process has used so much. */
 static void check_cpu_sleep(void)
 {
@@ -703,6 +719,7 @@ int main(int argc, char **argv)
 	check_thread();
 	check_libc_thread();
 	check_cpu();
+	check_disarmed();
 	check_cpu_sleep();
 	check_cpu_sleep_rest();
 	check_many();
