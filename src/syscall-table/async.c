@@ -209,9 +209,10 @@ static struct owner owner_get(const struct ofd *o)
 
 static long set_owner(struct task *t, struct ofd *o, s32 pid)
 {
+	if (pid == (s32)0x80000000)
+		return -EINVAL;
 	struct owner w = {pid < 0 ? OWNER_PGRP : OWNER_PID, pid < 0 ? -pid : pid};
-
-	return pid == (s32)0x80000000 ? -EINVAL : owner_set(t, o, &w);
+	return owner_set(t, o, &w);
 }
 
 static long set_owner_user(struct task *t, struct ofd *o, u64 user)

@@ -85,6 +85,7 @@ extern const struct flag_set flags_bus_code;
 extern const struct flag_set flags_fpe_code;
 extern const struct flag_set flags_xattr_flags;
 extern const struct flag_set flags_socket_type;
+extern const struct flag_set flags_accept_flags;
 extern const struct flag_set flags_futex_op;
 extern const struct flag_set flags_ipc_key;
 extern const struct flag_set flags_ipc_flags;

@@ -16,6 +16,7 @@
 #define PROTOCOLS     32u /* numbers the kernel may have protocols for */
 #define REQUEST_MAX   4096u
 #define HEADER_BYTES  16u
+#define DATAGRAM_COST 768u /* of SO_RCVBUF, besides its bytes: as of UDP */
 
 enum { ADD_MEMBERSHIP = 1, DROP_MEMBERSHIP, PKTINFO, LIST_MEMBERSHIPS = 9, LAST_OPTION = 12 };
 
@@ -118,8 +119,22 @@ static long netlink_name(struct task *t, struct socket *s, bool peer, struct soc
 
 /* ---- messages ---- */
 
+/* There is no room for an answer: told once, until the queue was empty (netlink_overrun). */
+static void lose(struct netlink_socket *n)
+{
+	if (n->is_lost)
+		return;
+	n->is_lost = true;
+	n->s.error = ENOBUFS;
+	socket_changed(&n->s, SOCKET_ALL);
+}
+
 void netlink_answer(struct netlink_socket *n, const void *bytes, u32 len)
 {
+	if (n->cost >= (u64)n->s.rcvbuf) {
+		lose(n);
+		return;
+	}
 	struct netlink_datagram *d = heap_alloc_unset(sizeof(*d) + len);
 
 	d->next = NULL;
@@ -127,6 +142,7 @@ void netlink_answer(struct netlink_socket *n, const void *bytes, u32 len)
 	memcpy(d->bytes, bytes, len);
 	*(n->last ? &n->last->next : &n->first) = d;
 	n->last = d;
+	n->cost += len + DATAGRAM_COST;
 	socket_changed_one(&n->s, POLLIN | POLLRDNORM);
 }
 
@@ -135,8 +151,11 @@ static void drop_first(struct netlink_socket *n)
 	struct netlink_datagram *d = n->first;
 
 	n->first = d->next;
-	if (!n->first)
+	if (!n->first) {
 		n->last = NULL;
+		n->is_lost = false;
+	}
+	n->cost -= d->len + DATAGRAM_COST;
 	heap_free(d);
 }
 
@@ -203,12 +222,15 @@ static long netlink_receive(struct task *t, struct socket *s, struct socket_msg 
 
 	if (m->flags & MSG_OOB)
 		return -EOPNOTSUPP;
+	long r = socket_take_error(s);
+	if (r < 0)
+		return r;
 	if (!d) {
 		m->wait.events = SOCKET_BIT_TURN;
 		return -EAGAIN;
 	}
 	u64 size = d->len < m->io.total ? d->len : m->io.total;
-	long r = io_give(t, &m->io, 0, d->bytes, size);
+	r = io_give(t, &m->io, 0, d->bytes, size);
 	if (r < 0)
 		return r;
 	if (size < d->len)
@@ -223,7 +245,8 @@ static long netlink_receive(struct task *t, struct socket *s, struct socket_msg 
 static u32 netlink_poll(struct task *t, struct socket *s)
 {
 	(void)t;
-	return POLLOUT | POLLWRNORM | POLLWRBAND | (netlink_of(s)->first ? POLLIN | POLLRDNORM : 0);
+	return POLLOUT | POLLWRNORM | POLLWRBAND |
+	       (netlink_of(s)->first ? POLLIN | POLLRDNORM : 0) | (s->error ? POLLERR : 0);
 }
 
 /* ---- options ---- */

@@ -18,6 +18,8 @@ struct netlink_socket {
 	u32 peer_port, peer_groups;
 	u32 options; /* bit N: option N of level SOL_NETLINK */
 	struct netlink_datagram *first, *last;
+	u64 cost;     /* of what is queued */
+	bool is_lost; /* something was, since the queue was empty */
 };
 
 static inline struct netlink_socket *netlink_of(struct socket *s)

@@ -188,6 +188,26 @@ static void check_dumps(void)
 	FAILS(socket(AF_NETLINK, SOCK_RAW, 99), EPROTONOSUPPORT);
 }
 
+/* Answers nobody reads are lost when their room is full, which is told once. */
+static void check_full(void)
+{
+	struct nlmsghdr r = {sizeof(r), NLMSG_NOOP, NLM_F_REQUEST | NLM_F_ACK, 1, 0};
+	int fd = netlink(), got = 0;
+	ssize_t n;
+
+	for (int i = 0; i < 4000; i++)
+		CHECK(send(fd, &r, sizeof(r), 0) == sizeof(r));
+	CHECK(ready(fd) == (POLLIN | POLLOUT | POLLERR));
+	FAILS(recv(fd, answer, sizeof(answer), MSG_DONTWAIT), ENOBUFS);
+	CHECK(ready(fd) == (POLLIN | POLLOUT));
+	while ((n = recv(fd, answer, sizeof(answer), MSG_DONTWAIT)) > 0)
+		got++;
+	CHECK(n == -1 && errno == EAGAIN && got > 100 && got < 4000);
+	CHECK(send(fd, &r, sizeof(r), 0) == sizeof(r));
+	CHECK(recv(fd, answer, sizeof(answer), MSG_DONTWAIT) > 0);
+	close(fd);
+}
+
 int main(void)
 {
 	check_requests();
@@ -196,6 +216,7 @@ int main(void)
 	check_names();
 	check_link();
 	check_dumps();
+	check_full();
 	printf("netlink ok\n");
 	return 0;
 }
