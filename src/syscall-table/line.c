@@ -236,13 +236,23 @@ static bool echo_show(struct line *l, u8 c)
 	return true;
 }
 
-/* Carries out the operation at the tail; false if there is no room. */
+/* Whether position `at` of echo[] is where those that are committed end.  Who echoes more at once
+ * than there is place overwrites operations: then the tail may pass that end, and Linux stops a
+ * round later, by the place. */
+static bool echo_ends(const struct line *l, u32 at)
+{
+	return (l->echo_commit - at) % ECHO_SIZE == 0;
+}
+
+/* Carries out the operation at the tail; false if there is no room, or it is not there in whole. */
 static bool echo_step(struct line *l)
 {
 	u8 c = echo_at(l, l->echo_tail), op = echo_at(l, l->echo_tail + 1);
 
 	if (c != ECHO_OP)
 		return echo_show(l, c);
+	if (echo_ends(l, l->echo_tail + 1))
+		return false;
 	switch (op) {
 	case ECHO_BACK:
 		l->column -= l->column > 0;
@@ -251,7 +261,8 @@ static bool echo_step(struct line *l)
 		l->line_column = l->column;
 		return true;
 	case ECHO_ERASE_TAB:
-		return echo_erase_tab(l, echo_at(l, l->echo_tail + 2));
+		return !echo_ends(l, l->echo_tail + 2) &&
+		       echo_erase_tab(l, echo_at(l, l->echo_tail + 2));
 	case ECHO_OP:
 		if (!line_room(l))
 			return false;
@@ -265,13 +276,13 @@ static bool echo_step(struct line *l)
 
 static void echo_process(struct line *l)
 {
-	while (l->echo_commit != l->echo_tail) {
+	while (!echo_ends(l, l->echo_tail)) {
 		u32 length = echo_length(l);
 		if (!echo_step(l))
 			break;
 		l->echo_tail += length;
 	}
-	while (l->echo_commit != l->echo_tail && l->echo_head - l->echo_tail >= ECHO_FULL)
+	while ((s32)(l->echo_commit - l->echo_tail) >= (s32)ECHO_FULL)
 		l->echo_tail += echo_length(l);
 }
 

@@ -453,6 +453,39 @@ static void check_leader_end(void)
 	pair_close(&p);
 }
 
+/* ---- echo ---- */
+
+static void skip(int fd, size_t count)
+{
+	char buf[512];
+
+	while (count > 0) {
+		long n = read(fd, buf, count < sizeof(buf) ? count : sizeof(buf));
+		CHECK(n > 0);
+		count -= (size_t)n;
+	}
+}
+
+/* A line is shown again whose echo is longer than the kernel's buffer for it: each time it stops
+ * where it wants to stop, but a round of the buffer too early. */
+static void check_long_echo(void)
+{
+	enum { KEYS = 4000, BUFFER = 4096 };
+	struct pair p = pair_open(0);
+	char keys[KEYS];
+
+	memset(keys, 1, sizeof(keys));
+	CHECK(write(p.master, keys, sizeof(keys)) == KEYS);
+	skip(p.master, 2 * sizeof(keys));
+	type(p.master, "\x12");
+	skip(p.master, 2 * sizeof(keys) + 3 - BUFFER);
+	type(p.master, "\n");
+	skip(p.master, 3808);
+	type(p.master, "abc\n");
+	expect(p.master, "abc\r\n");
+	pair_close(&p);
+}
+
 /* ---- packet mode ---- */
 
 static void check_packets(void)
@@ -484,6 +517,7 @@ int main(void)
 	check_epoll();
 	check_sessions();
 	check_leader_end();
+	check_long_echo();
 	check_packets();
 	return 0;
 }
