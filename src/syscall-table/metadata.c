@@ -64,7 +64,9 @@ static long target_path(struct task *t, s32 dirfd, u64 user, u32 at_flags, struc
  * nobody's. */
 static long owner_check(struct task *t, const struct target *g)
 {
-	return proc_of(t)->fsuid == vnode_at(g->vnode)->uid || capable(t, CAP_FOWNER) ? 0 : -EPERM;
+	const struct vnode *v = vnode_at(g->vnode);
+
+	return proc_of(t)->fsuid == v->uid || vnode_capable(t, v, CAP_FOWNER) ? 0 : -EPERM;
 }
 
 static void target_told(struct task *t, const struct target *g, u32 mask)
@@ -104,7 +106,7 @@ static long change_mode(struct task *t, const struct target *g, u32 mode)
 	mode &= 07777;
 	if (vnode_seals(v) & F_SEAL_EXEC && (mode ^ v->mode) & 0111)
 		return -EPERM;
-	if (p->fsgid != v->gid && !capable(t, CAP_FSETID))
+	if (p->fsgid != v->gid && !vnode_capable(t, v, CAP_FSETID))
 		mode &= ~(u32)S_ISGID;
 	v->mode = (v->mode & S_IFMT) | mode;
 	vnode_touch_meta(v);
@@ -172,7 +174,7 @@ static long change_owner(struct task *t, const struct target *g, u32 uid, u32 gi
 	bool own =
 		p->fsuid == v->uid && (uid == NONE || uid == v->uid) && may_give_group(p, v, gid);
 
-	if (!own && !capable(t, CAP_CHOWN))
+	if (!own && !vnode_capable(t, v, CAP_CHOWN))
 		return -EPERM;
 	if (uid != NONE)
 		v->uid = uid;

@@ -232,7 +232,8 @@ static long sticky_check(struct task *t, u32 parent, u32 vnode)
 	const struct vnode *dir = vnode_at(parent), *v = vnode_at(vnode);
 	u32 uid = proc_of(t)->fsuid;
 
-	if (!(dir->mode & S_ISVTX) || uid == dir->uid || uid == v->uid || capable(t, CAP_FOWNER))
+	if (!(dir->mode & S_ISVTX) || uid == dir->uid || uid == v->uid ||
+	    vnode_capable(t, v, CAP_FOWNER))
 		return 0;
 	return -EPERM;
 }

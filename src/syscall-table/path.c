@@ -343,7 +343,7 @@ static bool host_judges(const struct task *t)
 {
 	const struct proc *p = proc_of(t);
 
-	return (!p->fsuid && capable(t, CAP_DAC_OVERRIDE)) ||
+	return (!p->fsuid && capable(t, CAP_DAC_OVERRIDE) && !HEAD->config.partial_root) ||
 	       (!HEAD->config.replay && p->fsuid == HEAD->config.euid);
 }
 

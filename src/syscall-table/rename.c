@@ -89,8 +89,8 @@ static long sticky_check(struct task *t, u32 dir, u32 vnode)
 	const struct vnode *d = vnode_at(dir);
 	u32 uid = proc_of(t)->fsuid;
 
-	if (!vnode || !(d->mode & S_ISVTX) || capable(t, CAP_FOWNER) || uid == d->uid ||
-	    uid == vnode_at(vnode)->uid)
+	if (!vnode || !(d->mode & S_ISVTX) || uid == d->uid || uid == vnode_at(vnode)->uid ||
+	    vnode_capable(t, vnode_at(vnode), CAP_FOWNER))
 		return 0;
 	return -EPERM;
 }

@@ -385,11 +385,24 @@ static u64 acting_caps(const struct proc *p, bool real_ids)
 	return p->uid ? 0 : p->cap_permitted;
 }
 
+/* Capabilities of a user namespace hold for files whose owner and group it has. */
+static bool is_governed(const struct vnode *v)
+{
+	return !HEAD->config.partial_root || (v->uid != OVERFLOW_ID && v->gid != OVERFLOW_ID);
+}
+
+bool vnode_capable(const struct task *t, const struct vnode *v, u32 cap)
+{
+	return capable(t, cap) && is_governed(v);
+}
+
 /* Whether capabilities give what the mode does not: fs/namei.c, generic_permission. */
 static bool overrides(u64 caps, const struct vnode *v, u32 want)
 {
 	bool dir = (v->mode & S_IFMT) == S_IFDIR;
 
+	if (!is_governed(v))
+		return false;
 	if (caps >> CAP_DAC_READ_SEARCH & 1 && (dir ? !(want & 2) : want == 4))
 		return true;
 	return caps >> CAP_DAC_OVERRIDE & 1 && (dir || !(want & 1) || v->mode & 0111);

@@ -258,6 +258,8 @@ void vnode_stat(u32 index, const struct stat *st, struct vstat *ret);
 /* want: bits 4 read, 2 write, 1 execute or search, by the effective (or real) ids of the task's
  * process. 0 or -EACCES. */
 long vnode_permission(struct task *t, const struct vnode *v, u32 want, bool real_ids);
+/* Whether the task has a capability over the file. */
+bool vnode_capable(const struct task *t, const struct vnode *v, u32 cap);
 /* memfd.c: the F_SEAL_* of a file; 0 for what cannot be sealed. */
 u32 vnode_seals(const struct vnode *v);
 

@@ -102,6 +102,28 @@ static void take_size(struct region_config *config)
 	config->tty_cols = size.ws_col;
 }
 
+/* Whether the map of a user namespace has the id. */
+static bool maps(const char *path, unsigned id)
+{
+	FILE *f = fopen(path, "re");
+	unsigned inside, outside, count;
+	bool found = f == NULL;
+
+	while (f != NULL && !found && fscanf(f, "%u %u %u", &inside, &outside, &count) == 3)
+		found = id - inside < count;
+	if (f != NULL)
+		fclose(f);
+	return found;
+}
+
+/* Root, but not of files that are shown with the overflow ids: those of nobody it has power over.
+ */
+static bool is_partial_root(void)
+{
+	return geteuid() == 0 && !maps("/proc/self/uid_map", OVERFLOW_ID) &&
+	       !maps("/proc/self/gid_map", OVERFLOW_ID);
+}
+
 void caller_configure(struct region_config *config, bool no_files)
 {
 	gid_t groups[64];
@@ -118,6 +140,7 @@ void caller_configure(struct region_config *config, bool no_files)
 		config->groups[config->ngroups++] = groups[i];
 	config->umask = mask;
 	config->own_ids_only = geteuid() != 0;
+	config->partial_root = is_partial_root();
 	for (int fd = 0; fd < 3; fd++)
 		take_stdio(fd, no_files, &config->stdio[fd]);
 	find_shared(config->stdio);

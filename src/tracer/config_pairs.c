@@ -115,6 +115,9 @@ void config_pairs_make(const struct region_config *c, uint64_t seed, const char 
 	if (names_only)
 		add(p, EVLOG_KEY_IMAGE, EVLOG_IMAGE_NAMES);
 	add(p, "memory", "%" PRIu64, c->memory_bytes);
+	/* Only if so, as that of yields. */
+	if (c->partial_root)
+		add(p, "partial-root", "1");
 	add(p, "program", "%s", program);
 	add(p, "seed", "%" PRIu64, seed);
 	add(p, "slice", "%" PRIu64, c->slice_events);
@@ -247,10 +250,10 @@ static void baseline(struct parse *p, struct region_config *c)
 }
 
 static const char *const known[] = {
-	"baseline",    "cpu-features",	"cpus",		 "egid",   "epoch-events", "euid",
-	"gid",	       "groups",	EVLOG_KEY_IMAGE, "memory", "program",	   "seed",
-	"slice",       "start-time-ns", "stderr",	 "stdin",  "stdout",	   "time-step-ns",
-	"tty-columns", "tty-rows",	"uid",		 "umask",  "yield-at",
+	"baseline",	"cpu-features", "cpus",		 "egid",   "epoch-events", "euid",
+	"gid",		"groups",	EVLOG_KEY_IMAGE, "memory", "partial-root", "program",
+	"seed",		"slice",	"start-time-ns", "stderr", "stdin",	   "stdout",
+	"time-step-ns", "tty-columns",	"tty-rows",	 "uid",	   "umask",	   "yield-at",
 };
 
 static bool is_known(const char *key)
@@ -297,6 +300,8 @@ int config_pairs_parse(const struct evlog_reader *reader, struct region_config *
 	c->umask = (uint32_t)number(&p, "umask", 8, 0, 0777);
 	c->tty_rows = (uint32_t)number(&p, "tty-rows", 10, 0, 65535);
 	c->tty_cols = (uint32_t)number(&p, "tty-columns", 10, 0, 65535);
+	c->partial_root = evlog_reader_config(reader, "partial-root") != NULL &&
+			  number(&p, "partial-root", 10, 1, 1);
 	for (uint32_t fd = 0; fd < 3; fd++)
 		stdio(&p, c, fd);
 	groups(&p, c);
