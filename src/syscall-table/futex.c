@@ -5,6 +5,7 @@
  * and address; so FUTEX_PRIVATE_FLAG needs no rule of its own, except that it skips the look-up of
  * the mapping, as in Linux.
  */
+#include <asm/mman.h>
 #include <linux/futex.h>
 #include "../shim/event.h"
 #include "../shim/mm.h"
@@ -16,13 +17,28 @@
 
 #define SECOND_NS 1000000000ull
 
-static long futex_key(struct task *t, u64 addr, bool private, struct sched_key *ret)
+/*
+ * Of a word that others may share, Linux looks the page up, to write it if the call will; one of
+ * nobody else's that cannot change is none for a futex.
+ */
+static bool is_there(const struct task *t, u64 addr, bool write)
+{
+	const struct vma *v = vma_find(mm_of(t), addr);
+
+	if (v == NULL)
+		return false;
+	return v->prot & (write || v->file == 0 ? PROT_WRITE : PROT_READ);
+}
+
+static long futex_key(struct task *t, u64 addr, bool private, bool write, struct sched_key *ret)
 {
 	u64 object, offset;
 
 	if (addr & 3)
 		return -EINVAL;
 	if (addr >= APP_ADDR_MAX)
+		return -EFAULT;
+	if (!private && !is_there(t, addr, write))
 		return -EFAULT;
 	if (!private && mm_shared_object(t, addr, &object, &offset))
 		*ret = (struct sched_key){object, offset};
@@ -71,7 +87,7 @@ static long wait_until(struct task *t, const struct futex_waiting *w)
 	u64 args[4];
 	u32 value;
 	u64 deadline = w->deadline;
-	long error = futex_key(t, w->addr, w->private, &key);
+	long error = futex_key(t, w->addr, w->private, false, &key);
 
 	if (error < 0)
 		return error;
@@ -115,24 +131,26 @@ static long futex_wait(struct task *t, struct frame *f, int op, bool private, bo
 		.private = private,
 	};
 
-	if (w.bits == 0)
-		return -EINVAL;
 	long error = wait_deadline(t, f->arg[3], op, realtime, &w.deadline);
-	return error < 0 ? error : wait_until(t, &w);
+	if (error < 0)
+		return error;
+	if (realtime && op == FUTEX_WAIT)
+		return -ENOSYS;
+	return w.bits == 0 ? -EINVAL : wait_until(t, &w);
 }
 
 static long futex_requeue(struct task *t, struct frame *f, bool private, bool compare)
 {
-	struct sched_key from, to;
+	struct sched_key from, to = {0};
 	u32 value;
-	long error = futex_key(t, f->arg[0], private, &from);
 
-	if (error == 0)
-		error = futex_key(t, f->arg[4], private, &to);
-	if (error < 0)
-		return error;
 	if ((s32)f->arg[2] < 0 || (s32)f->arg[3] < 0)
 		return -EINVAL;
+	long error = futex_key(t, f->arg[0], private, false, &from);
+	if (error == 0)
+		error = futex_key(t, f->arg[4], private, true, &to);
+	if (error < 0)
+		return error;
 	if (compare) {
 		if (user_get(value, f->arg[0]) < 0)
 			return -EFAULT;
@@ -193,17 +211,17 @@ static u32 wake_count(u64 arg)
 
 static long futex_wake_op(struct task *t, struct frame *f, bool private)
 {
-	struct sched_key key, key2;
+	struct sched_key key, key2 = {0};
 	u32 code = (u32)f->arg[5], old;
 	u32 op = code >> 28 & 7, cmp = code >> 24 & 15;
 	u32 arg = sign_extend12(code >> 12 & 0xfff), cmp_arg = sign_extend12(code & 0xfff);
-	long error = futex_key(t, f->arg[0], private, &key);
+	long error = futex_key(t, f->arg[0], private, false, &key);
 
 	if (error == 0)
-		error = futex_key(t, f->arg[4], private, &key2);
+		error = futex_key(t, f->arg[4], private, true, &key2);
 	if (error < 0)
 		return error;
-	if (op > FUTEX_OP_XOR || cmp > FUTEX_OP_CMP_GE)
+	if (op > FUTEX_OP_XOR)
 		return -ENOSYS;
 	if (code >> 31)
 		arg = 1u << (arg & 31);
@@ -212,6 +230,9 @@ static long futex_wake_op(struct task *t, struct frame *f, bool private)
 	u32 value = wake_op_value(old, op, arg);
 	if (user_put(f->arg[4], value) < 0)
 		return -EFAULT;
+	/* As Linux, which finds that out when the operation is done. */
+	if (cmp > FUTEX_OP_CMP_GE)
+		return -ENOSYS;
 	u32 woken = sched_key_wake(SCHED, key, wake_count(f->arg[2]), ~0u, t->index);
 	if (wake_op_compare(old, cmp, cmp_arg))
 		woken += sched_key_wake(SCHED, key2, wake_count(f->arg[3]), ~0u, t->index);
@@ -221,19 +242,25 @@ static long futex_wake_op(struct task *t, struct frame *f, bool private)
 static long futex_wake(struct task *t, struct frame *f, u32 bits, bool private)
 {
 	struct sched_key key;
-	long error = futex_key(t, f->arg[0], private, &key);
 
-	if (error < 0)
-		return error;
 	if (bits == 0)
 		return -EINVAL;
+	long error = futex_key(t, f->arg[0], private, false, &key);
+	if (error < 0)
+		return error;
 	return sched_key_wake(SCHED, key, wake_count(f->arg[2]), bits, t->index);
 }
 
 long sys_futex(struct task *t, struct frame *f)
 {
-	int op = (int)f->arg[1] & FUTEX_CMD_MASK;
+	/* FUTEX_WAIT is refused behind a look at its timeout. */
+	const u64 may_be_realtime = 1ull << FUTEX_WAIT | 1ull << FUTEX_WAIT_BITSET |
+				    1ull << FUTEX_WAIT_REQUEUE_PI | 1ull << FUTEX_LOCK_PI2;
+	u32 op = (u32)f->arg[1] & FUTEX_CMD_MASK;
 	bool private = f->arg[1] & FUTEX_PRIVATE_FLAG, realtime = f->arg[1] & FUTEX_CLOCK_REALTIME;
+
+	if (realtime && (op >= 64 || !(may_be_realtime >> op & 1)))
+		return -ENOSYS;
 
 	switch (op) {
 	case FUTEX_WAIT:
@@ -259,7 +286,7 @@ void futex_wake_word(struct task *t, u64 addr, u32 n)
 {
 	struct sched_key key;
 
-	if (futex_key(t, addr, false, &key) == 0)
+	if (futex_key(t, addr, false, false, &key) == 0)
 		sched_key_wake(SCHED, key, n, ~0u, t->index);
 }
 
