@@ -74,7 +74,7 @@ u32 proc_find_pid(u32 pid)
 	if (pid == proc_at(PROC_INIT)->pid)
 		return PROC_INIT;
 	for (u32 i = *bucket_of(pid); i != 0; i = IDS->members[i].next) {
-		if (IDS->members[i].id == pid && i < PROCS_MAX)
+		if (i < PROCS_MAX && IDS->members[i].id == pid)
 			return i;
 	}
 	return NONE;

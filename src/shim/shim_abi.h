@@ -69,9 +69,9 @@
  * last user.  A slot's struct task and the top of its shim stack, right below, share a page: see
  * task_offset in task.h.
  */
-#define TASK_SLOT_SIZE 0x20000
+#define TASK_SLOT_SIZE 0x40000
 #define TASK_SLOTS_MAX 8192
-#define TASK_SLOT_HEAD 0x10000 /* least size of the shim stack */
+#define TASK_SLOT_HEAD 0x20000 /* least size of the shim stack */
 #define TASKS_MAX      4096
 
 /* Offsets into struct task that entry.S uses; checked by static assertions in task.h. */
