@@ -81,9 +81,10 @@ static int open_quietly(const char *path, int flags)
 	return fd < 0 ? -errno : fd;
 }
 
-static int record_absent(struct image_capture *capture, const struct image_place *place)
+static int record_absent(struct image_capture *capture, const struct image_place *place,
+			 uint8_t flags)
 {
-	struct image_entry entry = {.kind = IMAGE_ABSENT};
+	struct image_entry entry = {.kind = IMAGE_ABSENT, .flags = flags};
 
 	return image_walk_record(capture->walk, place, &entry);
 }
@@ -124,10 +125,11 @@ static int take_metadata(struct image_capture *capture, const struct image_reque
 	if (!place->seen && lstat(place->len ? place->path : "/", &st)) {
 		if (errno != ENOENT && errno != ENOTDIR)
 			return record_denied(capture, place, -errno);
-		if (request->expected.ino &&
-		    image_walk_wants(capture->walk, place, IMAGE_ABSENT, 0))
+		bool gone = request->expected.ino &&
+			    image_walk_wants(capture->walk, place, IMAGE_ABSENT, 0);
+		if (gone)
 			image_changed_note(&capture->changed, request->path);
-		return record_absent(capture, place);
+		return record_absent(capture, place, gone ? IMAGE_FLAG_CHANGED : 0);
 	}
 	if (!image_walk_wants(capture->walk, place, kind_of(&st), st.st_mode))
 		return 0;
@@ -316,7 +318,7 @@ static int take_place(struct image_capture *capture, const struct image_request 
 	ret = image_walk_resolve(capture->walk, request->path, request->follow && !absent, place);
 	if (ret)
 		return ret;
-	return absent ? record_absent(capture, place) : take_metadata(capture, request, place);
+	return absent ? record_absent(capture, place, 0) : take_metadata(capture, request, place);
 }
 
 static int take_ahead(struct image_capture *capture, const char *path)
