@@ -91,23 +91,29 @@ long socket_write(struct task *t, struct ofd *o, const struct file_io *io)
 	return send_run(t, o, &m);
 }
 
+/* Of sendto and recvfrom: one buffer, which is `iov`. */
+static struct socket_msg message_of(const struct ofd *o, const struct frame *f,
+				    const struct user_iov *iov)
+{
+	return (struct socket_msg){.io = {.iov = iov,
+					  .count = 1,
+					  .fd = (u32)f->arg[0],
+					  .total = iov->len,
+					  .offset = -1,
+					  .nowait = o->flags & O_NONBLOCK},
+				   .flags = (u32)f->arg[3]};
+}
+
 long sys_sendto(struct task *t, struct frame *f)
 {
-	u64 len = f->arg[2] < FILE_IO_MAX ? f->arg[2] : FILE_IO_MAX;
-	struct user_iov iov = {f->arg[1], len};
+	struct user_iov iov = {f->arg[1], f->arg[2] < FILE_IO_MAX ? f->arg[2] : FILE_IO_MAX};
 	struct socket_address to;
 	long r;
 	struct ofd *o = get(t, f->arg[0], &r);
 
 	if (!o)
 		return r;
-	struct socket_msg m = {.io = {.iov = &iov,
-				      .count = 1,
-				      .fd = (u32)f->arg[0],
-				      .total = len,
-				      .offset = -1,
-				      .nowait = o->flags & O_NONBLOCK},
-			       .flags = (u32)f->arg[3]};
+	struct socket_msg m = message_of(o, f, &iov);
 	if (f->arg[4]) {
 		r = socket_address_in(t, f->arg[4], (s32)f->arg[5], &to);
 		if (r < 0)
@@ -258,21 +264,14 @@ long socket_read(struct task *t, struct ofd *o, const struct file_io *io)
 
 long sys_recvfrom(struct task *t, struct frame *f)
 {
-	u64 len = f->arg[2] < FILE_IO_MAX ? f->arg[2] : FILE_IO_MAX;
-	struct user_iov iov = {f->arg[1], len};
+	struct user_iov iov = {f->arg[1], f->arg[2] < FILE_IO_MAX ? f->arg[2] : FILE_IO_MAX};
 	struct socket_address from;
 	long r;
 	struct ofd *o = get(t, f->arg[0], &r);
 
 	if (!o)
 		return r;
-	struct socket_msg m = {.io = {.iov = &iov,
-				      .count = 1,
-				      .fd = (u32)f->arg[0],
-				      .total = len,
-				      .offset = -1,
-				      .nowait = o->flags & O_NONBLOCK},
-			       .flags = (u32)f->arg[3]};
+	struct socket_msg m = message_of(o, f, &iov);
 	if (f->arg[4]) {
 		from.len = 0;
 		m.from = &from;

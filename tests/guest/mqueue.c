@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "children.h"
 
 #define FAILS(call, error) CHECK((errno = 0, (long)(call) == -1) && errno == (error))
 #define SIZE		   16
@@ -57,27 +58,6 @@ static long count_of(mqd_t q)
 
 	CHECK(mq_getattr(q, &attr) == 0);
 	return attr.mq_curmsgs;
-}
-
-static int status_of(pid_t pid)
-{
-	int status;
-
-	CHECK(waitpid(pid, &status, 0) == pid);
-	return status;
-}
-
-static void await_sleep(pid_t pid)
-{
-	char path[64], state = 0;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	while (state != 'S') {
-		FILE *stat = fopen(path, "r");
-		CHECK(stat && fscanf(stat, "%*d (%*[^)]) %c", &state) == 1);
-		fclose(stat);
-		usleep(1000);
-	}
 }
 
 static void test_open(void)

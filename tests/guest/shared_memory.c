@@ -16,6 +16,7 @@
 #include <linux/futex.h>
 
 #include "check.h"
+#include "children.h"
 
 #define PAGE		   4096ul
 #define CHILDREN	   4
@@ -23,27 +24,6 @@
 #define FAILS(call, error) CHECK((errno = 0, (long)(call) == -1) && errno == (error))
 
 static char name[64];
-
-static int status_of(pid_t pid)
-{
-	int status;
-
-	CHECK(waitpid(pid, &status, 0) == pid);
-	return status;
-}
-
-static void await_sleep(pid_t pid)
-{
-	char path[64], state = 0;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	while (state != 'S') {
-		FILE *stat = fopen(path, "r");
-		CHECK(stat && fscanf(stat, "%*d (%*[^)]) %c", &state) == 1);
-		fclose(stat);
-		usleep(1000);
-	}
-}
 
 static void *shared(size_t size)
 {
