@@ -7,7 +7,7 @@
 #include <unistd.h>
 #include "check.h"
 
-static int status_of(pid_t pid)
+static inline int status_of(pid_t pid)
 {
 	int status;
 
@@ -15,7 +15,7 @@ static int status_of(pid_t pid)
 	return status;
 }
 
-static void await_sleep(pid_t pid)
+static inline void await_sleep(pid_t pid)
 {
 	char path[64], state = 0;
 

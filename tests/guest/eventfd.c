@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "children.h"
 
 #define FAILS(call, error) CHECK((errno = 0, (long)(call) == -1) && errno == (error))
 
@@ -33,27 +34,6 @@ static short ready(int fd)
 
 	CHECK(poll(&p, 1, 0) >= 0);
 	return p.revents;
-}
-
-static void await_sleep(pid_t pid)
-{
-	char path[64], state = 0;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	while (state != 'S') {
-		FILE *stat = fopen(path, "r");
-		CHECK(stat && fscanf(stat, "%*d (%*[^)]) %c", &state) == 1);
-		fclose(stat);
-		usleep(1000);
-	}
-}
-
-static int status_of(pid_t pid)
-{
-	int status;
-
-	CHECK(waitpid(pid, &status, 0) == pid);
-	return status;
 }
 
 static void test_counting(void)
