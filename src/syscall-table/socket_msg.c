@@ -47,21 +47,32 @@ static long sent(struct task *t, const struct socket *s, const struct socket_msg
 	return r;
 }
 
-static long send_wait(struct task *t, struct ofd *o, struct socket_msg *m)
+typedef long (*socket_move)(struct task *t, struct socket *s, struct socket_msg *m);
+
+/* Waits for what `move` said it waits for, and calls it again, until it is done or the limit is
+ * reached.  The caller holds the description. */
+static long move_again(struct task *t, struct socket *s, struct socket_msg *m, socket_move move,
+		       u64 timeout_ns)
 {
-	struct socket *s = socket_of(o);
-	u64 limit = socket_limit(s->send_timeout_ns);
+	u64 limit = socket_limit(timeout_ns);
 	long r;
 
-	park_hold_begin(t, o);
 	do {
 		r = socket_park(t, &m->wait, limit);
 		if (r < 0)
 			break;
 		m->wait.key = socket_key(s);
-		r = s->ops->send(t, s, m);
+		r = move(t, s, m);
 	} while (r == -EAGAIN);
-	r = sent(t, s, m, r);
+	return r;
+}
+
+static long send_wait(struct task *t, struct ofd *o, struct socket_msg *m)
+{
+	struct socket *s = socket_of(o);
+
+	park_hold_begin(t, o);
+	long r = sent(t, s, m, move_again(t, s, m, s->ops->send, s->send_timeout_ns));
 	park_hold_end(t);
 	return r;
 }
@@ -225,17 +236,9 @@ static long received(const struct socket_msg *m, long r)
 static long receive_wait(struct task *t, struct ofd *o, struct socket_msg *m)
 {
 	struct socket *s = socket_of(o);
-	u64 limit = socket_limit(s->receive_timeout_ns);
-	long r;
 
 	park_hold_begin(t, o);
-	do {
-		r = socket_park(t, &m->wait, limit);
-		if (r < 0)
-			break;
-		m->wait.key = socket_key(s);
-		r = s->ops->receive(t, s, m);
-	} while (r == -EAGAIN);
+	long r = move_again(t, s, m, s->ops->receive, s->receive_timeout_ns);
 	park_hold_end(t);
 	return received(m, r);
 }

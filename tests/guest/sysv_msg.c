@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "children.h"
 
 #define FAILS(call, error) CHECK((errno = 0, (long)(call) == -1) && errno == (error))
 #ifndef MSG_COPY
@@ -60,14 +61,6 @@ static struct msqid_ds stat_of(int id)
 
 	CHECK(msgctl(id, IPC_STAT, &ds) == 0);
 	return ds;
-}
-
-static int status_of(pid_t pid)
-{
-	int status;
-
-	CHECK(waitpid(pid, &status, 0) == pid);
-	return status;
 }
 
 static key_t fresh_key(void)
@@ -220,31 +213,17 @@ static pid_t sender(int id, size_t size, char letter)
 	_exit(msgsnd(id, &buffer, size, 0) ? errno : 0);
 }
 
-/* Until the child sleeps in its call: nothing else of it sleeps. */
-static void settle(pid_t pid)
-{
-	char path[64], state = 0;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	while (state != 'S') {
-		FILE *stat = fopen(path, "r");
-		CHECK(stat && fscanf(stat, "%*d (%*[^)]) %c", &state) == 1);
-		fclose(stat);
-		usleep(1000);
-	}
-}
-
 static void test_receivers(void)
 {
 	int id = queue();
 	pid_t any = receiver(id, 0, 100, 0);
-	settle(any);
+	await_sleep(any);
 	pid_t seven = receiver(id, 7, 100, 0);
-	settle(seven);
+	await_sleep(seven);
 	pid_t small = receiver(id, 8, 2, 0);
-	settle(small);
+	await_sleep(small);
 	pid_t low = receiver(id, -8, 100, 0);
-	settle(low);
+	await_sleep(low);
 
 	CHECK(put(id, 7, "a", 0) == 0); /* the oldest that takes it */
 	CHECK(status_of(any) == 'a' << 8);
@@ -264,9 +243,9 @@ static void test_senders(void)
 	memset(buffer.text, 'x', 8192);
 	CHECK(msgsnd(id, &buffer, 8192, 0) == 0 && msgsnd(id, &buffer, 8000, 0) == 0);
 	pid_t large = sender(id, 8192, 'l');
-	settle(large);
+	await_sleep(large);
 	pid_t small = sender(id, 200, 's');
-	settle(small);
+	await_sleep(small);
 	CHECK(stat_of(id).msg_qnum == 2);
 	CHECK(msgrcv(id, &buffer, 8192, 0, 0) == 8192);
 	CHECK(msgrcv(id, &buffer, 8192, 0, 0) == 8000);
@@ -287,10 +266,10 @@ static void test_interruption(void)
 
 	sigaction(SIGUSR1, &action, NULL);
 	pid_t pid = receiver(id, 0, 100, 0);
-	settle(pid);
+	await_sleep(pid);
 	CHECK(kill(pid, SIGUSR1) == 0 && status_of(pid) == EINTR << 8);
 	pid = receiver(id, 0, 100, 0);
-	settle(pid);
+	await_sleep(pid);
 	CHECK(kill(pid, SIGKILL) == 0 && status_of(pid) == SIGKILL);
 	CHECK(put(id, 1, "kept", 0) == 0 && stat_of(id).msg_qnum == 1);
 	take(id, 0, 0, 1, "kept");
@@ -298,17 +277,17 @@ static void test_interruption(void)
 	ds.msg_qbytes = 10;
 	CHECK(msgctl(id, IPC_SET, &ds) == 0);
 	pid = sender(id, 11, 'x');
-	settle(pid);
+	await_sleep(pid);
 	CHECK(kill(pid, SIGUSR1) == 0 && status_of(pid) == EINTR << 8);
 	pid = sender(id, 11, 'x');
-	settle(pid);
+	await_sleep(pid);
 	pid_t other = receiver(id, 5, 100, 0);
-	settle(other);
+	await_sleep(other);
 	ds.msg_qbytes = 11; /* the sender looks again */
 	CHECK(msgctl(id, IPC_SET, &ds) == 0);
 	CHECK(status_of(pid) == 0 && stat_of(id).msg_qnum == 1);
 	pid = sender(id, 11, 'x');
-	settle(pid);
+	await_sleep(pid);
 	remove_queue(id);
 	CHECK(status_of(pid) == EIDRM << 8 && status_of(other) == EIDRM << 8);
 }
