@@ -286,7 +286,7 @@ const char *evlog_outputs_decode(const void *payload, size_t size,
 void evlog_end_encode(struct evlog_buf *buf, const struct evlog_end *end, uint64_t index_offset)
 {
 	evlog_put_u32(buf, (uint32_t)end->status);
-	evlog_put_u32(buf, end->flags);
+	evlog_put_u32(buf, (uint32_t)end->kind);
 	evlog_put_u64(buf, end->events);
 	evlog_put_u64(buf, end->epochs);
 	evlog_put_u64(buf, end->digest);
@@ -300,13 +300,14 @@ const char *evlog_end_decode(const void *payload, size_t size, struct evlog_end 
 	struct evlog_end end = {.status = (int32_t)evlog_get_u32(&cursor)};
 	uint64_t index_offset;
 
-	end.flags = evlog_get_u32(&cursor);
+	uint32_t kind = evlog_get_u32(&cursor);
 	end.events = evlog_get_u64(&cursor);
 	end.epochs = evlog_get_u64(&cursor);
 	end.digest = evlog_get_u64(&cursor);
 	index_offset = evlog_get_u64(&cursor);
-	if (!evlog_cursor_done(&cursor))
+	if (!evlog_cursor_done(&cursor) || kind >= EVLOG_END_KINDS)
 		return malformed;
+	end.kind = (enum evlog_end_kind)kind;
 	*ret_end = end;
 	*ret_index_offset = index_offset;
 	return NULL;

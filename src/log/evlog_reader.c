@@ -295,6 +295,19 @@ const struct evlog_output *evlog_reader_outputs(const struct evlog_reader *reade
 	return whole ? reader->outputs : NULL;
 }
 
+const char *evlog_end_kind_name(enum evlog_end_kind kind)
+{
+	static const char *const names[EVLOG_END_KINDS] = {
+		[EVLOG_END_EXIT] = "exit",
+		[EVLOG_END_DEADLOCK] = "deadlock",
+		[EVLOG_END_REFUSED] = "refused instruction",
+		[EVLOG_END_OUTSIDE] = "outside",
+		[EVLOG_END_OUTSIDE_EARLY] = "outside",
+	};
+
+	return names[kind];
+}
+
 const struct evlog_end *evlog_reader_end(const struct evlog_reader *reader)
 {
 	return reader->state == EVLOG_WHOLE ? &reader->end : NULL;

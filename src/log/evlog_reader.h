@@ -102,6 +102,9 @@ const struct evlog_output *evlog_reader_outputs(const struct evlog_reader *reade
 						size_t *ret_count);
 const struct evlog_end *evlog_reader_end(const struct evlog_reader *reader);
 
+/* "exit", "deadlock", ... */
+const char *evlog_end_kind_name(enum evlog_end_kind kind);
+
 /* Size of the blob with this SHA-256, and a number that grows with its place in the file (blobs are
  * fastest read in that order). False if the log has no such blob. Either result may be NULL. */
 bool evlog_reader_blob_find(const struct evlog_reader *reader, const uint8_t hash[EVLOG_HASH_SIZE],

@@ -77,9 +77,19 @@ struct evlog_output {
 	uint8_t hash[EVLOG_HASH_SIZE]; /* SHA-256 of all its bytes */
 };
 
+/* Why a run ended.  All of them are at an event that a replay comes to as well. */
+enum evlog_end_kind {
+	EVLOG_END_EXIT,		 /* its last task was gone */
+	EVLOG_END_DEADLOCK,	 /* all tasks waited, and nothing could wake them */
+	EVLOG_END_REFUSED,	 /* it executed an instruction that is not supported */
+	EVLOG_END_OUTSIDE,	 /* the recorder was told to end it, where an epoch was due */
+	EVLOG_END_OUTSIDE_EARLY, /* the same, where none was, after that event */
+	EVLOG_END_KINDS
+};
+
 struct evlog_end {
 	int32_t status; /* as wait(2) gives it */
-	uint32_t flags; /* for the caller; 0 is an ordinary end */
+	enum evlog_end_kind kind;
 	uint64_t events;
 	uint64_t epochs; /* must equal the number of epochs in the log */
 	uint64_t digest;

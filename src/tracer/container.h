@@ -65,7 +65,10 @@ enum container_end {
 	CONTAINER_ENDED,    /* the last task is gone: exit_status is good */
 	CONTAINER_DIVERGED, /* a chain value differs; see chain_index */
 	CONTAINER_BUG,	    /* a broken invariant; see message */
-	CONTAINER_STOPPED,  /* ended from outside; see message */
+	CONTAINER_DEADLOCK, /* nothing can wake anybody; see message */
+	CONTAINER_REFUSED,  /* an instruction that is not supported; see message */
+	CONTAINER_TOLD,	    /* the source said so (-EINTR), at an epoch; see message */
+	CONTAINER_STOPPED,  /* anywhere, for what a replay would not meet; see message */
 	CONTAINER_NO_EPOCH, /* the source has no more epochs (an incomplete log) */
 	CONTAINER_PROBED,   /* the event it was to stop at, or its observer wants no more */
 	CONTAINER_NO_START, /* the first program could not be started: HEAD->first_error */

@@ -122,7 +122,7 @@ static void take_epoch(struct container *c, pid_t tid, uint32_t reason)
 	else if (error == -EILSEQ)
 		end_stopped(c, tid, CONTAINER_DIVERGED);
 	else if (error == -EINTR)
-		end_with(c, CONTAINER_STOPPED, "ended from outside");
+		end_with(c, CONTAINER_TOLD, "ended from outside");
 	else if (error < 0)
 		end_with(c, CONTAINER_BUG, "epoch source: %s", strerror(-error));
 	else if (c->observer.epoch_begin != NULL)
@@ -196,7 +196,7 @@ static void end_deadlock(struct container *c)
 
 	if (t != NULL)
 		spin_place_find(c->patcher, tid, t, t->resume, &place);
-	end_with(c, CONTAINER_STOPPED, "deadlock: all tasks wait, and nothing can wake them%s%s",
+	end_with(c, CONTAINER_DEADLOCK, "deadlock: all tasks wait, and nothing can wake them%s%s",
 		 t != NULL ? "; one spins at " : "", place.text);
 }
 
@@ -246,10 +246,9 @@ static void on_upcall(struct container *c, pid_t tid, const struct user_regs_str
 		on_end(c);
 		break;
 	case UPCALL_REFUSED_INSN:
-		end_with(c, CONTAINER_STOPPED,
+		end_with(c, CONTAINER_REFUSED,
 			 "the program executed %s at 0x%llx, which is not supported: the answer "
-			 "would be "
-			 "the host's",
+			 "would be the host's",
 			 insn_kind_name(INSN_CODE_KIND((unsigned)regs->rdi)), regs->rsi);
 		break;
 	case UPCALL_HOST_FAILED:

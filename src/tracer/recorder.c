@@ -185,6 +185,7 @@ void recorder_epoch_end(struct recorder *r)
 	if (r->error != 0)
 		return;
 	keep(r, evlog_writer_chain_append(r->writer, CHAIN, count < CHAIN_MAX ? count : CHAIN_MAX));
+	HEAD->chain_count = 0; /* they are taken once, even if no epoch follows */
 }
 
 /* The inputs of the inbox.  The tracer filled it, but the program can write to it. */
@@ -325,10 +326,12 @@ static void *end_write(void *arg)
 	return NULL;
 }
 
-void recorder_look(struct recorder *r, const struct recorder_output outputs[2])
+void recorder_look(struct recorder *r, int32_t status, enum evlog_end_kind kind,
+		   const struct recorder_output outputs[2])
 {
 	r->end = (struct evlog_end){
-		.status = HEAD->exit_status,
+		.status = status,
+		.kind = kind,
 		.events = HEAD->events,
 		.digest = HEAD->digest,
 	};

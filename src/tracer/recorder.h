@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "../log/evlog_types.h"
 #include "container.h"
 
 struct recorder;
@@ -52,8 +53,9 @@ uint64_t recorder_last_event(const struct recorder *recorder);
 /* One event record of the epoch under way. */
 void recorder_event(struct recorder *recorder, const void *record, size_t size);
 
-/* After the container has ended: what it left behind. */
-void recorder_look(struct recorder *recorder, const struct recorder_output outputs[2]);
+/* After the container has ended, as `status` and `kind` say: what it left behind. */
+void recorder_look(struct recorder *recorder, int32_t status, enum evlog_end_kind kind,
+		   const struct recorder_output outputs[2]);
 /* After that: the rest of the image, the end record, which may still be on its way when it returns.
  * The region is not needed any more. */
 void recorder_finish(struct recorder *recorder);

@@ -388,6 +388,35 @@ static int start_failure_status(int error)
 		       : NOT_EXECUTABLE;
 }
 
+/* What the log says of the end, if it is one that a replay comes to. */
+static bool end_kind(const struct session *s, enum evlog_end_kind *ret_kind)
+{
+	bool early = HEAD->request.reason == EPOCH_EARLY;
+	const struct {
+		enum container_end end;
+		enum evlog_end_kind kind;
+	} ends[] = {
+		{CONTAINER_ENDED, EVLOG_END_EXIT},
+		{CONTAINER_DEADLOCK, EVLOG_END_DEADLOCK},
+		{CONTAINER_REFUSED, EVLOG_END_REFUSED},
+		{CONTAINER_TOLD, early ? EVLOG_END_OUTSIDE_EARLY : EVLOG_END_OUTSIDE},
+	};
+
+	for (size_t i = 0; i < sizeof(ends) / sizeof(*ends) && s->container.ended; i++) {
+		if (ends[i].end == s->container.end) {
+			*ret_kind = ends[i].kind;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The status of such an end, as wait(2) gives it. */
+static int end_wait_status(enum evlog_end_kind kind)
+{
+	return kind == EVLOG_END_EXIT ? HEAD->exit_status : OUR_FAILURE << 8;
+}
+
 static int end_status(struct session *s)
 {
 	struct container *c = &s->container;
@@ -492,7 +521,7 @@ static void take_down(void *arg)
 
 /* The container is taken down while the end of the log is written.  The program can have renamed
  * another file over the log, which it does not see. */
-static void record_finish(struct session *s)
+static void record_finish(struct session *s, enum evlog_end_kind kind)
 {
 	struct session_result *r = s->result;
 	struct recorder_output outputs[2] = {
@@ -503,7 +532,7 @@ static void record_finish(struct session *s)
 
 	for (int i = 0; i < 2; i++)
 		memcpy(outputs[i].hash, r->output_hash[i], sizeof(outputs[i].hash));
-	recorder_look(s->recorder, outputs);
+	recorder_look(s->recorder, end_wait_status(kind), kind, outputs);
 	container_reap(&s->container);
 	recorder_finish(s->recorder);
 	take_down(s);
@@ -530,10 +559,12 @@ static void record_finish(struct session *s)
 /* A log of a program that never ran says nothing. */
 static void record_end(struct session *s)
 {
+	enum evlog_end_kind kind;
+
 	if (s->recorder == NULL)
 		return;
-	if (s->created && s->container.end == CONTAINER_ENDED && s->container.ended)
-		record_finish(s);
+	if (s->created && HEAD->events != 0 && end_kind(s, &kind))
+		record_finish(s, kind);
 	else if (s->container.end == CONTAINER_NO_START || !s->container.ended ||
 		 (HEAD->events == 0 && !s->log_lost))
 		unlink(s->options->log_path);
@@ -741,10 +772,11 @@ static int diverged(const struct session *s)
 	return OUR_FAILURE;
 }
 
-/* The container has ended by itself: as the log says? */
-static int compare_end(const struct session *s)
+/* The container has ended at an event, in this way: as the log says? */
+static int compare_end(struct session *s, enum evlog_end_kind kind)
 {
 	const struct evlog_end *end = evlog_reader_end(s->reader);
+	int status = end_wait_status(kind);
 
 	s->result->diverged = true; /* until all is compared */
 	if (end->events != HEAD->events || end->digest != HEAD->digest) {
@@ -755,8 +787,9 @@ static int compare_end(const struct session *s)
 		    end->events);
 		return OUR_FAILURE;
 	}
-	if (end->status != HEAD->exit_status || end->epochs != HEAD->epoch_number) {
-		say(s, "diverged at the end: status %d, recorded %d", status_of(HEAD->exit_status),
+	if (end->status != status || end->kind != kind || end->epochs != HEAD->epoch_number) {
+		say(s, "diverged at the end: %s, status %d, recorded %s, status %d",
+		    evlog_end_kind_name(kind), status_of(status), evlog_end_kind_name(end->kind),
 		    status_of(end->status));
 		return OUR_FAILURE;
 	}
@@ -765,7 +798,10 @@ static int compare_end(const struct session *s)
 		return OUR_FAILURE;
 	}
 	s->result->diverged = false;
-	return status_of(HEAD->exit_status);
+	s->result->as_recorded = true;
+	if (kind != EVLOG_END_EXIT && !s->options->quiet)
+		say(s, "%s", s->container.message);
+	return status_of(status);
 }
 
 /* Final contents of what the program wrote; only a run that ended as recorded is asked. */
@@ -799,18 +835,36 @@ static int files_copy(const struct session *s)
 /* What the program left in the root: compared, and copied out if that is wanted. */
 static int replay_files(struct session *s, int status)
 {
-	bool right = s->container.end == CONTAINER_ENDED && status != OUR_FAILURE;
+	enum evlog_end_kind kind;
+	bool ended = end_kind(s, &kind); /* the region is taken down meanwhile */
 
-	if (right && compare_files(s) < 0)
+	if (s->result->as_recorded && compare_files(s) < 0) {
+		s->result->as_recorded = false;
 		status = OUR_FAILURE;
-	if (s->options->files_to != NULL && s->container.end == CONTAINER_ENDED &&
-	    files_copy(s) < 0)
+	}
+	if (s->options->files_to != NULL && ended && files_copy(s) < 0)
 		status = OUR_FAILURE;
 	return status;
 }
 
+/* The log has no more epochs because the run was told to end there. */
+static void take_told_end(struct session *s)
+{
+	const struct evlog_end *end = evlog_reader_end(s->reader);
+	struct container *c = &s->container;
+
+	if (c->end != CONTAINER_NO_EPOCH || evlog_reader_state(s->reader) != EVLOG_WHOLE ||
+	    (end->kind != EVLOG_END_OUTSIDE && end->kind != EVLOG_END_OUTSIDE_EARLY))
+		return;
+	c->end = CONTAINER_TOLD;
+	strcpy(c->message, "ended from outside");
+}
+
 static int replay_status(struct session *s)
 {
+	enum evlog_end_kind kind;
+
+	take_told_end(s);
 	if (s->container.end == CONTAINER_PROBED) {
 		s->result->stopped = true;
 		return 0;
@@ -825,7 +879,7 @@ static int replay_status(struct session *s)
 		    HEAD->events);
 		return OUR_FAILURE;
 	}
-	return s->container.end == CONTAINER_ENDED ? compare_end(s) : end_status(s);
+	return end_kind(s, &kind) ? compare_end(s, kind) : end_status(s);
 }
 
 static void replay(struct session *s)
@@ -845,7 +899,8 @@ static void replay(struct session *s)
 	if (execute(s) == 0) {
 		take_figures(s);
 		s->result->status = replay_files(s, replay_status(s));
-		if (s->result->status == OUR_FAILURE && s->root.changed[0] != '\0')
+		if (s->result->status == OUR_FAILURE && !s->result->as_recorded &&
+		    s->root.changed[0] != '\0')
 			say(s, "%s was changed by someone outside while it was recorded",
 			    s->root.changed);
 		check_outputs(s);

@@ -57,6 +57,7 @@ struct session_result {
 	uint64_t digest, events, trapped;
 	bool diverged;	   /* replay: the run is not the recorded one */
 	bool stopped;	   /* replay: it ended where its probe said */
+	bool as_recorded;  /* replay: it ended as the recorded run did, whatever the status */
 	uint64_t image_ns; /* replay: spent on unpacking the image and removing it again */
 	uint64_t phase_ns[PHASE_COUNT]; /* wall-clock time */
 	uint8_t output_hash[2][32];

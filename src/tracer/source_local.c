@@ -18,8 +18,14 @@
 
 /* The only state outside the object: what signal handlers may touch. */
 #define SIGNALS_MAX 32
-/* A second signal, or so long without an answer, ends the container. */
+/*
+ * A second signal, or so long without an answer, ends the container at its next event; a third, or
+ * so long without an event, anywhere.
+ */
 #define ANSWER_SECONDS 5
+#define EVENT_SECONDS  1
+#define TOLD_TO_END    2
+#define TOLD_AGAIN     3
 static volatile sig_atomic_t pending[SIGNALS_MAX], any_pending, signals_seen;
 static volatile uint32_t answers_before;
 static volatile uint32_t *volatile early_epoch; /* of the region while there is one, or NULL */
@@ -44,21 +50,38 @@ static void on_signal(int sig)
 		answers_before = early != NULL ? HEAD->answers : 0;
 		alarm(ANSWER_SECONDS);
 	}
-	signals_seen++;
+	if (++signals_seen == TOLD_TO_END)
+		alarm(EVENT_SECONDS);
 	if (early != NULL)
 		*early = 1;
 }
 
 static void on_alarm(int sig)
 {
+	volatile uint32_t *early = early_epoch;
+
 	(void)sig;
-	signals_seen = answered() ? 0 : 2;
+	if (answered()) {
+		signals_seen = 0;
+		return;
+	}
+	signals_seen = signals_seen < TOLD_TO_END ? TOLD_TO_END : TOLD_AGAIN;
+	if (signals_seen == TOLD_TO_END)
+		alarm(EVENT_SECONDS);
+	if (early != NULL)
+		*early = 1;
 }
 
+static bool told_to_end(void)
+{
+	return signals_seen >= TOLD_TO_END;
+}
+
+/* A replay has no epochs of ours to end at. */
 static bool interrupted(struct epoch_source *base)
 {
 	(void)base;
-	return signals_seen >= 2;
+	return signals_seen >= (HEAD->config.replay ? TOLD_TO_END : TOLD_AGAIN);
 }
 
 static void seed_of(uint64_t number, uint8_t out[32])
@@ -114,7 +137,7 @@ static int64_t monotonic_ns(void)
 
 static bool is_disturbed(void)
 {
-	return any_pending || interrupted(NULL);
+	return any_pending || told_to_end();
 }
 
 #define STDIN_CHUNK 0x40000u
@@ -177,7 +200,7 @@ static int next(struct epoch_source *base, struct container *c, uint32_t reason)
 	const struct epoch_request request = h->request;
 	uint64_t timeout = UINT64_MAX;
 
-	if (interrupted(base))
+	if (told_to_end())
 		return -EINTR;
 	INBOX->count = INBOX->used_bytes = 0;
 	if (reason == EPOCH_QUIESCENT) {
@@ -188,7 +211,7 @@ static int next(struct epoch_source *base, struct container *c, uint32_t reason)
 			read_stdin(s, request.stdin_want_bytes, timeout);
 		else if (timeout == UINT64_MAX)
 			wait_for_signal();
-		if (interrupted(base))
+		if (told_to_end())
 			return -EINTR;
 	}
 	take_signals();

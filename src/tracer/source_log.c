@@ -63,14 +63,20 @@ static int expect(struct evlog_reader *reader, uint64_t number)
 	return error;
 }
 
-/* Has the shim take epoch `number` where it was taken, if that was early. */
+/* Has the shim take epoch `number`, or that at which the run was told to end, where it was taken,
+ * if that was early. */
 static int announce_early(struct evlog_reader *reader, uint64_t number)
 {
 	struct evlog_epoch epoch;
 
+	const struct evlog_end *end = evlog_reader_end(reader);
+
 	HEAD->early_epoch_at = 0;
-	if (number >= evlog_reader_epoch_count(reader))
+	if (number >= evlog_reader_epoch_count(reader)) {
+		if (end != NULL && end->kind == EVLOG_END_OUTSIDE_EARLY)
+			HEAD->early_epoch_at = end->events;
 		return 0;
+	}
 	int error = evlog_reader_epoch_read(reader, number, &epoch);
 	if (error < 0)
 		return error;

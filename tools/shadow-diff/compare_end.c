@@ -81,6 +81,10 @@ int compare_end(const struct log_pair *logs, json_t *report)
 	if (json_array_size(list) > 0)
 		json_object_set(report, "outputs", list);
 	json_decref(list);
+	const char *kinds[2] = {evlog_end_kind_name(a->kind), evlog_end_kind_name(b->kind)};
+	if (strcmp(kinds[0], kinds[1]) != 0)
+		json_object_set_new(report, "end",
+				    json_pack("{s:s, s:s}", "a", kinds[0], "b", kinds[1]));
 	if (a->status != b->status)
 		json_object_set_new(report, "status",
 				    json_pack("{s:i, s:i}", "a", exit_status(a->status), "b",

@@ -223,7 +223,8 @@ void compare_print(const json_t *report, FILE *out)
 		{"digests", print_digests},   {"event", print_event},
 		{"problem", print_text},      {"looked_at", print_looked_at},
 		{"outputs", print_named},     {"status", print_pair},
-		{"events", print_pair},	      {"agree", print_agreement},
+		{"end", print_pair},	      {"events", print_pair},
+		{"agree", print_agreement},
 	};
 
 	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {

@@ -105,6 +105,8 @@ static void add_end(struct evlog_reader *reader, json_t *info)
 	if (end == NULL)
 		return;
 	snprintf(digest, sizeof(digest), "%016" PRIx64, end->digest);
+	if (end->kind != EVLOG_END_EXIT)
+		json_object_set_new(info, "end", json_string(evlog_end_kind_name(end->kind)));
 	json_object_set_new(info, "status", json_integer(exit_status(end->status)));
 	json_object_set_new(info, "events", json_integer((json_int_t)end->events));
 	json_object_set_new(info, "digest", json_string(digest));

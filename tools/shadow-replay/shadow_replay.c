@@ -330,7 +330,7 @@ static int events(struct command *c, struct evlog_reader *reader)
 	int status = end_printing(c, show.error);
 	if (status != 0)
 		return status;
-	return result.status == OUR_FAILURE ? OUR_FAILURE : 0;
+	return result.status == OUR_FAILURE && !result.as_recorded ? OUR_FAILURE : 0;
 }
 
 static int replay(struct command *c, struct evlog_reader *reader)
