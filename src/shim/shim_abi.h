@@ -62,7 +62,8 @@
 #define SHIM_FD_STDIO (SHIM_FD_BASE + 3) /* three: stdin, stdout, stderr that are regular files */
 /* Two ends: where descriptors in flight between processes are kept, see unix_rights.c. */
 #define SHIM_FD_CARRIER (SHIM_FD_BASE + 6)
-#define SHIM_FD_COUNT	8
+#define SHIM_FD_PROC	(SHIM_FD_BASE + 8) /* O_PATH: the host's /proc, see reopen.c */
+#define SHIM_FD_COUNT	9
 
 /*
  * Task slots: twice as many as tasks, since a slot is not free before the kernel has finished its
@@ -137,6 +138,7 @@ enum upcall {
 	UPCALL_SPIN_LOOK, /* (): nobody does anything but pause; look at this task behind the event
 			   */
 	UPCALL_STOP,	  /* (event): the event asked for in HEAD->probe is over; never returns */
+	UPCALL_HOST_TID,  /* (slot): fill HEAD->host_tid */
 	UPCALL_LIMIT
 };
 
@@ -266,6 +268,7 @@ struct region_head {
 	u64 next_timer_ns; /* earliest virtual deadline of a park or a timer */
 	u32 first_error;   /* the first program could not be started: errno */
 	u32 file_mounts;   /* enum file_mounts; mounts do not change while a container runs */
+	u32 host_tid;	   /* the host's number of the task that was asked for; 0: none */
 	struct region_config config;
 	u32 refused_count[512]; /* by call number: how often a call was refused */
 	u32 call_count[512];	/* by call number */

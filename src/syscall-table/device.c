@@ -6,6 +6,7 @@
 #include "file_kinds.h"
 #include "lookup.h"
 #include "pty.h"
+#include "reopen.h"
 #include "tty.h"
 
 #define ENTROPY_BITS 256
@@ -72,7 +73,10 @@ static long install(struct task *t, const char *path, u32 kind, u32 flags)
 {
 	u32 shown = flags & (O_ACCMODE | O_APPEND | O_NONBLOCK | O_PATH | O_NOFOLLOW);
 
-	long o = ofd_create(kind, shown | O_LARGEFILE);
+	if (flags & O_DIRECT && kind != OFD_PATH)
+		return -EINVAL;
+	long o = ofd_create(kind,
+			    kind == OFD_PATH ? shown & (O_PATH | O_NOFOLLOW) : shown | O_LARGEFILE);
 	if (o < 0)
 		return o;
 	ofd_set_path(ofd_at((u32)o), path);
@@ -133,7 +137,7 @@ long special_open(struct task *t, const char *abs, u32 flags, u32 mode)
 	if (d)
 		return device_open(t, d, flags);
 	if (fd_name(abs, &fd))
-		return file_reopen(t, fd, flags);
+		return file_reopen(t, t->proc, fd, flags);
 	return synth_open(t, abs, flags, mode);
 }
 

@@ -9,11 +9,13 @@
 #include "pipe.h"
 #include "position.h"
 #include "process.h"
+#include "reopen.h"
 
 #define FALLOC_KNOWN (FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)
 #define ZERO_CHUNK   0x10000u
 
-/* By way of a link below /proc: of a descriptor it is the name of its file that counts. */
+/* By way of a link below /proc.  Of a descriptor whose file has a name, that counts; else `p` is
+ * empty, and starts from the descriptor. */
 static long truncate_special(struct task *t, struct path *p, struct stat *st, u32 *vnode)
 {
 	u32 fd;
@@ -22,12 +24,24 @@ static long truncate_special(struct task *t, struct path *p, struct stat *st, u3
 	if (r != SPECIAL_FD)
 		return r;
 	const struct ofd *o = fd_get(t, fd);
-	if (!o->vnode || !o->path)
+	if (!o->vnode)
 		return LOOKUP_SPECIAL;
-	r = path_set(t, AT_FDCWD, o->path, 0, p);
-	if (!r)
-		r = lookup(t, p, 0, st, vnode);
-	return !r && *vnode != o->vnode ? -ENOENT : r;
+	r = file_has_name(t, o, p) ? 0 : path_set(t, (s32)fd, "", PATH_EMPTY_OK, p);
+	*vnode = o->vnode;
+	return r < 0 ? r : SYS2(NR_fstat, fd, st);
+}
+
+static long host_truncate(struct task *t, const struct path *p, s64 size)
+{
+	if (!p->is_empty)
+		return SYS2(NR_truncate, p->name, size);
+	capture_before_write(fd_get(t, (u32)p->dirfd));
+	long fd = host_reopen(t, t->proc, (u32)p->dirfd, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return fd;
+	long r = SYS2(NR_ftruncate, fd, size);
+	SYS1(NR_close, fd);
+	return r;
 }
 
 static bool may_grow(struct task *t, u64 size, u64 to)
@@ -61,12 +75,16 @@ long sys_truncate(struct task *t, struct frame *f)
 		return -ETXTBSY;
 	if (!may_grow(t, (u64)st.st_size, (u64)size))
 		return -EFBIG;
-	capture_before_change(&p, &st, vnode, size > 0);
-	r = SYS2(NR_truncate, p.name, size);
+	if (!p.is_empty)
+		capture_before_change(&p, &st, vnode, size > 0);
+	r = host_truncate(t, &p, size);
 	if (!r) {
 		vnode_touch(v);
 		size_set(v, (u64)size);
-		notify_path(&p, 0, vnode, IN_MODIFY);
+		if (p.is_empty)
+			notify_changed(fd_get(t, (u32)p.dirfd), IN_MODIFY);
+		else
+			notify_path(&p, 0, vnode, IN_MODIFY);
 	}
 	return r;
 }

@@ -410,8 +410,6 @@ void dir_add(struct dir_list *list, const char *name, u64 ino, u32 type);
 
 /* For synth_open: a description over text, read as a regular file; its number or an error. */
 long file_install_text(struct task *t, const char *abs, const char *text, u64 len, u32 flags);
-/* For /proc/self/fd/N and /dev/fd/N: opens again what a descriptor names. */
-long file_reopen(struct task *t, u32 fd, u32 flags);
 /* For synth_open of a directory. */
 long file_install_synth_dir(struct task *t, const char *abs, u32 flags);
 
@@ -432,6 +430,8 @@ bool channel_waited(void);
 
 /* mqueue.c: the name of the POSIX message queue that is open; NULL: it has none any more. */
 const char *mqueue_name(const struct ofd *o);
+/* A fresh description becomes another one of the queue of `of`. */
+void mqueue_attach(struct ofd *o, const struct ofd *of);
 
 /* memfd.c: F_ADD_SEALS and F_GET_SEALS of a host file; -EINVAL for other requests. */
 long memfd_fcntl(struct ofd *o, u32 fd, u32 request, u64 arg);

@@ -217,6 +217,17 @@ static long open_queue(struct task *t, const char *name, u32 flags, u32 mode,
 	return check_access(t, q, flags);
 }
 
+static void attach(struct ofd *o, struct mqueue *q)
+{
+	o->state = q;
+	q->opens++;
+}
+
+void mqueue_attach(struct ofd *o, const struct ofd *of)
+{
+	attach(o, mqueue_of(of));
+}
+
 static long install(struct task *t, struct mqueue *q, u32 flags)
 {
 	long index = ofd_create(OFD_MQUEUE, flags & (O_ACCMODE | O_NONBLOCK));
@@ -225,8 +236,7 @@ static long install(struct task *t, struct mqueue *q, u32 flags)
 		end_if_unused(q);
 		return index;
 	}
-	ofd_at((u32)index)->state = q;
-	q->opens++;
+	attach(ofd_at((u32)index), q);
 	return fd_install(t, (u32)index, O_CLOEXEC);
 }
 

@@ -162,6 +162,8 @@ static long admit(struct task *t, struct opening *o, long fd, u32 vnode, const s
 	}
 	if (type != S_IFREG && type != S_IFDIR && type != S_IFIFO)
 		return -ENXIO;
+	if (type == S_IFDIR && want_of(o->flags) & 2)
+		return -EISDIR;
 	if (v->open_error)
 		return -(long)v->open_error;
 	long r = vnode_permission(t, v, want_of(o->flags), false);

@@ -1,10 +1,10 @@
 /*
- * Opening a program for execve, and opening again what a descriptor names.
+ * Opening a program for execve, and texts and directories of the shim.
  */
 #include <asm/stat.h>
 #include "lookup.h"
 #include "notify.h"
-#include "pty.h"
+#include "reopen.h"
 
 /* Moves the descriptor out of the app's numbers: it must outlive the kernel's exec. */
 static long move_up(long fd)
@@ -66,75 +66,64 @@ static long exec_finish(struct task *t, const struct path *p, long fd, struct ex
 	return 0;
 }
 
-/* /proc/self/exe and the like: what the link says is run. */
+/* /proc/self/exe and the like: where the link leads. */
 static long exec_special(struct task *t, struct path *p)
 {
-	char target[FILE_PATH_MAX];
+	struct stat st;
+	u32 vnode, fd;
 
-	long n = special_readlink(t, p->abs, target, sizeof(target) - 1);
-	if (n < 0)
-		return n == -ENOENT ? n : -EACCES;
-	target[n] = '\0';
-	n = path_set(t, AT_FDCWD, target, 0, p);
-	return n < 0 ? n : p->special ? -EACCES : 0;
+	long r = special_target(t, p, &st, &vnode, &fd);
+	if (r == SPECIAL_FD)
+		return path_set(t, (s32)fd, "", PATH_EMPTY_OK, p);
+	return r == LOOKUP_SPECIAL ? -EACCES : r;
+}
+
+/* What a descriptor names, whatever that was opened for: by its name, or if there is none any more
+ * the host's descriptor, which becomes *ret_fd. */
+static long exec_descriptor(struct task *t, struct path *p, long *ret_fd)
+{
+	const struct ofd *o = fd_get(t, (u32)p->dirfd);
+
+	if (!o || !o->vnode)
+		return -EACCES;
+	if (!file_has_name(t, o, p)) {
+		*ret_fd = host_reopen(t, t->proc, (u32)p->dirfd, O_RDONLY | O_CLOEXEC);
+		return *ret_fd < 0 ? *ret_fd : 0;
+	}
+	return (vnode_at(o->vnode)->mode & S_IFMT) == S_IFLNK ? -ELOOP : 0;
+}
+
+static long exec_by_name(struct task *t, struct path *p, int at_flags, struct exec_file *ret)
+{
+	u32 nofollow = at_flags & AT_SYMLINK_NOFOLLOW ? O_NOFOLLOW : 0;
+	struct stat st;
+	u32 vnode;
+
+	long r =
+		SYS4(NR_openat, p->dirfd, p->name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | nofollow, 0);
+	if (r >= 0)
+		return exec_finish(t, p, r, ret);
+	if (r == -EACCES && lookup(t, p, 0, &st, &vnode) == 0) {
+		capture_denied(p, &st, vnode, r);
+		return r;
+	}
+	return r == -ENXIO ? -EACCES : lookup_failed(t, p, r);
 }
 
 long file_open_exec(struct task *t, int dirfd, const char *path, int at_flags,
 		    struct exec_file *ret)
 {
 	struct path p;
-	struct stat st;
-	u32 vnode;
-	bool nofollow = at_flags & AT_SYMLINK_NOFOLLOW;
+	long fd = -1;
 
 	long r = path_set(t, dirfd, path, at_flags & AT_EMPTY_PATH ? PATH_EMPTY_OK : 0, &p);
+	if (r >= 0 && p.special)
+		r = exec_special(t, &p);
+	if (r >= 0 && p.is_empty)
+		r = exec_descriptor(t, &p, &fd);
 	if (r < 0)
 		return r;
-	if (p.special && (r = exec_special(t, &p)) < 0)
-		return r;
-	if (p.is_empty) {
-		r = SYS3(NR_fcntl, dirfd, F_DUPFD_CLOEXEC, 0);
-		return r < 0 ? r : exec_finish(t, &p, r, ret);
-	}
-	r = SYS4(NR_openat, p.dirfd, p.name,
-		 O_RDONLY | O_CLOEXEC | O_NONBLOCK | (nofollow ? O_NOFOLLOW : 0), 0);
-	if (r >= 0)
-		return exec_finish(t, &p, r, ret);
-	if (r == -EACCES && lookup(t, &p, 0, &st, &vnode) == 0) {
-		capture_denied(&p, &st, vnode, r);
-		return r;
-	}
-	return r == -ENXIO ? -EACCES : lookup_failed(t, &p, r);
-}
-
-long file_reopen(struct task *t, u32 fd, u32 flags)
-{
-	struct ofd *o = fd_get(t, fd);
-	struct path p;
-	struct stat st;
-	u32 vnode;
-
-	if (!o)
-		return -ENOENT;
-	if (o->kind == OFD_PTY_MASTER || o->kind == OFD_PTY_SLAVE)
-		return pty_reopen(t, o, flags);
-	if (o->kind == OFD_SOCKET)
-		return -ENXIO;
-	bool by_path = (o->kind == OFD_HOST_FILE || o->kind == OFD_HOST_DIR) && o->path &&
-		       o->vnode && vnode_at(o->vnode)->nlink;
-	if (!by_path)
-		return fd_duplicate(t, fd, 0, flags);
-	u32 stream = o->kind == OFD_HOST_FILE ? o->object : 0;
-	long r = path_set(t, AT_FDCWD, o->path, 0, &p);
-	/* The name may be another file's by now. */
-	if (r >= 0 && (lookup(t, &p, 0, &st, &vnode) || vnode != o->vnode))
-		return fd_duplicate(t, fd, 0, flags);
-	if (r >= 0)
-		r = open_path(t, &p, flags & ~(u32)O_NOFOLLOW, 0);
-	/* /dev/stdout is stdout, where its bytes go into a file, too. */
-	if (r >= 0 && stream)
-		fd_get(t, (u32)r)->object = stream;
-	return r;
+	return fd >= 0 ? exec_finish(t, &p, fd, ret) : exec_by_name(t, &p, at_flags, ret);
 }
 
 long file_install_text(struct task *t, const char *abs, const char *text, u64 len, u32 flags)
@@ -149,7 +138,8 @@ long file_install_text(struct task *t, const char *abs, const char *text, u64 le
 		done += (u64)n;
 	}
 	SYS3(NR_lseek, fd, 0, 0);
-	long o = ofd_create(OFD_SYNTH_FILE, flags & (O_ACCMODE | O_NONBLOCK | O_NOFOLLOW));
+	long o = ofd_create(OFD_SYNTH_FILE,
+			    (flags & (O_ACCMODE | O_NONBLOCK | O_NOFOLLOW)) | O_LARGEFILE);
 	if (o < 0) {
 		SYS1(NR_close, fd);
 		return o;
@@ -160,7 +150,8 @@ long file_install_text(struct task *t, const char *abs, const char *text, u64 le
 
 long file_install_synth_dir(struct task *t, const char *abs, u32 flags)
 {
-	long o = ofd_create(OFD_SYNTH_DIR, flags & (O_NONBLOCK | O_DIRECTORY | O_NOFOLLOW));
+	long o = ofd_create(OFD_SYNTH_DIR,
+			    (flags & (O_NONBLOCK | O_DIRECTORY | O_NOFOLLOW)) | O_LARGEFILE);
 
 	if (o < 0)
 		return o;

@@ -9,7 +9,9 @@
 #include <asm/stat.h>
 #include "../shim/mm.h"
 #include "lookup.h"
+#include "credentials.h"
 #include "pty.h"
+#include "reopen.h"
 #include "synth.h"
 #include "tty.h"
 #include "wait.h"
@@ -63,6 +65,7 @@ struct found {
 	struct synth_ctx ctx;
 	u32 hops;
 	bool is_dir;	   /* asked for with a slash at the end */
+	bool opens;	   /* asked for by open */
 	char *abs;	   /* heap, FILE_ABS_MAX bytes: canonical */
 	struct path *path; /* heap; NULL unless outside */
 	struct stat st;	   /* if outside and looked_up is 0 */
@@ -291,10 +294,11 @@ static long expand(struct found *f, u32 end)
 	return r;
 }
 
-/* The descriptor of a link /proc/self/fd/N is meant itself, not its name. */
-static bool is_own_fd(const struct found *f)
+/* The descriptor of a link /proc/self/fd/N is meant itself, not its name; to who opens it, that of
+ * another process, too. */
+static bool is_fd_meant(const struct found *f)
 {
-	return f->node->is_fd && f->ctx.proc == f->ctx.t->proc && !f->is_dir;
+	return f->node->is_fd && !f->is_dir && (f->opens || f->ctx.proc == f->ctx.t->proc);
 }
 
 /* One walk over f->abs: FOUND_NODE, FOUND_AGAIN after a link was expanded, or an errno. */
@@ -308,7 +312,7 @@ static long resolve_walk(struct task *t, struct found *f, bool follow)
 		f->abs[end] = after;
 		if (!f->node)
 			return -ENOENT;
-		if (f->node->type == SYNTH_LINK && (after || (follow && !is_own_fd(f))))
+		if (f->node->type == SYNTH_LINK && (after || (follow && !is_fd_meant(f))))
 			return expand(f, end);
 		if (!after)
 			return FOUND_NODE;
@@ -339,12 +343,13 @@ static long resolve_outside(struct task *t, struct found *f, bool follow)
  * case found_release is due.  follow: a link in the last place too.  A path that ends in a slash
  * is a directory, or a link to one.
  */
-static long resolve(struct task *t, const char *abs, bool follow, struct found *f)
+static long resolve_for(struct task *t, const char *abs, bool follow, bool opens, struct found *f)
 {
 	u64 len = strlen(abs);
 	long r = FOUND_AGAIN;
 
 	memset(f, 0, sizeof(*f));
+	f->opens = opens;
 	f->is_dir = len > 1 && abs[len - 1] == '/';
 	f->abs = heap_alloc(FILE_ABS_MAX);
 	memcpy(f->abs, abs, f->is_dir ? len - 1 : len);
@@ -357,6 +362,11 @@ static long resolve(struct task *t, const char *abs, bool follow, struct found *
 	}
 	bool other = r == FOUND_NODE && f->node->type != SYNTH_DIR;
 	return f->is_dir && other ? -ENOTDIR : r;
+}
+
+static long resolve(struct task *t, const char *abs, bool follow, struct found *f)
+{
+	return resolve_for(t, abs, follow, false, f);
 }
 
 static void found_release(struct found *f)
@@ -377,7 +387,7 @@ long special_target(struct task *t, struct path *p, struct stat *ret_st, u32 *re
 		*ret_st = f.st;
 		*ret_vnode = f.vnode;
 	} else if (r == FOUND_NODE) {
-		r = is_own_fd(&f) ? SPECIAL_FD : LOOKUP_SPECIAL;
+		r = is_fd_meant(&f) ? SPECIAL_FD : LOOKUP_SPECIAL;
 		*ret_fd = f.ctx.fd;
 	}
 	found_release(&f);
@@ -513,7 +523,10 @@ static long open_node(struct task *t, const struct found *f, const char *asked, 
 	case SYNTH_DEVICE:
 		return open_device(t, f, asked, flags);
 	default:
-		return flags & O_NOFOLLOW ? -ELOOP : file_reopen(t, f->ctx.fd, flags);
+		if (!f->node->is_fd || flags & O_NOFOLLOW)
+			return -ELOOP;
+		return may_look_into(t, f->ctx.proc) ? file_reopen(t, f->ctx.proc, f->ctx.fd, flags)
+						     : -EACCES;
 	}
 }
 
@@ -522,7 +535,7 @@ long synth_open(struct task *t, const char *abs, u32 flags, u32 mode)
 	bool link_meant = flags & O_NOFOLLOW || (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
 	struct found f;
 
-	long r = resolve(t, abs, !link_meant, &f);
+	long r = resolve_for(t, abs, !link_meant, true, &f);
 	if (r == FOUND_NODE)
 		r = open_node(t, &f, abs, flags);
 	else if (r == FOUND_OUTSIDE)

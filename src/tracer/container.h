@@ -88,6 +88,7 @@ struct container_task {
 
 struct container {
 	int region_fd, shim_fd;
+	int proc_fd; /* in init: the host's /proc */
 	struct shim_symbols shim;
 	struct patcher *patcher;
 	struct spin_watch *spin_watch; /* while it runs */

@@ -159,6 +159,9 @@ static void init_mounts(struct container *c, int back)
 	struct region_config *config = &HEAD->config;
 	uint64_t shm_dev;
 
+	c->proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (c->proc_fd < 0)
+		init_fail(back, "/proc");
 	make_mounts_private(back);
 	if (c->root != NULL)
 		enter_root(c->root, back);
@@ -207,11 +210,13 @@ static void task_descriptors(struct container *c, int back)
 	back = aside(back, back);
 	int region = aside(back, c->region_fd), shim = aside(back, c->shim_fd);
 	holder = aside(back, holder);
+	c->proc_fd = aside(back, c->proc_fd);
 	for (int fd = 0; fd < 3; fd++)
 		c->stdio_fd[fd] = aside(back, c->stdio_fd[fd]);
 	place(back, holder, SHIM_FD_HOLDER);
 	place(back, region, SHIM_FD_REGION);
 	place(back, shim, SHIM_FD_SHIM);
+	place(back, c->proc_fd, SHIM_FD_PROC);
 	for (int fd = 0; fd < 3; fd++) {
 		if (c->stdio_fd[fd] >= 0)
 			place(back, c->stdio_fd[fd], SHIM_FD_STDIO + fd);

@@ -238,6 +238,9 @@ static void on_upcall(struct container *c, pid_t tid, const struct user_regs_str
 	case UPCALL_MOUNTS:
 		HEAD->file_mounts = mounts_cover_files(tid) ? FILE_MOUNTS_SOME : FILE_MOUNTS_NONE;
 		break;
+	case UPCALL_HOST_TID:
+		HEAD->host_tid = (uint32_t)container_host_tid(c, (uint32_t)regs->rdi);
+		break;
 	case UPCALL_CAPTURE_SYNC:
 		if (c->observer.capture_sync != NULL)
 			c->observer.capture_sync(c->observer.data, (uint32_t)regs->rdi);
