@@ -14,6 +14,7 @@
 #include "syscall_nr.h"
 #include "../syscall-table/syscall_row.h"
 #include "../syscall-table/event_record.h"
+#include "../syscall-table/scarce.h"
 #include "../syscall-table/seccomp.h"
 #include "../tracer/insn_kind.h"
 
@@ -106,14 +107,27 @@ static void call_denied(struct task *t, struct frame *f, u64 nr, u32 verdict)
 		take_signals(t, f, 0);
 }
 
-/* Every call of a task under filters, and of the others those beyond the table. */
+/* There is no memory for the call. */
+static void call_scarce(struct task *t, struct frame *f, u64 nr, long error)
+{
+	event_begin(t, f);
+	HEAD->call_count[nr]++;
+	f->rax = (u64)error;
+	event_finish(t, f, (s64)nr, error, event_args_word(f->arg, rows[nr].nargs));
+}
+
+/* Every call of a task under filters or while memory is scarce, and of the others those beyond the
+ * table. */
 static __attribute__((noinline)) void call_checked(struct task *t, struct frame *f)
 {
 	u64 nr = f->nr;
 	u32 verdict = seccomp_verdict(t, f);
+	long error = heap_scarce() ? scarce_error(t, f) : 0;
 
 	if (!seccomp_allows(verdict))
 		call_denied(t, f, nr, verdict);
+	else if (error < 0)
+		call_scarce(t, f, nr, error);
 	else if (nr < SYSCALL_NR_END)
 		call_row(t, f, nr);
 	else
@@ -127,7 +141,8 @@ void shim_dispatch(struct frame *f)
 	struct task *t = current();
 	u64 nr = f->nr;
 
-	/* calls_end is in the task so that filters cost those nothing that have none: seccomp.c. */
+	/* calls_end is in the task so that filters, and looking for memory, cost nothing where
+	 * there are none, and enough: seccomp.c. */
 	if (__builtin_expect(nr < t->calls_end, 1))
 		call_row(t, f, nr);
 	else

@@ -93,12 +93,14 @@ char *strrchr(const char *s, int c);
 void str_format(char *out, size_t cap, size_t *len, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
-/* heap.c: memory in the region, for state of the container.  Zeroed.  A failure is a broken
- * invariant (the region is far larger than any container we run) and ends the container. */
+/* heap.c: memory in the region, for state of the container.  Zeroed.  It never fails: calls that
+ * take memory fail before their handlers, when it gets scarce. */
 void *heap_alloc(u64 size);
 void *heap_alloc_unset(u64 size); /* not zeroed: for buffers filled before they are read */
-void heap_free(void *p);	  /* NULL is fine */
-u64 heap_size(const void *p);	  /* usable bytes */
+void *heap_alloc_aside(u64 size); /* of a size that is not a function of the container's state */
+bool heap_scarce(void);
+void heap_free(void *p);      /* NULL is fine */
+u64 heap_size(const void *p); /* usable bytes */
 char *heap_strdup(const char *s);
 
 /* digest.c: folds bytes into the current event: what it read, wrote or was told. */

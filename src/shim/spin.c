@@ -84,7 +84,7 @@ void spin_forget(struct task *t)
 
 void spin_park(struct task *t)
 {
-	struct spinner *s = heap_alloc(sizeof(*s));
+	struct spinner *s = heap_alloc_aside(sizeof(*s));
 
 	SHIM_ASSERT(SPIN->found_count <= SPIN_RANGES_MAX);
 	s->task = t->index;

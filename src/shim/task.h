@@ -39,7 +39,7 @@ struct task {
 	u64 birth;	     /* which task it is: never the same twice */
 	u64 events_told;     /* of these, how many are in its process's count */
 	u64 digest_out;	     /* hash of the bytes read, written and returned in the current event */
-	u64 calls_end;	     /* calls below need no look at filters: all of the table, or 0 */
+	u64 calls_end;	     /* calls below are made without further questions: all, or 0 */
 	u64 fast_clocks;     /* clocks below may be read the short way; see seccomp.c for both */
 	u64 clear_child_tid; /* app address, or 0 */
 	u64 robust_list;

@@ -29,7 +29,7 @@ static u64 *set_slot(u64 *entries, u32 mask, u64 key)
 static void set_grow(void)
 {
 	u32 mask = SET->entries ? SET->mask * 2 + 1 : SET_MIN - 1;
-	u64 *entries = heap_alloc((mask + 1ull) * sizeof(u64));
+	u64 *entries = heap_alloc_aside((mask + 1ull) * sizeof(u64));
 
 	for (u32 i = 0; SET->entries && i <= SET->mask; i++) {
 		u64 e = SET->entries[i];

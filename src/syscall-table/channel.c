@@ -31,7 +31,7 @@ static void reserve(struct channel *c, u64 size)
 		return;
 	while (want < have + size)
 		want *= 2;
-	u8 *fresh = heap_alloc(want);
+	u8 *fresh = heap_alloc_aside(want);
 	memcpy(fresh, c->bytes + c->start, have);
 	heap_free(c->bytes);
 	c->bytes = fresh;

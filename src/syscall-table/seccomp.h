@@ -21,8 +21,8 @@ bool seccomp_allows(u32 verdict);
 long seccomp_deny(struct task *t, struct frame *f, u32 verdict);
 
 /*
- * Sets what dispatch and the short clock_gettime test, from the task's mode.  For a new slot, and
- * after a change.
+ * Sets what dispatch and the short clock_gettime test, from the task's mode and whether memory is
+ * scarce.  For a new slot, and after a change.
  */
 void seccomp_arm(struct task *t);
 
