@@ -16,15 +16,17 @@ struct cache_folder;
 
 /*
  * Opens `folder`, or with NULL $XDG_CACHE_HOME/shadow/NAME or ~/.cache/shadow/NAME; it is made,
- * mode 0700, if it is not there.  limit_bytes is what its entries may have in all. -ENOENT: no
- * folder can be named; -EPERM: the folder belongs to another user or others may write to it;
- * -ENOMEM; open(2)'s.
+ * mode 0700, if it is not there.  limit_bytes is what its entries may have in all, and a little
+ * more for a while.  -ENOENT: no folder can be named; -EPERM: the folder belongs to another user or
+ * others may write to it; -ENOMEM; open(2)'s.
  */
 int cache_folder_open(const char *folder, const char *name, uint64_t limit_bytes,
 		      struct cache_folder **ret_cache);
 
-/* Deletes the oldest entries beyond the limit if something was stored, and closes.  NULL is
- * allowed. */
+/*
+ * Closes; now and then, and always if a 64th of the limit or more was stored, deletes the oldest
+ * entries beyond the limit before that.  NULL is allowed.
+ */
 void cache_folder_close(struct cache_folder *cache);
 
 /* A descriptor of the entry, to be closed by the caller, or a negative errno.  It is a regular
