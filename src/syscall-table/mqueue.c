@@ -13,6 +13,7 @@
 #include "../shim/signal.h"
 #include "credentials.h"
 #include "ipc.h"
+#include "netlink.h"
 #include "ready.h"
 #include "synth.h"
 
@@ -29,7 +30,9 @@
 #define LIMIT_MSGQUEUE	  12 /* RLIMIT_MSGQUEUE */
 #define SECOND_NS	  1000000000ull
 #define SI_MESGQ	  (-3)
+#define COOKIE_BYTES	  32
 enum { SIGEV_SIGNAL, SIGEV_NONE, SIGEV_THREAD };
+enum { COOKIE_TOLD = 1, COOKIE_REMOVED };
 
 struct mq_attr {
 	s64 flags, maxmsg, msgsize, curmsgs, reserved[4];
@@ -49,11 +52,18 @@ struct message {
 	u8 bytes[];
 };
 
-/* Who is told that a message came to an empty queue: once. */
+/*
+ * Who is told that a message came to an empty queue: once.  It can outlive its process, whose
+ * descriptors another shares (CLONE_FILES): then nobody is told, but until then it is in the way.
+ */
 struct notice {
 	u32 proc; /* NONE: nobody */
+	u32 pid;  /* of it */
 	s32 notify, signo;
 	u64 value;
+	/* SIGEV_THREAD: what is sent, by a netlink socket of its own; its last byte says why. */
+	u64 socket_ino;
+	u8 cookie[COOKIE_BYTES];
 };
 
 struct mqueue {
@@ -290,44 +300,90 @@ long sys_mq_unlink(struct task *t, struct frame *f)
 
 /* ---- notification ---- */
 
-static void tell(struct task *t, struct mqueue *q)
+static void tell_signal(struct task *t, const struct notice *n)
 {
-	const struct proc *p = proc_of(t);
+	const struct proc *from = proc_of(t), *to = proc_at(n->proc);
 	struct k_siginfo info = {
 		.code = SI_MESGQ,
-		.pid = (s32)p->pid,
-		.uid = p->uid,
-		.value = q->notice.value,
+		.pid = (s32)from->pid,
+		.uid = from->uid,
+		.value = n->value,
 	};
-	u32 proc = q->notice.proc;
 
-	if (proc == NONE)
+	if (n->signo && to->state == PROC_LIVE && to->pid == n->pid)
+		signal_send_proc(n->proc, n->signo, &info);
+}
+
+/* The socket may be closed by now. */
+static void tell_thread(struct notice *n, u8 why)
+{
+	struct socket *s = socket_find(n->socket_ino);
+
+	n->cookie[COOKIE_BYTES - 1] = why;
+	if (s)
+		netlink_answer(netlink_of(s), n->cookie, COOKIE_BYTES);
+}
+
+static void tell(struct task *t, struct mqueue *q)
+{
+	struct notice *n = &q->notice;
+
+	if (n->proc == NONE)
 		return;
-	q->notice.proc = NONE;
-	if (q->notice.notify == SIGEV_SIGNAL && q->notice.signo)
-		signal_send_proc(proc, q->notice.signo, &info);
+	if (n->notify == SIGEV_SIGNAL)
+		tell_signal(t, n);
+	else if (n->notify == SIGEV_THREAD)
+		tell_thread(n, COOKIE_TOLD);
+	n->proc = NONE;
+}
+
+/* The process takes back what it asked for. */
+static void notice_remove(struct task *t, struct notice *n)
+{
+	if (n->proc != t->proc || n->pid != proc_of(t)->pid)
+		return;
+	if (n->notify == SIGEV_THREAD)
+		tell_thread(n, COOKIE_REMOVED);
+	n->proc = NONE;
 }
 
 /* Closing any descriptor of the queue ends what the process asked for. */
 static void mqueue_flush(struct task *t, struct ofd *o)
 {
-	struct notice *n = &mqueue_of(o)->notice;
-
-	if (n->proc == t->proc)
-		n->proc = NONE;
+	notice_remove(t, &mqueue_of(o)->notice);
 }
 
-static long check_event(const struct k_sigevent *event)
+/* As the C library asks for a thread: the signal is a socket, the value a cookie to send there. */
+static long thread_event(struct task *t, const struct k_sigevent *event, struct notice *n)
 {
+	if (ipc_take(t, n->cookie, event->value, COOKIE_BYTES) < 0)
+		return -EFAULT;
+	struct ofd *o = fd_get_io(t, (u32)event->signo);
+	if (!o)
+		return -EBADF;
+	if (o->kind != OFD_SOCKET)
+		return -ENOTSOCK;
+	if (socket_of(o)->family != AF_NETLINK)
+		return -EINVAL;
+	n->socket_ino = socket_of(o)->ino;
+	return 0;
+}
+
+static long notice_make(struct task *t, const struct k_sigevent *event, struct notice *n)
+{
+	*n = (struct notice){.proc = t->proc,
+			     .pid = proc_of(t)->pid,
+			     .notify = event->notify,
+			     .signo = event->signo,
+			     .value = event->value};
+
 	switch (event->notify) {
 	case SIGEV_NONE:
 		return 0;
 	case SIGEV_SIGNAL:
 		return event->signo < 0 || event->signo > SIG_MAX ? -EINVAL : 0;
 	case SIGEV_THREAD:
-		/* The C library wants a message on a netlink socket for it. */
-		HEAD->refused_count[NR_mq_notify]++;
-		return -EBADF;
+		return thread_event(t, event, n);
 	default:
 		return -EINVAL;
 	}
@@ -340,30 +396,31 @@ static struct ofd *get(struct task *t, u64 fd)
 	return o && o->kind == OFD_MQUEUE ? o : NULL;
 }
 
-static long notify(struct task *t, struct notice *n, const struct k_sigevent *event)
+static long notify(struct task *t, struct notice *n, const struct notice *wanted)
 {
-	if (!event) {
-		n->proc = n->proc == t->proc ? NONE : n->proc;
+	if (!wanted) {
+		notice_remove(t, n);
 		return 0;
 	}
 	if (n->proc != NONE)
 		return -EBUSY;
-	*n = (struct notice){t->proc, event->notify, event->signo, event->value};
+	*n = *wanted;
 	return 0;
 }
 
 long sys_mq_notify(struct task *t, struct frame *f)
 {
 	struct k_sigevent event;
+	struct notice wanted;
 	bool is_on = f->arg[1] != 0;
 
 	if (is_on && ipc_take(t, &event, f->arg[1], sizeof(event)) < 0)
 		return -EFAULT;
-	long r = is_on ? check_event(&event) : 0;
+	long r = is_on ? notice_make(t, &event, &wanted) : 0;
 	if (r < 0)
 		return r;
 	struct ofd *o = get(t, f->arg[0]);
-	return o ? notify(t, &mqueue_of(o)->notice, is_on ? &event : NULL) : -EBADF;
+	return o ? notify(t, &mqueue_of(o)->notice, is_on ? &wanted : NULL) : -EBADF;
 }
 
 /* ---- messages ---- */
@@ -599,7 +656,7 @@ static u64 describe(const struct mqueue *q, char *text)
 	put_padded(text, &len, "QSIZE", q->bytes, 10);
 	put_padded(text, &len, " NOTIFY", is_on ? (u64)n->notify : 0, 5);
 	put_padded(text, &len, " SIGNO", is_signal ? (u64)n->signo : 0, 5);
-	put_padded(text, &len, " NOTIFY_PID", is_on ? proc_at(n->proc)->pid : 0, 6);
+	put_padded(text, &len, " NOTIFY_PID", is_on ? n->pid : 0, 6);
 	str_format(text, TEXT_SIZE, &len, "\n");
 	return len;
 }

@@ -57,8 +57,9 @@ struct sem_set {
 
 /* A set of operations to be tried. */
 struct sem_ops {
-	struct sembuf *op;
+	struct sembuf *op; /* NULL: it went to a waiter */
 	u32 count;
+	bool is_heap; /* op */
 	s32 pid;
 	struct sem_undo *undo;	       /* if an operation has SEM_UNDO */
 	const struct sembuf *blocking; /* the first that could not happen */
@@ -342,26 +343,36 @@ static struct summary summary_of(const struct sembuf *op, u32 count)
 	return sum;
 }
 
-static long wait(struct task *t, struct sem_set *s, const struct sem_ops *ops, bool alters,
-		 u64 deadline)
+/* The waiter's own operations, which end with it even if the task never returns. */
+static void take_ops(struct sem_waiter *w, struct sem_ops *ops)
 {
-	struct sem_waiter *w = ipc_wait_begin(t, sizeof(*w));
 	u64 bytes = ops->count * sizeof(*ops->op);
 
 	w->ops = *ops;
-	w->ops.op = w->wait.owned = heap_alloc(bytes);
-	memcpy(w->ops.op, ops->op, bytes);
-	w->ops.blocking = w->ops.op + (ops->blocking - ops->op);
+	if (ops->is_heap) {
+		ops->op = NULL;
+	} else {
+		w->ops.op = heap_alloc(bytes);
+		memcpy(w->ops.op, ops->op, bytes);
+		w->ops.blocking = w->ops.op + (ops->blocking - ops->op);
+	}
+	w->wait.owned = w->ops.op;
+}
+
+static long wait(struct task *t, struct sem_set *s, struct sem_ops *ops, bool alters, u64 deadline)
+{
+	struct sem_waiter *w = ipc_wait_begin(t, sizeof(*w));
+
+	take_ops(w, ops);
 	ipc_wait_enqueue(alters ? &s->change : &s->zero, &w->wait);
 	long r = ipc_wait_park(t, &w->wait, deadline);
 	ipc_wait_end(t);
 	return r;
 }
 
-static long operate(struct task *t, s32 id, struct sembuf *op, u32 count, u64 deadline)
+static long operate(struct task *t, s32 id, struct sem_ops *ops, u64 deadline)
 {
-	struct summary sum = summary_of(op, count);
-	struct sem_ops ops = {.op = op, .count = count, .pid = (s32)proc_of(t)->pid};
+	struct summary sum = summary_of(ops->op, ops->count);
 	struct sem_set *s = find(id);
 
 	if (!s)
@@ -371,15 +382,15 @@ static long operate(struct task *t, s32 id, struct sembuf *op, u32 count, u64 de
 	if (!ipc_permits(t, &s->ipc, sum.alters ? IPC_WRITE : IPC_READ))
 		return -EACCES;
 	if (sum.undoes)
-		ops.undo = undo_get(t, s);
-	long r = try_ops(s, &ops);
+		ops->undo = undo_get(t, s);
+	long r = try_ops(s, ops);
 	if (r == 0 && sum.alters)
 		changed(s, true);
 	else if (r == 0)
 		s->otime = ipc_now();
 	if (r != BLOCKED)
 		return r;
-	return deadline <= now_ns() ? -EAGAIN : wait(t, s, &ops, sum.alters, deadline);
+	return deadline <= now_ns() ? -EAGAIN : wait(t, s, ops, sum.alters, deadline);
 }
 
 /* The end of a relative timeout; without one SCHED_NEVER. */
@@ -397,23 +408,27 @@ static long deadline_of(const s64 *timeout, u64 *ret)
 
 static long semop(struct task *t, struct frame *f, const s64 *timeout)
 {
-	struct sembuf few[OPS_ON_STACK], *op = few;
+	struct sembuf few[OPS_ON_STACK];
 	u32 count = (u32)f->arg[2];
+	struct sem_ops ops = {.op = few,
+			      .count = count,
+			      .is_heap = count > OPS_ON_STACK,
+			      .pid = (s32)proc_of(t)->pid};
 	u64 deadline;
 
 	if (count > OPS_MAX)
 		return -E2BIG;
 	if (count < 1)
 		return -EINVAL;
-	if (count > OPS_ON_STACK)
-		op = heap_alloc(count * sizeof(*op));
-	long r = ipc_take(t, op, f->arg[1], count * sizeof(*op));
+	if (ops.is_heap)
+		ops.op = heap_alloc(count * sizeof(*ops.op));
+	long r = ipc_take(t, ops.op, f->arg[1], count * sizeof(*ops.op));
 	if (r == 0)
 		r = (s32)f->arg[0] < 0 ? -EINVAL : deadline_of(timeout, &deadline);
 	if (r == 0)
-		r = operate(t, (s32)f->arg[0], op, count, deadline);
-	if (op != few)
-		heap_free(op);
+		r = operate(t, (s32)f->arg[0], &ops, deadline);
+	if (ops.is_heap)
+		heap_free(ops.op);
 	return r;
 }
 

@@ -5,11 +5,15 @@
 #include <stdbool.h>
 #include <fcntl.h>
 #include <mqueue.h>
+#include <linux/netlink.h>
 #include <poll.h>
+#include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -339,6 +343,121 @@ static void test_notify(void)
 	unmake(q);
 }
 
+/* What the C library makes SIGEV_THREAD of: a cookie through a netlink socket. */
+static long notify_socket(mqd_t q, int fd, const void *cookie)
+{
+	struct sigevent event = {.sigev_notify = SIGEV_THREAD, .sigev_signo = fd};
+
+	event.sigev_value.sival_ptr = (void *)cookie;
+	return syscall(SYS_mq_notify, q, &event);
+}
+
+static void cookie_came(int fd, char why)
+{
+	char got[64];
+	struct sockaddr_nl from = {.nl_pid = 77};
+	socklen_t size = sizeof(from);
+
+	CHECK(recvfrom(fd, got, sizeof(got), MSG_DONTWAIT, (struct sockaddr *)&from, &size) == 32);
+	CHECK(memcmp(got, "a cookie of thirty-two bytes ..", 31) == 0 && got[31] == why);
+	CHECK(size == sizeof(from) && from.nl_family == AF_NETLINK && from.nl_pid == 0);
+	FAILS(recv(fd, got, sizeof(got), MSG_DONTWAIT), EAGAIN);
+}
+
+static void test_notify_socket(void)
+{
+	static const char cookie[] = "a cookie of thirty-two bytes ..";
+	mqd_t q = make(0, 5);
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 0), file = open("/dev/null", O_RDONLY);
+	int other = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	FAILS(notify_socket(q, 99, NULL), EFAULT);
+	FAILS(notify_socket(q, 99, cookie), EBADF);
+	FAILS(notify_socket(q, file, cookie), ENOTSOCK);
+	FAILS(notify_socket(q, other, cookie), EINVAL);
+	FAILS(notify_socket(file, fd, cookie), EBADF);
+	CHECK(notify_socket(q, fd, cookie) == 0);
+	FAILS(notify_socket(q, fd, cookie), EBUSY);
+	put(q, "one", 0);
+	cookie_came(fd, 1);
+	CHECK(notify_socket(q, fd, cookie) == 0); /* it has a message: nobody is told */
+	put(q, "two", 0);
+	CHECK(mq_notify(q, NULL) == 0);
+	cookie_came(fd, 2);
+	CHECK(notify_socket(q, fd, cookie) == 0 && close(dup(q)) == 0);
+	cookie_came(fd, 2);
+	CHECK(notify_socket(q, fd, cookie) == 0);
+	CHECK(close(fd) == 0 && close(file) == 0 && close(other) == 0);
+	take(q, "one", 0);
+	take(q, "two", 0);
+	put(q, "to nobody", 0);
+	CHECK(mq_notify(q, NULL) == 0);
+	unmake(q);
+}
+
+static sem_t threads_told;
+
+static void on_thread(union sigval value)
+{
+	CHECK(value.sival_int == 4321);
+	CHECK(sem_post(&threads_told) == 0);
+}
+
+static void test_notify_thread(void)
+{
+	struct sigevent event = {.sigev_notify = SIGEV_THREAD};
+	mqd_t q = make(0, 5);
+
+	event.sigev_notify_function = on_thread;
+	event.sigev_value.sival_int = 4321;
+	sem_init(&threads_told, 0, 0);
+	for (int i = 0; i < 3; i++) {
+		CHECK(mq_notify(q, &event) == 0);
+		put(q, "told", 0);
+		CHECK(sem_wait(&threads_told) == 0);
+		take(q, "told", 0);
+	}
+	CHECK(mq_notify(q, &event) == 0 && mq_notify(q, NULL) == 0);
+	unmake(q);
+}
+
+static mqd_t shared_queue;
+
+static int ask_and_end(void *arg)
+{
+	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR2};
+
+	(void)arg;
+	return mq_notify(shared_queue, &event) == 0 ? 0 : 1;
+}
+
+/* Who asked has ended, its descriptors have not: nobody is told, but until then nobody else can
+ * ask. */
+static void test_notify_shared(void)
+{
+	static char stack[65536] __attribute__((aligned(16)));
+	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR2};
+	mqd_t q = shared_queue = make(0, 5);
+	int before = told;
+	pid_t pid = clone(ask_and_end, stack + sizeof(stack), CLONE_FILES | SIGCHLD, NULL);
+
+	CHECK(pid > 0 && status_of(pid) == 0);
+	FAILS(mq_notify(q, &event), EBUSY);
+	CHECK(mq_notify(q, NULL) == 0);
+	FAILS(mq_notify(q, &event), EBUSY);
+	pid = fork(); /* takes the place of the one that asked */
+	if (!pid) {
+		CHECK(mq_send(q, "x", 1, 0) == 0);
+		_exit(told - before);
+	}
+	CHECK(status_of(pid) == 0 && told == before);
+	CHECK(mq_receive(q, buffer, SIZE, NULL) == 1);
+	CHECK(mq_notify(q, &event) == 0);
+	put(q, "x", 0);
+	CHECK(told == before + 1);
+	unmake(q);
+}
+
 static int as_user(void (*what)(void))
 {
 	pid_t pid = fork();
@@ -407,6 +526,9 @@ int main(void)
 	test_waiting();
 	test_interruption();
 	test_notify();
+	test_notify_socket();
+	test_notify_thread();
+	test_notify_shared();
 	test_limits();
 	printf("mqueue ok\n");
 	return 0;

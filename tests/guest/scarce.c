@@ -4,12 +4,15 @@
  * enough is given back, all is as before.
  */
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/msg.h>
+#include <sys/sem.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
@@ -105,12 +108,17 @@ static void check_others(void)
 	CHECK(kill(getpid(), 0) == 0);
 }
 
-static void give_back(void)
+static void give_back(int pipes_left)
 {
-	while (count-- > 0) {
+	while (count > pipes_left) {
+		count--;
 		close(pipes[count][0]);
 		close(pipes[count][1]);
 	}
+}
+
+static void check_enough(void)
+{
 	CHECK(write(spare[1], "x", 1) == 1);
 	CHECK(write(sockets[1], "x", 1) == 1);
 	CHECK(sigqueue(getpid(), SIGUSR1, (union sigval){0}) == 0);
@@ -118,6 +126,55 @@ static void give_back(void)
 	if (child == 0)
 		_exit(0);
 	CHECK(child > 0 && waitpid(child, NULL, 0) == child);
+}
+
+/* ---- what killed tasks held ---- */
+
+#define HOLDERS	   20
+#define THREADS	   100
+#define OPERATIONS 500
+
+static int set;
+
+static void *hold(void *arg)
+{
+	static struct sembuf ops[OPERATIONS];
+
+	(void)arg;
+	for (int i = 0; i < OPERATIONS; i++)
+		ops[i] = (struct sembuf){.sem_op = -1};
+	semop(set, ops, OPERATIONS);
+	return NULL;
+}
+
+static void hold_much(void)
+{
+	pthread_attr_t small;
+	pthread_t thread;
+
+	pthread_attr_init(&small);
+	pthread_attr_setstacksize(&small, 65536);
+	for (int i = 0; i < THREADS; i++)
+		CHECK(pthread_create(&thread, &small, hold, NULL) == 0);
+	while (semctl(set, 0, GETNCNT) != THREADS)
+		sched_yield();
+	kill(getpid(), SIGKILL);
+}
+
+/* Operations too many for the stack are kept while a task waits, and no longer. */
+static void kill_holders(void)
+{
+	CHECK((set = semget(IPC_PRIVATE, 1, 0600)) >= 0);
+	for (int i = 0; i < HOLDERS; i++) {
+		pid_t child = fork();
+		int status;
+
+		CHECK(child >= 0);
+		if (child == 0)
+			hold_much();
+		CHECK(waitpid(child, &status, 0) == child && WTERMSIG(status) == SIGKILL);
+	}
+	CHECK(semctl(set, 0, IPC_RMID) == 0);
 }
 
 int main(void)
@@ -134,7 +191,10 @@ int main(void)
 	check_processes();
 	check_others();
 	printf("%d pipes\n", count);
-	give_back();
+	give_back(count - 3);
+	kill_holders(); /* in all of them it would be more than that */
+	check_enough();
+	give_back(0);
 	CHECK(msgctl(queue, IPC_RMID, NULL) == 0);
 	puts("enough");
 	return 0;
