@@ -12,7 +12,9 @@
  *    million events could spin through a million before anyone else got the turn. For the same
  *    reason a timeout or input raises it to the clock of the current or last holder.
  *  - A child starts at its parent's clock, and runs first: programs are tuned to a child that is
- *    there when fork returns, and it often goes straight to exec or to waiting for work.
+ *    there when fork returns, and it often goes straight to exec or to waiting for work. It runs
+ *    on what is left of its parent's slice: children that go on making children would otherwise
+ *    keep everybody else from running for ever.
  *  - Who yields wants others to run: its clock is raised to one past the next task's. With the
  *    plain rule a loop on sched_yield would go round for a whole slice before it gave way.
  *
@@ -72,9 +74,12 @@ static int exclusive_pick(struct sched *s, uint32_t *ret_task)
 
 	if (!next)
 		return -SCHED_EAGAIN;
-	task = s->newborn == SCHED_NONE ? next->task : s->newborn;
+	task = s->newborn;
+	if (task == SCHED_NONE) {
+		task = next->task;
+		sched_slice_begin(s);
+	}
 	exclusive_unready(s, task);
-	sched_slice_begin(s);
 	*ret_task = task;
 	return 0;
 }

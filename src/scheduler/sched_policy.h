@@ -18,7 +18,8 @@ struct sched_policy {
 	bool (*slice_end)(struct sched *s, uint32_t task);
 	/* Raises the clock of a task that yields, as far as giving way needs it. */
 	void (*yield)(struct sched *s, uint32_t task);
-	/* Chooses the next task, no longer runnable, and starts its slice; or -SCHED_EAGAIN. */
+	/* Chooses the next task, no longer runnable, and starts its slice, unless it is newborn; or
+	 * -SCHED_EAGAIN. */
 	int (*pick)(struct sched *s, uint32_t *ret_task);
 };
 

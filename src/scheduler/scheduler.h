@@ -77,7 +77,8 @@ void sched_init(struct sched *s, enum sched_policy_id policy, uint64_t slice_eve
 /*
  * Adds the task with the free index `task`, runnable. `number` (its tid) breaks ties and must be
  * unique among living tasks. With a parent it starts at the parent's clock and is the next one
- * picked, whatever its clock (of several the youngest): the parent yields or parks after this.
+ * picked, whatever its clock (of several the youngest), for the rest of the slice: the parent
+ * yields or parks after this.
  * With SCHED_NONE it starts at the current clock and has no precedence.
  */
 void sched_task_add(struct sched *s, uint32_t task, uint32_t number, uint32_t parent);
@@ -119,8 +120,9 @@ void sched_turn_release(struct sched *s, uint32_t task);
 void sched_turn_yield(struct sched *s, uint32_t task);
 
 /*
- * Gives the free turn to the next runnable task and begins its slice. -SCHED_EAGAIN if no task is
- * runnable: the container waits for a deadline or for input. SCHED_BUG if the turn is held.
+ * Gives the free turn to the next runnable task and begins its slice (a newborn one goes on with
+ * the slice under way). -SCHED_EAGAIN if no task is runnable: the container waits for a deadline or
+ * for input. SCHED_BUG if the turn is held.
  */
 int sched_turn_pick(struct sched *s, uint32_t *ret_task);
 

@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -195,6 +196,35 @@ static void check_many(void)
 	CHECK(sum == 60 * 59 / 2 && errno == ECHILD);
 }
 
+/* Every child at once has the next and ends: their first parent gets to run all the same. */
+static void check_chain(void)
+{
+	volatile int *stop =
+		mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int ends[2];
+	char bytes[5];
+
+	CHECK(stop != MAP_FAILED && pipe(ends) == 0);
+	pid_t child = fork();
+	CHECK(child >= 0);
+	if (child == 0) {
+		while (*stop == 0 && write(ends[1], "x", 1) == 1) {
+			if (fork() > 0)
+				_exit(0);
+		}
+		_exit(0);
+	}
+	close(ends[1]);
+	for (int n = 0; n < 5;)
+		n += (int)read(ends[0], bytes, sizeof(bytes));
+	*stop = 1;
+	CHECK(WEXITSTATUS(wait_status(child)) == 0);
+	while (read(ends[0], bytes, sizeof(bytes)) > 0)
+		continue;
+	close(ends[0]);
+	munmap((void *)stop, 4096);
+}
+
 static int clone_body(void *value)
 {
 	*(int *)value = 77;
@@ -220,6 +250,7 @@ int main(void)
 	check_stops();
 	check_groups();
 	check_many();
+	check_chain();
 	check_clone();
 	check_orphans();
 	printf("processes ok\n");

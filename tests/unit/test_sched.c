@@ -280,6 +280,25 @@ static void test_child_first(void)
 	CHECK(pick() == 0);
 }
 
+/* Children that have children and end: whoever else wants to run does, after a slice. */
+static void test_chain_of_births(void)
+{
+	start(2, 100);
+	CHECK(pick() == 0);
+	for (uint32_t child = 2, parent = 0;; parent = child++) {
+		CHECK(child < 30);
+		if (sched_event(s, parent)) {
+			sched_turn_release(s, parent);
+			break;
+		}
+		events(parent, 3);
+		sched_task_add(s, child, 200 + child, parent);
+		sched_task_remove(s, parent);
+		CHECK(pick() == child);
+	}
+	CHECK(pick() == 1);
+}
+
 static void test_clock_of_a_wake(void)
 {
 	start(3, 0);
@@ -444,6 +463,7 @@ int main(void)
 	test_nodes_run_out();
 	test_slice();
 	test_child_first();
+	test_chain_of_births();
 	test_clock_of_a_wake();
 	test_yield();
 	test_exit();

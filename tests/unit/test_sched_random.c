@@ -232,8 +232,9 @@ static uint32_t model_pick(struct model *m)
 
 	if (next == SCHED_NONE)
 		return next;
+	if (m->newborn == SCHED_NONE)
+		m->slice_left = m->slice;
 	m->newborn = SCHED_NONE;
-	m->slice_left = m->slice;
 	m->task[next].state = SCHED_STATE_RUNNING;
 	m->holder = next;
 	return next;
