@@ -337,6 +337,9 @@ static long open_user(struct task *t, s32 dirfd, u64 user, u32 flags, u32 mode)
 	struct path p;
 
 	long r = path_in(t, dirfd, user, 0, &p);
+	/* Before anything is looked for, made or emptied; a name that is none comes first. */
+	if (!fd_has_room(t) && r != -EFAULT && r != -ENAMETOOLONG && r != -ENOENT)
+		r = -EMFILE;
 	return r < 0 ? r : open_path(t, &p, flags, mode);
 }
 

@@ -146,17 +146,41 @@ long pidfd_process(struct task *t, u32 fd, bool *ret_nonblock)
 
 /* ---- pidfd_send_signal ---- */
 
+/* A process's directory below /proc stands for it, too. */
+static u32 directory_process(const struct ofd *o)
+{
+	static const char below[] = "/proc/";
+	const char *s = o->path;
+	u32 pid = 0;
+
+	if (s == NULL || strncmp(s, below, sizeof(below) - 1) != 0)
+		return 0;
+	for (s += sizeof(below) - 1; *s >= '0' && *s <= '9' && pid < 1u << 24; s++)
+		pid = pid * 10 + (u32)(*s - '0');
+	return *s == '\0' ? pid : 0;
+}
+
+/* The id of whom a signal may be sent by `o`; 0 for what names nobody. */
+static u32 target_of(const struct ofd *o)
+{
+	if (o == NULL)
+		return 0;
+	if (o->kind == OFD_PIDFD)
+		return (u32)o->private[1];
+	return o->kind == OFD_SYNTH_DIR ? directory_process(o) : 0;
+}
+
 static long send_to(struct task *t, const struct ofd *o, u32 scope, u64 sig,
 		    const struct k_siginfo *info)
 {
-	u32 proc = process_of(o);
+	u32 proc = o->kind == OFD_PIDFD ? process_of(o) : proc_find_pid(target_of(o));
 
 	if (proc == NONE)
 		return -ESRCH;
 	if (scope == 0)
-		scope = o->object ? SIGNAL_THREAD : SIGNAL_THREAD_GROUP;
+		scope = o->kind == OFD_PIDFD && o->object ? SIGNAL_THREAD : SIGNAL_THREAD_GROUP;
 	if (scope == SIGNAL_THREAD)
-		return signal_to_thread(t, 0, (u32)o->private[1], sig, info);
+		return signal_to_thread(t, 0, target_of(o), sig, info);
 	if (scope == SIGNAL_THREAD_GROUP)
 		return signal_to_process(t, proc, sig, info);
 	return signal_to_group(t, proc_at(proc)->pgid, sig, info);
@@ -171,7 +195,7 @@ long sys_pidfd_send_signal(struct task *t, struct frame *f)
 	if (scope & ~(SIGNAL_THREAD | SIGNAL_THREAD_GROUP | SIGNAL_PROCESS_GROUP) ||
 	    scope & (scope - 1))
 		return -EINVAL;
-	if (o == NULL || o->kind != OFD_PIDFD)
+	if (target_of(o) == 0)
 		return -EBADF;
 	if (f->arg[2] != 0) {
 		s32 signo, sig = (s32)f->arg[1];
@@ -183,7 +207,7 @@ long sys_pidfd_send_signal(struct task *t, struct frame *f)
 			return error;
 		if (signo != sig)
 			return -EINVAL;
-		if (!signal_may_fake(&info, o->private[1] == t->tid))
+		if (!signal_may_fake(&info, target_of(o) == t->tid))
 			return -EPERM;
 		given = &info;
 	}

@@ -51,6 +51,26 @@ static struct task *task_or_self(struct task *t, u64 tid)
 	return (u32)tid == 0 ? t : proc_find_tid(NONE, (u32)tid);
 }
 
+/* Our init is no task of the books. It shows what it was born with, and nobody may change that. */
+static bool is_init(u32 tid)
+{
+	return tid == proc_at(PROC_INIT)->pid;
+}
+
+/* What `tid` shows; NULL: there is no such task. */
+static const struct priority *priority_shown(struct task *t, u64 tid)
+{
+	static const struct priority of_init;
+	const struct task *of = task_or_self(t, tid);
+
+	return of != NULL ? priority_of(of) : is_init((u32)tid) ? &of_init : NULL;
+}
+
+static long nobody_to_change(u64 tid)
+{
+	return is_init((u32)tid) ? -EPERM : -ESRCH;
+}
+
 /* Whether the caller may change it: its own user's, or anybody's. */
 static bool may_change(const struct task *t, const struct task *of)
 {
@@ -89,7 +109,7 @@ static u64 all_cpus(u32 word)
 
 long sys_sched_getaffinity(struct task *t, struct frame *f)
 {
-	const struct task *of = task_or_self(t, f->arg[0]);
+	const struct priority *of = priority_shown(t, f->arg[0]);
 	u64 mask[AFFINITY_WORDS], size = cpu_words() * 8ull;
 	bool is_set = false;
 
@@ -97,7 +117,7 @@ long sys_sched_getaffinity(struct task *t, struct frame *f)
 		return -EINVAL;
 	if (of == NULL)
 		return -ESRCH;
-	memcpy(mask, priority_of(of)->affinity, sizeof(mask));
+	memcpy(mask, of->affinity, sizeof(mask));
 	for (u32 i = 0; i < AFFINITY_WORDS; i++)
 		is_set |= mask[i] != 0;
 	for (u32 i = 0; i < AFFINITY_WORDS && !is_set; i++)
@@ -115,7 +135,7 @@ long sys_sched_setaffinity(struct task *t, struct frame *f)
 		return -EFAULT;
 	digest_bytes(t, mask, size);
 	if (of == NULL)
-		return -ESRCH;
+		return nobody_to_change(f->arg[0]);
 	if (!may_change(t, of))
 		return -EPERM;
 	for (u32 i = 0; i < AFFINITY_WORDS; i++)
@@ -207,7 +227,7 @@ long sys_sched_setscheduler(struct task *t, struct frame *f)
 
 	if (error < 0)
 		return error;
-	return of == NULL ? -ESRCH : policy_set(t, of, &r);
+	return of == NULL ? nobody_to_change(f->arg[0]) : policy_set(t, of, &r);
 }
 
 long sys_sched_setparam(struct task *t, struct frame *f)
@@ -222,7 +242,7 @@ long sys_sched_setparam(struct task *t, struct frame *f)
 	if (error < 0)
 		return error;
 	if (of == NULL)
-		return -ESRCH;
+		return nobody_to_change(f->arg[0]);
 	r.policy = priority_of(of)->policy;
 	r.reset_on_fork = priority_of(of)->reset_on_fork;
 	return policy_set(t, of, &r);
@@ -230,24 +250,24 @@ long sys_sched_setparam(struct task *t, struct frame *f)
 
 long sys_sched_getparam(struct task *t, struct frame *f)
 {
-	const struct task *of = task_or_self(t, f->arg[0]);
+	const struct priority *of = priority_shown(t, f->arg[0]);
 
 	if (f->arg[1] == 0 || (s32)f->arg[0] < 0)
 		return -EINVAL;
 	if (of == NULL)
 		return -ESRCH;
-	return put_bytes(t, f->arg[1], &priority_of(of)->rt_priority, 4);
+	return put_bytes(t, f->arg[1], &of->rt_priority, 4);
 }
 
 long sys_sched_getscheduler(struct task *t, struct frame *f)
 {
-	const struct task *of = task_or_self(t, f->arg[0]);
+	const struct priority *of = priority_shown(t, f->arg[0]);
 
 	if ((s32)f->arg[0] < 0)
 		return -EINVAL;
 	if (of == NULL)
 		return -ESRCH;
-	return priority_of(of)->policy | (priority_of(of)->reset_on_fork ? SCHED_RESET_ON_FORK : 0);
+	return of->policy | (of->reset_on_fork ? SCHED_RESET_ON_FORK : 0);
 }
 
 static long priority_bound(u64 policy, long of_rt)
@@ -271,15 +291,15 @@ long sys_sched_get_priority_min(struct task *t, struct frame *f)
 
 long sys_sched_rr_get_interval(struct task *t, struct frame *f)
 {
-	const struct task *of = task_or_self(t, f->arg[0]);
+	const struct priority *of = priority_shown(t, f->arg[0]);
 	s64 slice[2] = {0, OTHER_INTERVAL_NS};
 
 	if ((s32)f->arg[0] < 0)
 		return -EINVAL;
 	if (of == NULL)
 		return -ESRCH;
-	if (is_rt(priority_of(of)->policy))
-		slice[1] = priority_of(of)->policy == SCHED_RR ? RR_INTERVAL_NS : 0;
+	if (is_rt(of->policy))
+		slice[1] = of->policy == SCHED_RR ? RR_INTERVAL_NS : 0;
 	return put_bytes(t, f->arg[1], slice, sizeof(slice));
 }
 
@@ -302,7 +322,7 @@ _Static_assert(sizeof(struct sched_attributes) == 56, "kernel layout");
 
 long sys_sched_getattr(struct task *t, struct frame *f)
 {
-	const struct task *of = task_or_self(t, f->arg[0]);
+	const struct priority *of = priority_shown(t, f->arg[0]);
 	u32 size = (u32)f->arg[2];
 
 	if (f->arg[1] == 0 || (s32)f->arg[0] < 0 || size < ATTRIBUTES_FIRST || size > 4096 ||
@@ -310,13 +330,12 @@ long sys_sched_getattr(struct task *t, struct frame *f)
 		return -EINVAL;
 	if (of == NULL)
 		return -ESRCH;
-	const struct priority *p = priority_of(of);
 	struct sched_attributes attr = {
 		.size = size < sizeof(attr) ? size : sizeof(attr),
-		.policy = p->policy,
-		.flags = p->reset_on_fork ? ATTR_RESET_ON_FORK : 0,
-		.nice = is_rt(p->policy) ? 0 : p->nice,
-		.priority = p->rt_priority,
+		.policy = of->policy,
+		.flags = of->reset_on_fork ? ATTR_RESET_ON_FORK : 0,
+		.nice = is_rt(of->policy) ? 0 : of->nice,
+		.priority = of->rt_priority,
 	};
 
 	return put_bytes(t, f->arg[1], &attr, attr.size);
@@ -363,7 +382,7 @@ long sys_sched_setattr(struct task *t, struct frame *f)
 	if ((s32)attr.policy < 0)
 		return -EINVAL;
 	if (of == NULL)
-		return -ESRCH;
+		return nobody_to_change(f->arg[0]);
 	if (attr.flags & ~(u64)(ATTR_RESET_ON_FORK | ATTR_KEEP_POLICY | ATTR_KEEP_PARAMS))
 		return -EINVAL;
 	/* A deadline would have to be met. */
@@ -429,6 +448,12 @@ static void each_task(struct each *e, u32 sort, u32 who)
 	}
 }
 
+/* The answer of each_task, where there is only init to ask or to change. */
+static long init_instead(long result, u32 sort, u64 who, long of_init)
+{
+	return result == -ESRCH && sort == OF_PROCESS && is_init((u32)who) ? of_init : result;
+}
+
 static long greater(long so_far, long one)
 {
 	return one > so_far ? one : so_far;
@@ -468,7 +493,7 @@ long sys_getpriority(struct task *t, struct frame *f)
 	if ((u32)f->arg[0] > PRIO_USER)
 		return -EINVAL;
 	each_task(&e, (u32)f->arg[0], (u32)f->arg[1]);
-	return e.result;
+	return init_instead(e.result, (u32)f->arg[0], f->arg[1], 20);
 }
 
 long sys_setpriority(struct task *t, struct frame *f)
@@ -480,7 +505,7 @@ long sys_setpriority(struct task *t, struct frame *f)
 		return -EINVAL;
 	e.value = nice < NICE_LEAST ? NICE_LEAST : nice > NICE_MOST ? NICE_MOST : nice;
 	each_task(&e, (u32)f->arg[0], (u32)f->arg[1]);
-	return e.result;
+	return init_instead(e.result, (u32)f->arg[0], f->arg[1], -EPERM);
 }
 
 /* ---- ioprio ---- */
@@ -547,7 +572,7 @@ long sys_ioprio_get(struct task *t, struct frame *f)
 	if ((u32)f->arg[0] - 1 > OF_USER)
 		return -EINVAL;
 	each_task(&e, (u32)f->arg[0] - 1, (u32)f->arg[1]);
-	return e.result;
+	return init_instead(e.result, (u32)f->arg[0] - 1, f->arg[1], 0);
 }
 
 long sys_ioprio_set(struct task *t, struct frame *f)
@@ -561,5 +586,5 @@ long sys_ioprio_set(struct task *t, struct frame *f)
 		return -EINVAL;
 	e.value = (u32)f->arg[2];
 	each_task(&e, (u32)f->arg[0] - 1, (u32)f->arg[1]);
-	return e.result;
+	return init_instead(e.result, (u32)f->arg[0] - 1, f->arg[1], -EPERM);
 }

@@ -96,8 +96,10 @@ long sys_kcmp(struct task *t, struct frame *f)
 		return compare(a->proc, b->proc);
 	case KCMP_IO: /* nobody has set one of its own */
 		return 0;
+	case KCMP_SYSVSEM: /* of who never had an undo, both are none: the same */
+		return compare(a->sem_undo, b->sem_undo);
 	default:
-		/* KCMP_SYSVSEM, KCMP_EPOLL_TFD. */
+		/* KCMP_EPOLL_TFD. */
 		return (u32)f->arg[2] < KCMP_TYPES ? refuse(NR_kcmp, -EOPNOTSUPP) : -EINVAL;
 	}
 }

@@ -152,6 +152,12 @@ static void check_signals(void)
 	CHECK(fails(pidfd_send(fd, 65, NULL, 0), EINVAL) && pidfd_send(fd, 0, NULL, 0) == 0);
 	CHECK(fails(pidfd_send(fd, 0, NULL, 8), EINVAL));
 	CHECK(fails(pidfd_send(0, 0, NULL, 0), EBADF) && fails(pidfd_send(999, 0, NULL, 0), EBADF));
+	/* The directory of a process below /proc stands for it. */
+	seen.code = 99;
+	CHECK((other = open("/proc/self", O_RDONLY | O_DIRECTORY)) >= 0);
+	CHECK(pidfd_send(other, SIGUSR1, NULL, 0) == 0 && seen.code == SI_USER);
+	CHECK(close(other) == 0 && (other = open("/proc/self/fd", O_RDONLY)) >= 0);
+	CHECK(fails(pidfd_send(other, 0, NULL, 0), EBADF) && close(other) == 0);
 	child = child_at(gate, 0);
 	CHECK((other = pidfd_open(child, 0)) >= 0);
 	info.si_code = SI_USER;

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
+#include <sys/sem.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -653,6 +654,15 @@ static long kcmp(pid_t a, pid_t b, int type, unsigned long x, unsigned long y)
 	return syscall(SYS_kcmp, a, b, type, x, y);
 }
 
+/* From now on this process has a list of what its end undoes. */
+static void undo_something(void)
+{
+	struct sembuf one = {.sem_op = 1, .sem_flg = SEM_UNDO};
+	int set = semget(IPC_PRIVATE, 1, 0600);
+
+	CHECK(set >= 0 && semop(set, &one, 1) == 0 && semctl(set, 0, IPC_RMID) == 0);
+}
+
 static void check_kcmp(void)
 {
 	struct gate g = gate_make();
@@ -668,6 +678,8 @@ static void check_kcmp(void)
 	CHECK(kcmp(own, own, KCMP_VM, 0, 0) == 0 && kcmp(own, child, KCMP_VM, 0, 0) > 0);
 	CHECK(kcmp(own, child, KCMP_FILES, 0, 0) > 0 && kcmp(own, child, KCMP_FS, 0, 0) > 0);
 	CHECK(kcmp(own, child, KCMP_SIGHAND, 0, 0) > 0);
+	undo_something();
+	CHECK(kcmp(own, own, KCMP_SYSVSEM, 0, 0) == 0 && kcmp(own, child, KCMP_SYSVSEM, 0, 0) > 0);
 	CHECK(fails(kcmp(own, own, KCMP_FILE, (unsigned)one, 999), EBADF));
 	CHECK(fails(kcmp(own, 4000001, KCMP_VM, 0, 0), ESRCH));
 	CHECK(fails(kcmp(own, own, 99, 0, 0), EINVAL));
