@@ -40,14 +40,16 @@ static long send_check(struct tcp_socket *s, const struct socket_msg *m)
 	return r ? r : -EPIPE;
 }
 
-/* Nobody will read it: the bytes are lost and the answer is a reset. */
+/* Nobody will read it: the bytes, as many as there is room for, are lost and the answer is a reset,
+ * which keeps the rest from being sent. */
 static long send_in_vain(struct task *t, struct tcp_socket *s, struct socket_msg *m)
 {
 	struct tcp_socket *peer = s->peer;
 	struct inet_rest *rest = s->rest;
 	struct byte_queue lost = {0};
-	u64 left = m->io.total - m->done;
+	u64 left = m->io.total - m->done, room = (u64)s->i.s.sndbuf + (u64)s->i.s.rcvbuf;
 
+	left = left < room ? left : room;
 	long r = byte_queue_put(t, &lost, &m->io, m->done, left);
 	byte_queue_clear(&lost);
 	if (r < 0)

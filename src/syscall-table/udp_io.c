@@ -91,13 +91,42 @@ static long destination(struct inet_socket *i, const struct socket_msg *m, struc
 	return r < 0 || to->port ? r : -EINVAL;
 }
 
+/* Numbers a sender may give with its bytes, from `least` to 255; below 0: the socket's own. */
+static const struct number_control {
+	s32 level, type, least;
+	u32 shortest, member;
+} number_controls[] = {
+	{IPPROTO_IP, IP_TTL, 1, 4, offsetof(struct udp_head, ttl)},
+	{IPPROTO_IP, IP_TOS, 0, 1, offsetof(struct udp_head, tos)},
+	{IPPROTO_IPV6, IPV6_HOPLIMIT, -1, 4, offsetof(struct udp_head, ttl)},
+	{IPPROTO_IPV6, IPV6_TCLASS, -1, 4, offsetof(struct udp_head, tos)},
+};
+
+static long take_number(struct udp_head *h, const struct socket_cmsg *c, u64 len)
+{
+	for (u32 i = 0; i < sizeof(number_controls) / sizeof(number_controls[0]); i++) {
+		const struct number_control *row = &number_controls[i];
+		s32 number = 0;
+
+		if (c->level != row->level || c->type != row->type)
+			continue;
+		if (len != sizeof(number) && len != row->shortest)
+			return -EINVAL;
+		memcpy(&number, c->data, len);
+		if (number < row->least || number > 255)
+			return -EINVAL;
+		if (number >= 0)
+			*(s32 *)((char *)h + row->member) = number;
+		return 0;
+	}
+	return -EINVAL;
+}
+
 /* One control message of the sender's. */
 static long take_control(struct udp_head *h, const struct socket_cmsg *c)
 {
 	u64 len = c->len - sizeof(*c);
-	s32 number = 0;
 
-	memcpy(&number, c->data, len < sizeof(number) ? len : sizeof(number));
 	if (c->level == IPPROTO_IP && c->type == IP_PKTINFO) {
 		struct pktinfo_four info;
 		if (len != sizeof(info))
@@ -108,14 +137,8 @@ static long take_control(struct udp_head *h, const struct socket_cmsg *c)
 		if (len < sizeof(struct pktinfo_six))
 			return -EINVAL;
 		memcpy(h->from.ip, c->data, INET_IP_BYTES);
-	} else if ((c->level == IPPROTO_IP && c->type == IP_TTL) ||
-		   (c->level == IPPROTO_IPV6 && c->type == IPV6_HOPLIMIT)) {
-		h->ttl = number;
-	} else if ((c->level == IPPROTO_IP && c->type == IP_TOS) ||
-		   (c->level == IPPROTO_IPV6 && c->type == IPV6_TCLASS)) {
-		h->tos = number;
 	} else {
-		return -EINVAL;
+		return take_number(h, c, len);
 	}
 	return 0;
 }

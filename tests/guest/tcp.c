@@ -3,6 +3,7 @@
  * waiting for all of it.
  */
 #include <pthread.h>
+#include <sys/uio.h>
 #include "inet.h"
 
 static char big[1 << 20];
@@ -376,6 +377,18 @@ static void check_write_to_closed(void)
 	tcp_pair(e);
 	CHECK(close(e[1]) == 0 && send(e[0], "x", 1, MSG_NOSIGNAL) == 1);
 	CHECK(option(e[0], SOL_SOCKET, SO_ERROR) == EPIPE);
+	close(e[0]);
+	/* Of more than there is room for, the first part goes. */
+	struct iovec many[100];
+	for (int i = 0; i < 100; i++)
+		many[i] = (struct iovec){big, sizeof(big)};
+	signal(SIGPIPE, SIG_IGN);
+	tcp_pair(e);
+	CHECK(close(e[1]) == 0);
+	ssize_t n = writev(e[0], many, 100);
+	CHECK(n > 0 && n < (ssize_t)(100 * sizeof(big)));
+	FAILS(writev(e[0], many, 100), EPIPE);
+	signal(SIGPIPE, SIG_DFL);
 	close(e[0]);
 }
 

@@ -305,6 +305,69 @@ static void check_control(void)
 	close(b);
 }
 
+/* Sends a byte to `fd` itself with one number beside it; what came of sending. */
+static ssize_t send_number(int fd, int level, int type, int number, size_t size)
+{
+	char control[64] = {0};
+	struct iovec part = {big, 1};
+	struct msghdr m = {.msg_iov = &part,
+			   .msg_iovlen = 1,
+			   .msg_control = control,
+			   .msg_controllen = CMSG_SPACE(size)};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+
+	*c = (struct cmsghdr){CMSG_LEN(size), level, type};
+	memcpy(CMSG_DATA(c), &number, size);
+	return sendmsg(fd, &m, 0);
+}
+
+/* The number of that kind that comes with the next byte. */
+static int receive_number(int fd, int level, int type)
+{
+	char control[256];
+	struct iovec part = {big, 1};
+	struct msghdr m = {.msg_iov = &part,
+			   .msg_iovlen = 1,
+			   .msg_control = control,
+			   .msg_controllen = sizeof(control)};
+
+	CHECK(recvmsg(fd, &m, 0) == 1);
+	int *number = control_of(&m, level, type);
+	CHECK(number);
+	return *number;
+}
+
+static void check_control_numbers(void)
+{
+	int fd = bound("127.0.0.1");
+	struct sockaddr_in own = in4("127.0.0.1", port_of(fd));
+
+	CHECK(connect(fd, (struct sockaddr *)&own, sizeof(own)) == 0);
+	CHECK(set_option(fd, IPPROTO_IP, IP_RECVTTL, 1) == 0);
+	CHECK(send_number(fd, IPPROTO_IP, IP_TTL, 9, 4) == 1);
+	CHECK(receive_number(fd, IPPROTO_IP, IP_TTL) == 9);
+	FAILS(send_number(fd, IPPROTO_IP, IP_TTL, 0, 4), EINVAL);
+	FAILS(send_number(fd, IPPROTO_IP, IP_TTL, 256, 4), EINVAL);
+	FAILS(send_number(fd, IPPROTO_IP, IP_TTL, 9, 2), EINVAL);
+	FAILS(send_number(fd, IPPROTO_IP, IP_TOS, -1, 4), EINVAL);
+	CHECK(send_number(fd, IPPROTO_IP, IP_TOS, 9, 1) == 1 && recv(fd, big, 1, 0) == 1);
+	close(fd);
+	CHECK((fd = socket(AF_INET6, SOCK_DGRAM, 0)) >= 0 && bind6(fd, "::1", 0) == 0);
+	struct sockaddr_in6 six;
+	CHECK(getsockname(fd, (struct sockaddr *)&six, &(socklen_t){sizeof(six)}) == 0);
+	CHECK(connect(fd, (struct sockaddr *)&six, sizeof(six)) == 0);
+	CHECK(set_option(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1) == 0);
+	CHECK(set_option(fd, IPPROTO_IPV6, IPV6_TCLASS, 5) == 0);
+	CHECK(send_number(fd, IPPROTO_IPV6, IPV6_TCLASS, -1, 4) == 1); /* the socket's own */
+	CHECK(receive_number(fd, IPPROTO_IPV6, IPV6_TCLASS) == 5);
+	CHECK(send_number(fd, IPPROTO_IPV6, IPV6_TCLASS, 7, 4) == 1);
+	CHECK(receive_number(fd, IPPROTO_IPV6, IPV6_TCLASS) == 7);
+	FAILS(send_number(fd, IPPROTO_IPV6, IPV6_TCLASS, -2, 4), EINVAL);
+	FAILS(send_number(fd, IPPROTO_IPV6, IPV6_HOPLIMIT, 256, 4), EINVAL);
+	FAILS(send_number(fd, IPPROTO_IPV6, IPV6_HOPLIMIT, 1, 1), EINVAL);
+	close(fd);
+}
+
 static void check_many(void)
 {
 	struct mmsghdr m[3] = {0};
@@ -400,6 +463,7 @@ int main(void)
 	check_reuse();
 	check_reuseport();
 	check_control();
+	check_control_numbers();
 	check_many();
 	check_groups();
 	check_six();
