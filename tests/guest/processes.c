@@ -209,6 +209,8 @@ static void check_chain(void)
 	CHECK(child >= 0);
 	if (child == 0) {
 		while (*stop == 0 && write(ends[1], "x", 1) == 1) {
+			for (int i = 0; i < 100; i++)
+				getppid(); /* or there would be a thousand of them at once */
 			if (fork() > 0)
 				_exit(0);
 		}
