@@ -216,7 +216,7 @@ static u32 fill_auxv(const struct load *l, u64 *words)
 		{AT_EUID, p->euid},
 		{AT_GID, p->gid},
 		{AT_EGID, p->egid},
-		{AT_SECURE, 0},
+		{AT_SECURE, l->r->is_secure},
 		{AT_RANDOM, l->random},
 		{AT_HWCAP2, 0},
 		{AT_EXECFN, l->execfn},
@@ -369,6 +369,7 @@ long exec_first(struct task *t, struct frame *f)
 		exec_request_free(r);
 		return error;
 	}
+	exec_commit_ids(t, r);
 	t->exec_request = (u64)r;
 	return exec_load(t, f);
 }

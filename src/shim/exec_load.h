@@ -34,6 +34,8 @@ struct exec_image {
 	u32 vnode; /* counted as run, or 0 */
 	u32 phnum;
 	u32 is_dyn; /* ET_DYN: can be placed */
+	u32 mode, uid, gid;
+	u32 is_hidden; /* who executes it may not read it */
 	u64 entry;
 	u64 phoff;
 	u64 low, high; /* page bounds of all segments */
@@ -49,6 +51,7 @@ struct exec_request {
 	struct exec_strings args, env;
 	char *execfn; /* heap: the name as given, for AT_EXECFN */
 	u32 stack_exec;
+	u32 is_secure; /* AT_SECURE */
 	char comm[16];
 };
 
@@ -79,6 +82,9 @@ void exec_request_free(struct exec_request *r);
  */
 long exec_resolve(struct task *t, int dirfd, const char *path, int at_flags,
 		  struct exec_request *r);
+
+/* The process becomes who it is as one that runs the program. */
+void exec_commit_ids(struct task *t, struct exec_request *r);
 
 /*
  * The start code after the kernel's exec: empties the address space, maps what t->exec_request

@@ -69,6 +69,11 @@ enum signal_number {
 
 #define SIG_BIT(sig)	(1ull << ((sig)-1))
 #define SIG_UNBLOCKABLE (SIG_BIT(SIG_KILL) | SIG_BIT(SIG_STOP))
+/* Whose default action dumps core. */
+#define SIG_DUMPS_CORE                                                                  \
+	(SIG_BIT(SIG_QUIT) | SIG_BIT(SIG_ILL) | SIG_BIT(SIG_TRAP) | SIG_BIT(SIG_ABRT) | \
+	 SIG_BIT(SIG_BUS) | SIG_BIT(SIG_FPE) | SIG_BIT(SIG_SEGV) | SIG_BIT(SIG_XCPU) |  \
+	 SIG_BIT(SIG_XFSZ) | SIG_BIT(SIG_SYS))
 #define SIG_HANDLER_DFL 0ull
 #define SIG_HANDLER_IGN 1ull
 

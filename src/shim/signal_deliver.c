@@ -25,11 +25,6 @@
 #define PF_PRESENT	  1ull
 #define SEGV_ACCERR_CODE  2
 
-#define DUMPS_CORE                                                                      \
-	(SIG_BIT(SIG_QUIT) | SIG_BIT(SIG_ILL) | SIG_BIT(SIG_TRAP) | SIG_BIT(SIG_ABRT) | \
-	 SIG_BIT(SIG_BUS) | SIG_BIT(SIG_FPE) | SIG_BIT(SIG_SEGV) | SIG_BIT(SIG_XCPU) |  \
-	 SIG_BIT(SIG_XFSZ) | SIG_BIT(SIG_SYS))
-
 /* ---- stops ---- */
 
 static void stop_begin(u32 proc, int sig)
@@ -93,7 +88,7 @@ void signal_end_stop(u32 proc)
 /* No core is written, but the status tells whether the limit would have let one be. */
 static void die(struct task *t, int sig)
 {
-	bool core = DUMPS_CORE & SIG_BIT(sig) && proc_of(t)->rlimits[RLIMIT_CORE_INDEX][0] != 0;
+	bool core = SIG_DUMPS_CORE & SIG_BIT(sig) && proc_of(t)->rlimits[RLIMIT_CORE_INDEX][0] != 0;
 
 	proc_terminate(t->proc, WAIT_KILLED(sig, core));
 }

@@ -381,6 +381,44 @@ static bool send_begin(u32 proc, struct task *target, int sig)
 	return !signal_is_ignored(proc, sig) || signal_task_of(target)->mask & SIG_BIT(sig);
 }
 
+/* Whether the process dies of it as it is sent, not only when somebody takes it. */
+static bool kills_at_once(u32 proc, int sig)
+{
+	u64 survived = IGNORED_BY_DEFAULT | STOP_SIGNALS | SIG_DUMPS_CORE;
+
+	return state_of(proc)->actions[sig - 1].handler == SIG_HANDLER_DFL &&
+	       !(survived & SIG_BIT(sig));
+}
+
+/*
+ * Whether the task would take a new signal at once: it has nothing else to take, and does not
+ * stand in a stop (wants_signal).
+ */
+static bool is_free_for(struct task *t, u64 bit)
+{
+	const struct signal_task *s = signal_task_of(t);
+	u64 others = (s->queue.pending & ~blocked_by(t)) | share_of(t);
+
+	if (blocked_by(t) & bit || s->flags & (SIGNAL_STOPPING | SIGNAL_STOPPED))
+		return false;
+	return t == current() || !(others & ~bit);
+}
+
+/* As in Linux the first such signal decides of what a process dies, whatever is sent after it. */
+static bool is_killed(u32 proc, struct task *target, int sig)
+{
+	u64 bit = SIG_BIT(sig);
+	struct task *t = target;
+
+	if (!kills_at_once(proc, sig))
+		return false;
+	for (u32 i = proc_at(proc)->threads; target == NULL && t == NULL && i != NONE;
+	     i = task_at(i)->next_thread)
+		t = is_free_for(task_at(i), bit) ? task_at(i) : NULL;
+	/* Who waits for it in sigtimedwait gets it, if it was blocked before. */
+	return t != NULL && is_free_for(t, bit) && !(signal_task_of(t)->mask & bit);
+}
+
 /* Whom a new signal falls to looks at it; `target`: it is of that task alone. */
 static void tell_taker(u32 proc, struct task *target, int sig)
 {
@@ -388,6 +426,10 @@ static void tell_taker(u32 proc, struct task *target, int sig)
 
 	if (taker == NULL)
 		return;
+	if (is_killed(proc, target, sig)) {
+		proc_terminate(proc, WAIT_KILLED(sig, false));
+		return;
+	}
 	signal_recalc(taker);
 	wake_pending(taker);
 }

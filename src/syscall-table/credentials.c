@@ -5,14 +5,20 @@
  * Owns struct proc's ids, groups, cap_* and securebits.  Rules are those of kernel/sys.c and
  * security/commoncap.c.  A process that changes who it is, is no longer dumpable, as there.
  */
+#include <linux/personality.h>
 #include <linux/prctl.h>
+#include <linux/resource.h>
 #include <linux/securebits.h>
+#include <linux/stat.h>
 #include "credentials.h"
 #include "../shim/event.h"
+#include "../shim/exec_load.h"
+#include "files.h"
 #include "syscall_handlers.h"
 #include "wait.h"
 
-#define GROUPS_MAX 64
+#define GROUPS_MAX	  64
+#define STACK_LIMIT_USUAL (8ull << 20)
 
 /* What of the capabilities setfsuid takes and gives. */
 #define CAPS_OF_FILES                                                            \
@@ -39,25 +45,138 @@ void credentials_init(struct proc *p)
 	p->cap_bounding = CAPS_ALL;
 }
 
+bool in_group(const struct proc *p, u32 gid, u32 own)
+{
+	if (gid == own)
+		return true;
+	for (u32 i = 0; i < p->ngroups; i++) {
+		if (p->groups[i] == gid)
+			return true;
+	}
+	return false;
+}
+
 static bool is_secure(const struct proc *p, u32 bit)
 {
 	return p->securebits >> bit & 1;
 }
 
-void credentials_exec(struct task *t)
+/* ---- execve ---- */
+
+/* What of a process execve decides anew. */
+struct exec_ids {
+	u32 euid, egid;
+	u64 permitted, ambient;
+	bool is_effective; /* what is permitted is in effect, too */
+	bool is_changed;   /* the ids are not those of before */
+};
+
+/* Whether a set-id bit counts: bprm_fill_uid. */
+static bool sets_uid(const struct proc *p, u32 mode)
+{
+	return !p->no_new_privs && mode & S_ISUID;
+}
+
+/* Without the right to execute the bit of the group once meant a kind of lock. */
+static bool sets_gid(const struct proc *p, u32 mode)
+{
+	return !p->no_new_privs && mode & S_ISGID && mode & S_IXGRP;
+}
+
+/* What the program's bits, or being root, make of the process. */
+static struct exec_ids ids_of_program(const struct proc *p, const struct exec_image *program)
+{
+	struct exec_ids new = {
+		.euid = sets_uid(p, program->mode) ? program->uid : p->euid,
+		.egid = sets_gid(p, program->mode) ? program->gid : p->egid,
+		.ambient = p->cap_ambient,
+	};
+
+	if (!is_secure(p, SECURE_NOROOT) && (new.euid == 0 || p->uid == 0)) {
+		new.permitted = p->cap_bounding | p->cap_inheritable;
+		new.is_effective = new.euid == 0;
+	}
+	new.is_changed = new.euid != p->euid || !in_group(p, new.egid, p->fsgid);
+	return new;
+}
+
+/* Who may get no privileges by it: under no_new_privs, or with a directory others can change. */
+static bool is_unsafe(const struct proc *p)
+{
+	return p->no_new_privs || fs_is_shared(p->fs);
+}
+
+static bool gains(const struct proc *p, const struct exec_ids *new)
+{
+	return new->permitted & ~p->cap_permitted;
+}
+
+static void ids_downgrade(const struct task *t, struct exec_ids *new)
+{
+	const struct proc *p = proc_of(t);
+
+	if (!capable(t, CAP_SETUID) || p->no_new_privs) {
+		new->euid = p->uid;
+		new->egid = p->gid;
+	}
+	new->permitted &= p->cap_permitted;
+}
+
+/* Whether libraries must not trust the environment. */
+static bool is_elevated(const struct proc *p, const struct exec_ids *new)
+{
+	bool by_caps = new->is_effective || new->permitted & ~new->ambient;
+
+	return new->is_changed || new->euid != p->uid || new->egid != p->gid ||
+	       (p->uid != 0 && by_caps);
+}
+
+static void ids_commit(struct task *t, const struct exec_ids *new, bool is_hidden)
 {
 	struct proc *p = proc_of(t);
-	bool by_root = (p->uid == 0 || p->euid == 0) && !is_secure(p, SECURE_NOROOT);
+	bool is_plain = p->euid == p->uid && p->egid == p->gid && !is_hidden;
+	bool is_other = new->euid != p->euid || new->egid != p->egid || new->euid != p->fsuid ||
+			new->egid != p->fsgid || gains(p, new);
 
-	p->suid = p->fsuid = p->euid;
-	p->sgid = p->fsgid = p->egid;
-	p->cap_permitted = by_root ? p->cap_bounding | p->cap_inheritable : 0;
-	p->cap_permitted |= p->cap_ambient;
-	p->cap_effective = by_root && p->euid == 0 ? p->cap_permitted : p->cap_ambient;
+	p->euid = p->suid = p->fsuid = new->euid;
+	p->egid = p->sgid = p->fsgid = new->egid;
+	p->cap_permitted = new->permitted;
+	p->cap_ambient = new->ambient;
+	p->cap_effective = new->is_effective ? new->permitted : new->ambient;
 	p->securebits &= ~(u32)SECBIT_KEEP_CAPS;
-	p->dumpable = p->euid == p->uid && p->egid == p->gid;
-	if (!p->dumpable)
+	p->dumpable = is_plain && !is_other;
+	if (is_other)
 		t->pdeathsig = 0;
+}
+
+/* As begin_new_exec, where the environment is not to be trusted. */
+static void exec_cautiously(struct task *t)
+{
+	u64 *stack_limit = &proc_of(t)->rlimits[RLIMIT_STACK][0];
+
+	t->pdeathsig = 0;
+	if (*stack_limit > STACK_LIMIT_USUAL)
+		*stack_limit = STACK_LIMIT_USUAL;
+}
+
+bool credentials_exec(struct task *t, const struct exec_image *program, bool is_hidden)
+{
+	struct proc *p = proc_of(t);
+	struct exec_ids new = ids_of_program(p, program);
+
+	if (gains(p, &new) || sets_uid(p, program->mode) || sets_gid(p, program->mode))
+		p->personality &= ~(u32)PER_CLEAR_ON_SETID;
+	if (is_unsafe(p) && (new.is_changed || gains(p, &new)))
+		ids_downgrade(t, &new);
+	if (new.is_changed)
+		new.ambient = 0;
+	new.permitted |= new.ambient;
+	bool elevated = is_elevated(p, &new);
+
+	ids_commit(t, &new, is_hidden);
+	if (elevated)
+		exec_cautiously(t);
+	return elevated;
 }
 
 /* ---- setting ids ---- */
@@ -125,6 +244,11 @@ static bool one_of(u32 id, u32 a, u32 b, u32 c)
 	return id == NONE || id == a || id == b || id == c;
 }
 
+static bool is_or_none(u32 id, u32 now)
+{
+	return id == NONE || id == now;
+}
+
 static long set_id(struct task *t, const struct ids *ids, u32 id)
 {
 	if (id == NONE)
@@ -157,6 +281,10 @@ static long set_res(struct task *t, const struct ids *ids, const u64 *want)
 		if (!one_of((u32)want[i], r, e, s))
 			return -EPERM;
 	}
+	/* Then the id for files stays, too. */
+	if (is_or_none((u32)want[0], r) && is_or_none((u32)want[2], s) &&
+	    ((u32)want[1] == NONE || ((u32)want[1] == e && e == *ids->fs)))
+		return 0;
 	ids_set(t, ids, (u32)want[0], (u32)want[1], (u32)want[2]);
 	return 0;
 }
@@ -269,8 +397,10 @@ long sys_getegid(struct task *t, struct frame *f)
 	return proc_of(t)->egid;
 }
 
-static long put_three(const struct frame *f, u32 a, u32 b, u32 c)
+static long put_three(struct task *t, const struct frame *f, u32 a, u32 b, u32 c)
 {
+	digest_u64(t, a);
+	digest_u64(t, (u64)b << 32 | c);
 	if (user_put(f->arg[0], a) < 0 || user_put(f->arg[1], b) < 0 || user_put(f->arg[2], c) < 0)
 		return -EFAULT;
 	return 0;
@@ -280,14 +410,14 @@ long sys_getresuid(struct task *t, struct frame *f)
 {
 	const struct proc *p = proc_of(t);
 
-	return put_three(f, p->uid, p->euid, p->suid);
+	return put_three(t, f, p->uid, p->euid, p->suid);
 }
 
 long sys_getresgid(struct task *t, struct frame *f)
 {
 	const struct proc *p = proc_of(t);
 
-	return put_three(f, p->gid, p->egid, p->sgid);
+	return put_three(t, f, p->gid, p->egid, p->sgid);
 }
 
 /* ---- groups ---- */

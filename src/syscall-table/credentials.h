@@ -24,8 +24,17 @@ bool may_look_into(const struct task *t, u32 proc);
 /* The first process's capabilities, from its ids. */
 void credentials_init(struct proc *p);
 
-/* execve of a program without privileges of its own (set-id bits do nothing here). */
-void credentials_exec(struct task *t);
+/* Whether the process has the group, `own` being that which it acts as. */
+bool in_group(const struct proc *p, u32 gid, u32 own);
+
+struct exec_image;
+
+/*
+ * execve, past the point of no return: ids and capabilities become those of a process that runs
+ * the program, whose set-id bits count (capabilities of files do not).  `is_hidden`: the process
+ * may not read it.  Whether it gained by that, so that libraries must be careful (AT_SECURE).
+ */
+bool credentials_exec(struct task *t, const struct exec_image *program, bool is_hidden);
 
 /* prctl's options that are about capabilities. */
 long prctl_capbset_read(struct task *t, const u64 *arg);

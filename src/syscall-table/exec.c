@@ -259,6 +259,10 @@ static long open_image(struct task *t, int dirfd, const char *path, int at_flags
 	if (r >= 0) {
 		image->fd = file->fd;
 		image->vnode = file->vnode;
+		image->mode = file->mode;
+		image->uid = file->uid;
+		image->gid = file->gid;
+		image->is_hidden = vnode_permission(t, vnode_at(file->vnode), 4, false) < 0;
 		image->path = (u64)heap_strdup(file->path);
 		memset(head, 0, HEAD_BYTES + 1);
 		r = SYS4(NR_pread64, image->fd, head, HEAD_BYTES, 0);
@@ -420,8 +424,15 @@ static void fold_exec(struct task *t, struct frame *f)
 	event_slow(t, slice_over);
 }
 
+void exec_commit_ids(struct task *t, struct exec_request *r)
+{
+	bool is_hidden = r->program.is_hidden || r->interp.is_hidden;
+
+	r->is_secure = credentials_exec(t, &r->program, is_hidden);
+}
+
 /* The books of the process as those of a new program. */
-static void exchange_books(struct task *t)
+static void exchange_books(struct task *t, struct exec_request *r)
 {
 	struct proc *p = proc_of(t);
 	u32 old = p->mm;
@@ -429,7 +440,7 @@ static void exchange_books(struct task *t)
 	proc_kill_other_threads(t);
 	files_exec(t);
 	signal_exec(t);
-	credentials_exec(t);
+	exec_commit_ids(t, r);
 	p->mm = mm_create();
 	mm_put(old);
 	proc_release_vfork(t);
@@ -491,7 +502,7 @@ static long do_exec(struct task *t, struct frame *f, int dirfd, u64 name, u64 ar
 		return r;
 	t->exec_request = (u64)request; /* the task's, should it end before */
 	fold_exec(t, f);
-	exchange_books(t);
+	exchange_books(t, request);
 	exec_shim(t);
 	proc_terminate(t->proc, KILLED);
 	turn_exit(t, true);

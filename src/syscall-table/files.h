@@ -355,6 +355,7 @@ void files_release(struct task *t);
 
 u32 fs_clone(u32 fs);
 u32 fs_share(u32 fs);
+bool fs_is_shared(u32 fs);
 void fs_release(u32 fs);
 
 /* Once, for the first process: tables, descriptors 0 to 2 as config.stdio_kind says, cwd, umask. */

@@ -51,6 +51,11 @@ u32 fs_share(u32 fs)
 	return fs;
 }
 
+bool fs_is_shared(u32 fs)
+{
+	return FILES->fs[fs].refs > 1;
+}
+
 void fs_unshare(struct task *t)
 {
 	struct proc *p = proc_of(t);

@@ -106,15 +106,6 @@ void ipc_remove(enum ipc_class class, struct ipc_object *o)
 
 /* ---- permissions ---- */
 
-static bool in_group(const struct proc *p, u32 gid)
-{
-	bool is_in = p->fsgid == gid;
-
-	for (u32 i = 0; i < p->ngroups && !is_in; i++)
-		is_in = p->groups[i] == gid;
-	return is_in;
-}
-
 bool ipc_permits(const struct task *t, const struct ipc_object *o, u32 want)
 {
 	const struct proc *p = proc_of(t);
@@ -122,7 +113,7 @@ bool ipc_permits(const struct task *t, const struct ipc_object *o, u32 want)
 
 	if (p->euid == o->cuid || p->euid == o->uid)
 		granted >>= 6;
-	else if (in_group(p, o->cgid) || in_group(p, o->gid))
+	else if (in_group(p, o->cgid, p->fsgid) || in_group(p, o->gid, p->fsgid))
 		granted >>= 3;
 	return !(asked & ~granted) || capable(t, CAP_IPC_OWNER);
 }

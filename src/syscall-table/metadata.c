@@ -157,13 +157,7 @@ long sys_fchmod(struct task *t, struct frame *f)
 
 static bool may_give_group(const struct proc *p, const struct vnode *v, u32 gid)
 {
-	if (gid == NONE || gid == v->gid || gid == p->fsgid)
-		return true;
-	for (u32 i = 0; i < p->ngroups; i++) {
-		if (p->groups[i] == gid)
-			return true;
-	}
-	return false;
+	return gid == NONE || gid == v->gid || in_group(p, gid, p->fsgid);
 }
 
 static long change_owner(struct task *t, const struct target *g, u32 uid, u32 gid)

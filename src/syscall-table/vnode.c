@@ -366,17 +366,6 @@ void vnode_stat(u32 index, const struct stat *st, struct vstat *ret)
 	ret->btime_ns = v->btime_ns;
 }
 
-static bool in_group(const struct proc *p, u32 gid, u32 own)
-{
-	if (gid == own)
-		return true;
-	for (u32 i = 0; i < p->ngroups; i++) {
-		if (p->groups[i] == gid)
-			return true;
-	}
-	return false;
-}
-
 /* access() asks what the real user could do. */
 static u64 acting_caps(const struct proc *p, bool real_ids)
 {
