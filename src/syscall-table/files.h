@@ -98,14 +98,15 @@ struct fdtable_head {
 	u32 refs, top;
 };
 
-/* Working directory and umask, shared by CLONE_FS. */
+/* Working directory, root and umask, shared by CLONE_FS. */
 struct fs_info {
 	u32 refs;
 	u32 umask;
 	u32 vnode;
-	u32 pad;
-	char *cwd; /* heap string, absolute */
+	u32 root_vnode; /* 0: none, or below /proc, /sys or /dev */
+	char *cwd;	/* heap string, absolute */
 	u64 cwd_hash;
+	char *root; /* of chroot: heap string, absolute, without links; NULL: the container's */
 };
 
 /* What stdin has got so far and nobody has read. */
@@ -205,6 +206,7 @@ struct files_state {
 	u64 not_special[NOT_SPECIAL_SLOTS];
 	struct known_parent parents[PARENT_SLOTS];
 	u64 path_generation;
+	u64 was_rooted; /* some task has, or had, a root of its own */
 	struct listed_device listed;
 	struct notify_state notify;
 	struct fdtable_head heads[FDTABLES_MAX];
@@ -361,8 +363,13 @@ void fs_release(u32 fs);
 /* Once, for the first process: tables, descriptors 0 to 2 as config.stdio_kind says, cwd, umask. */
 void files_init_first(struct task *t);
 
-/* The working directory, absolute. */
-const char *fs_cwd(struct task *t);
+/* How many bytes of the absolute path are the task's root; 0 if that is the container's, or the
+ * path is not below it. */
+u32 fs_root_length(const struct task *t, const char *abs);
+u32 proc_root_length(const struct proc *p, const char *abs);
+/* The name that the task knows an absolute path by: a part of it, or "/".  What is not below its
+ * root is shown as it is, as by d_path of Linux. */
+const char *fs_shown(const struct task *t, const char *abs);
 
 /* ---- for execve and mmap (open.c, capture.c) ---- */
 

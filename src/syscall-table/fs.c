@@ -1,6 +1,8 @@
 /*
- * Working directories and umasks (struct fs_info, shared by CLONE_FS), and the first process's
- * descriptors.
+ * Working directories, roots and umasks (struct fs_info, shared by CLONE_FS), and the first
+ * process's descriptors.
+ *
+ * A root of chroot is in the books alone (path_walk.c).
  *
  * The kernel has the working directory too (it resolves relative paths for us); its umask is 0, so
  * that a created file gets exactly the mode we say.
@@ -11,14 +13,31 @@
 #include "socket.h"
 #include "tty.h"
 
+#define UNREACHABLE "(unreachable)" /* a working directory outside of the root */
+
 static struct fs_info *fs_of(const struct task *t)
 {
 	return &FILES->fs[proc_of(t)->fs];
 }
 
-const char *fs_cwd(struct task *t)
+u32 fs_root_length(const struct task *t, const char *abs)
 {
-	return fs_of(t)->cwd;
+	return proc_root_length(proc_of(t), abs);
+}
+
+u32 proc_root_length(const struct proc *p, const char *abs)
+{
+	const char *root = FILES->fs[p->fs].root;
+	u32 len = root ? (u32)strlen(root) : 0;
+
+	return len && !strncmp(abs, root, len) && (!abs[len] || abs[len] == '/') ? len : 0;
+}
+
+const char *fs_shown(const struct task *t, const char *abs)
+{
+	const char *shown = abs + fs_root_length(t, abs);
+
+	return *shown ? shown : "/";
 }
 
 static u32 fs_take(void)
@@ -41,7 +60,10 @@ u32 fs_clone(u32 fs)
 	to->vnode = from->vnode;
 	to->cwd = heap_strdup(from->cwd);
 	to->cwd_hash = from->cwd_hash;
+	to->root = from->root ? heap_strdup(from->root) : NULL;
+	to->root_vnode = from->root_vnode;
 	vnode_open(to->vnode);
+	vnode_open(to->root_vnode);
 	return copy;
 }
 
@@ -74,8 +96,11 @@ void fs_release(u32 fs)
 	if (--s->refs)
 		return;
 	vnode_close(s->vnode);
+	vnode_close(s->root_vnode);
 	heap_free(s->cwd);
-	s->cwd = NULL;
+	heap_free(s->root);
+	s->cwd = s->root = NULL;
+	s->root_vnode = 0;
 }
 
 /* The kernel's working directory has changed: asks it which that is, links resolved. */
@@ -105,62 +130,93 @@ static long dir_admit(struct task *t, u32 vnode)
 	return vnode_permission(t, v, 1, false);
 }
 
-/* On the host there are only the empty directories /proc, /sys and /dev themselves. */
-static long chdir_special(struct task *t, const struct path *p)
+static long chdir_to(struct task *t, const struct path *p, u32 vnode)
 {
-	if (SYS1(NR_chdir, p->abs) < 0)
+	long r = dir_admit(t, vnode);
+
+	if (!r)
+		r = SYS1(NR_chdir, p->name);
+	if (!r)
+		cwd_update(fs_of(t));
+	return r;
+}
+
+/* On the host there are only the empty directories /proc, /sys and /dev themselves. */
+static long chdir_empty(struct task *t, const char *abs)
+{
+	if (SYS1(NR_chdir, abs) < 0)
 		return -EACCES;
 	cwd_update(fs_of(t));
 	return 0;
+}
+
+static long chdir_fd(struct task *t, u32 fd)
+{
+	const struct ofd *o = fd_get(t, fd);
+
+	if (!o->vnode)
+		return o->kind == OFD_SYNTH_DIR ? chdir_empty(t, o->path) : -ENOTDIR;
+	long r = dir_admit(t, o->vnode);
+	if (!r)
+		r = SYS1(NR_fchdir, fd);
+	if (!r)
+		cwd_update(fs_of(t));
+	return r;
+}
+
+static long chdir_special(struct task *t, struct path *p)
+{
+	struct stat st;
+	u32 vnode = 0, fd = 0;
+
+	long r = special_target(t, p, &st, &vnode, &fd);
+	if (r == SPECIAL_FD)
+		return chdir_fd(t, fd);
+	if (r != LOOKUP_SPECIAL)
+		return r < 0 ? r : chdir_to(t, p, vnode);
+	struct vstat seen;
+	r = special_stat(t, p->abs, true, &seen);
+	if (r < 0)
+		return r;
+	if ((seen.mode & S_IFMT) != S_IFDIR)
+		return -ENOTDIR;
+	return chdir_empty(t, p->abs);
 }
 
 long sys_chdir(struct task *t, struct frame *f)
 {
 	struct path p;
 	struct stat st;
-	u32 vnode;
+	u32 vnode = 0;
 
 	long r = path_in(t, AT_FDCWD, f->arg[0], 0, &p);
 	if (!r)
 		r = lookup(t, &p, 0, &st, &vnode);
 	if (r == LOOKUP_SPECIAL)
 		return chdir_special(t, &p);
-	if (!r)
-		r = dir_admit(t, vnode);
-	if (!r)
-		r = SYS1(NR_chdir, p.name);
-	if (!r)
-		cwd_update(fs_of(t));
-	return r;
+	return r < 0 ? r : chdir_to(t, &p, vnode);
 }
 
 long sys_fchdir(struct task *t, struct frame *f)
 {
-	struct ofd *o = fd_get(t, (u32)f->arg[0]);
-
-	if (!o)
-		return -EBADF;
-	if (!o->vnode)
-		return o->kind == OFD_SYNTH_DIR ? -EACCES : -ENOTDIR;
-	long r = dir_admit(t, o->vnode);
-	if (!r)
-		r = SYS1(NR_fchdir, f->arg[0]);
-	if (!r)
-		cwd_update(fs_of(t));
-	return r;
+	return fd_get(t, (u32)f->arg[0]) ? chdir_fd(t, (u32)f->arg[0]) : -EBADF;
 }
 
 long sys_getcwd(struct task *t, struct frame *f)
 {
 	const struct fs_info *fs = fs_of(t);
-	u64 len = strlen(fs->cwd) + 1;
+	bool outside = fs->root && !fs_root_length(t, fs->cwd);
+	char shown[FILE_PATH_MAX + sizeof(UNREACHABLE)];
+	u64 len = 0;
 
 	if (fs->vnode && vnode_at(fs->vnode)->flags & VNODE_GONE)
 		return -ENOENT;
-	if (f->arg[1] < len)
+	str_format(shown, sizeof(shown), &len, outside ? UNREACHABLE "%s" : "%s",
+		   fs_shown(t, fs->cwd));
+	if (f->arg[1] < ++len)
 		return -ERANGE;
-	digest_bytes(t, fs->cwd, len);
-	return user_copy_out(f->arg[0], fs->cwd, len) ? -EFAULT : (long)len;
+	digest_bytes(t, shown, len);
+	return user_copy_out(f->arg[0], shown, len) ? -EFAULT : (long)len;
 }
 
 long sys_umask(struct task *t, struct frame *f)
@@ -188,26 +244,73 @@ static long root_admit(struct task *t, struct path *p, struct vstat *ret)
 	return capable(t, CAP_SYS_CHROOT) ? 0 : -EPERM;
 }
 
-/*
- * Only the root there is: another one would change what every absolute name means, in the books
- * too, and move /proc, /sys and /dev out of the places where the shim answers them.
- */
+static void root_set(struct fs_info *fs, const char *name, u32 vnode)
+{
+	u32 old = fs->root_vnode;
+
+	heap_free(fs->root);
+	fs->root = name[1] ? heap_strdup(name) : NULL;
+	fs->root_vnode = fs->root ? vnode : 0;
+	vnode_open(fs->root_vnode);
+	vnode_close(old);
+	FILES->was_rooted |= fs->root != NULL;
+}
+
+/* The kernel has opened the directory: the name it has without links. */
+static long root_opened(struct task *t, s32 fd)
+{
+	char name[FILE_PATH_MAX];
+	struct stat st;
+
+	long r = path_of_dir(fd, name);
+	if (r < 0 || (r = SYS2(NR_fstat, fd, &st)) < 0)
+		return r;
+	root_set(fs_of(t), name, vnode_of(&st));
+	return 0;
+}
+
+static long root_enter(struct task *t, const struct path *p)
+{
+	long fd = SYS4(NR_openat, p->dirfd, p->name, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+
+	if (fd < 0)
+		return fd;
+	long r = root_opened(t, (s32)fd);
+	SYS1(NR_close, fd);
+	return r;
+}
+
+/* By way of a link below /proc, or a directory there. */
+static long root_enter_special(struct task *t, struct path *p)
+{
+	struct stat st;
+	u32 vnode = 0, fd = 0;
+
+	long r = special_target(t, p, &st, &vnode, &fd);
+	if (r == LOOKUP_SPECIAL) {
+		root_set(fs_of(t), p->abs, 0);
+		return 0;
+	}
+	if (r != SPECIAL_FD)
+		return r < 0 ? r : root_enter(t, p);
+	const struct ofd *o = fd_get(t, fd);
+	if (o->vnode)
+		return root_opened(t, (s32)fd);
+	root_set(fs_of(t), o->path, 0);
+	return 0;
+}
+
 long sys_chroot(struct task *t, struct frame *f)
 {
-	struct vstat new = {0}, root = {0};
+	struct vstat new = {0};
 	struct path p;
 
 	long r = path_in(t, AT_FDCWD, f->arg[0], 0, &p);
 	if (!r)
 		r = root_admit(t, &p, &new);
-	if (!r)
-		r = path_set(t, AT_FDCWD, "/", 0, &p);
-	if (!r)
-		r = path_stat(t, &p, 0, &root);
-	if (r < 0 || (new.dev == root.dev &&new.ino == root.ino))
+	if (r < 0)
 		return r;
-	HEAD->refused_count[NR_chroot]++;
-	return -EPERM;
+	return p.special ? root_enter_special(t, &p) : root_enter(t, &p);
 }
 
 /* The books and the kernel descriptor of that very number. */

@@ -360,6 +360,7 @@ static long watch_special(struct inotify *n, const struct path *p, u32 mask)
 long sys_inotify_add_watch(struct task *t, struct frame *f)
 {
 	u32 mask = (u32)f->arg[2], vnode = 0;
+	u32 at_flags = mask & IN_DONT_FOLLOW ? AT_SYMLINK_NOFOLLOW : 0;
 	struct inotify *n;
 	struct path p;
 	struct stat st;
@@ -372,9 +373,9 @@ long sys_inotify_add_watch(struct task *t, struct frame *f)
 		return -EINVAL;
 	long r = instance(t, f->arg[0], &n);
 	if (!r)
-		r = path_in(t, AT_FDCWD, f->arg[1], 0, &p);
+		r = path_in(t, AT_FDCWD, f->arg[1], path_flags(at_flags), &p);
 	if (!r)
-		r = lookup(t, &p, mask & IN_DONT_FOLLOW ? AT_SYMLINK_NOFOLLOW : 0, &st, &vnode);
+		r = lookup(t, &p, at_flags, &st, &vnode);
 	if (r == LOOKUP_SPECIAL)
 		return watch_special(n, &p, mask);
 	if (!r && mask & IN_ONLYDIR && (st.st_mode & S_IFMT) != S_IFDIR)

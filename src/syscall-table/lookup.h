@@ -23,7 +23,7 @@ long special_readlink(struct task *t, const char *abs, char *to, u32 size);
 /*
  * Where a special path leads that is meant with its last link followed (synth.c).  0: outside, to
  * what lookup would have found there.  SPECIAL_FD: to descriptor *ret_fd of the task itself.
- * LOOKUP_SPECIAL: nowhere else.  Or a negative errno.
+ * LOOKUP_SPECIAL: nowhere else; then p->abs is its name without links.  Or a negative errno.
  */
 #define SPECIAL_FD 2
 long special_target(struct task *t, struct path *p, struct stat *ret_st, u32 *ret_vnode,

@@ -49,7 +49,7 @@ static long target_path(struct task *t, s32 dirfd, u64 user, u32 at_flags, struc
 {
 	if (at_flags & ~(u32)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
 		return -EINVAL;
-	long r = path_in(t, dirfd, user, at_flags & AT_EMPTY_PATH ? PATH_EMPTY_OK : 0, &ret->p);
+	long r = path_in(t, dirfd, user, path_flags(at_flags), &ret->p);
 	if (r < 0)
 		return r;
 	if (ret->p.is_empty && dirfd != AT_FDCWD)

@@ -22,7 +22,7 @@ static long name_begin(struct task *t, const struct path *p, u32 *ret_parent)
 
 static long name_in(struct task *t, s32 dirfd, u64 user, struct path *p, u32 *ret_parent)
 {
-	long r = path_in(t, dirfd, user, 0, p);
+	long r = path_in(t, dirfd, user, PATH_ENTRY, p);
 
 	return r < 0 ? r : name_begin(t, p, ret_parent);
 }
@@ -49,12 +49,17 @@ static long make_failed(struct task *t, struct path *p, long error)
 	return error;
 }
 
-/* entry_change_begin found no right to write the directory: an existing name still is EEXIST. */
+/* No name can be made there: an existing one still is EEXIST, and /proc has no others. */
 static long begin_failed(struct task *t, struct path *p, long error)
 {
+	struct vstat seen;
 	struct stat st;
 	u32 vnode;
 
+	if (p->special && special_stat(t, p->abs, false, &seen) == 0)
+		return -EEXIST;
+	if (p->special)
+		return strncmp(p->abs, "/proc", 5) ? error : -ENOENT;
 	if (error == -EACCES && lookup(t, p, AT_SYMLINK_NOFOLLOW, &st, &vnode) == 0)
 		return -EEXIST;
 	return error;
@@ -67,7 +72,7 @@ static long make_dir(struct task *t, s32 dirfd, u64 user, u32 mode)
 
 	long r = name_in(t, dirfd, user, &p, &parent);
 	if (r == -EACCES)
-		return begin_failed(t, &p, p.special ? -EEXIST : r);
+		return begin_failed(t, &p, r);
 	if (r < 0)
 		return r;
 	mode = masked_mode(t, mode & 01777);
@@ -112,7 +117,7 @@ long node_make(struct task *t, struct path *p, u32 mode)
 static long make_node(struct task *t, s32 dirfd, u64 user, u32 mode)
 {
 	struct path p;
-	long r = path_in(t, dirfd, user, 0, &p);
+	long r = path_in(t, dirfd, user, PATH_ENTRY, &p);
 
 	return r < 0 ? r : node_make(t, &p, mode);
 }
@@ -187,9 +192,10 @@ static long make_link(struct task *t, s32 from_fd, u64 from, s32 to_fd, u64 to, 
 
 	if (flags & ~(u32)(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH))
 		return -EINVAL;
-	long r = path_in(t, from_fd, from, flags & AT_EMPTY_PATH ? PATH_EMPTY_OK : 0, &a);
+	u32 at_flags = flags & AT_SYMLINK_FOLLOW ? 0 : AT_SYMLINK_NOFOLLOW;
+	long r = path_in(t, from_fd, from, path_flags(at_flags | (flags & AT_EMPTY_PATH)), &a);
 	if (!r)
-		r = lookup(t, &a, flags & AT_SYMLINK_FOLLOW ? 0 : AT_SYMLINK_NOFOLLOW, &st, &vnode);
+		r = lookup(t, &a, at_flags, &st, &vnode);
 	if (r == LOOKUP_SPECIAL && flags & AT_SYMLINK_FOLLOW)
 		r = link_special(t, &a, &st, &vnode, &flags);
 	if (r)
@@ -246,7 +252,7 @@ static long remove_name(struct task *t, s32 dirfd, u64 user, u32 flags)
 
 	if (flags & ~(u32)AT_REMOVEDIR)
 		return -EINVAL;
-	long r = path_in(t, dirfd, user, 0, &p);
+	long r = path_in(t, dirfd, user, PATH_ENTRY, &p);
 	if (!r && p.special)
 		r = -EACCES;
 	if (!r)
@@ -301,7 +307,7 @@ static long read_link(struct task *t, s32 dirfd, u64 user, u64 out, s64 size)
 
 	if (size <= 0)
 		return -EINVAL;
-	long r = path_in(t, dirfd, user, PATH_EMPTY_OK, &p);
+	long r = path_in(t, dirfd, user, PATH_EMPTY_OK | PATH_NOFOLLOW, &p);
 	if (r < 0)
 		return r;
 	if (p.is_empty && p.dirfd == AT_FDCWD)

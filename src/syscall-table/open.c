@@ -336,7 +336,8 @@ static long open_user(struct task *t, s32 dirfd, u64 user, u32 flags, u32 mode)
 {
 	struct path p;
 
-	long r = path_in(t, dirfd, user, 0, &p);
+	bool link_meant = flags & O_NOFOLLOW || (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
+	long r = path_in(t, dirfd, user, link_meant ? PATH_NOFOLLOW : 0, &p);
 	/* Before anything is looked for, made or emptied; a name that is none comes first. */
 	if (!fd_has_room(t) && r != -EFAULT && r != -ENAMETOOLONG && r != -ENOENT)
 		r = -EMFILE;

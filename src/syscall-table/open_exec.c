@@ -116,7 +116,7 @@ long file_open_exec(struct task *t, int dirfd, const char *path, int at_flags,
 	struct path p;
 	long fd = -1;
 
-	long r = path_set(t, dirfd, path, at_flags & AT_EMPTY_PATH ? PATH_EMPTY_OK : 0, &p);
+	long r = path_set(t, dirfd, path, path_flags((u32)at_flags), &p);
 	if (r >= 0 && p.special)
 		r = exec_special(t, &p);
 	if (r >= 0 && p.is_empty)

@@ -151,6 +151,29 @@ static bool is_too_deep(struct path *p)
 	       path_normalise(p->base, p->name, p->abs) >= FILE_PATH_MAX;
 }
 
+/* Of a task with a root of its own. */
+static long finish_rooted(struct task *t, s32 dirfd, u32 flags, struct path *p)
+{
+	const struct fs_info *fs = &FILES->fs[proc_of(t)->fs];
+	char start[FILE_PATH_MAX];
+	long r = 0;
+
+	if (p->name[0] == '/') {
+		const char *at = flags & PATH_OUTER ? "" : fs->root;
+		/* What has its name now is another directory. */
+		if (fs->root_vnode && vnode_at(fs->root_vnode)->flags & VNODE_GONE)
+			return -ENOENT;
+		return path_rooted(p, fs->root, at, flags);
+	}
+	r = set_base(t, dirfd, p);
+	if (r < 0)
+		return r;
+	if (path_is_special(p->base))
+		return path_rooted(p, fs->root, p->base, flags);
+	r = path_of_dir(dirfd, start);
+	return r < 0 ? r : path_rooted(p, fs->root, start[1] ? start : "", flags);
+}
+
 static long finish(struct task *t, s32 dirfd, u32 flags, struct path *p)
 {
 	p->dirfd = dirfd;
@@ -161,6 +184,8 @@ static long finish(struct task *t, s32 dirfd, u32 flags, struct path *p)
 	p->is_empty = !p->len;
 	if (p->is_empty && !(flags & PATH_EMPTY_OK))
 		return -ENOENT;
+	if (!p->is_empty && FILES->fs[proc_of(t)->fs].root)
+		return finish_rooted(t, dirfd, flags, p);
 	if (p->name[0] != '/') {
 		long r = set_base(t, dirfd, p);
 		if (r < 0)
@@ -356,7 +381,8 @@ long path_search_error(struct task *t, const struct path *p, long error)
 	if (error != -ENOENT || host_judges(t))
 		return error;
 	u32 len = path_absolute(p, abs);
-	for (u32 i = 1; i < len; i++) {
+	/* What lies above the task's root is not on the way. */
+	for (u32 i = 1 + fs_root_length(t, abs); i < len; i++) {
 		if (abs[i] != '/')
 			continue;
 		abs[i] = '\0';

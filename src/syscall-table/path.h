@@ -8,6 +8,17 @@
 #include "files.h"
 
 #define PATH_EMPTY_OK 1 /* AT_EMPTY_PATH was given */
+/* What the call does with a link that the last component is: by itself the kernel finds that out,
+ * so this is only for tasks with a root of their own. */
+#define PATH_NOFOLLOW 2 /* takes it as it is, if no slash follows */
+#define PATH_ENTRY    4 /* makes or removes the name, whatever follows */
+#define PATH_OUTER    8 /* an absolute name begins at the container's root, not at the task's */
+
+static inline u32 path_flags(u32 at_flags)
+{
+	return (at_flags & AT_EMPTY_PATH ? PATH_EMPTY_OK : 0) |
+	       (at_flags & AT_SYMLINK_NOFOLLOW ? PATH_NOFOLLOW : 0);
+}
 
 struct path {
 	s32 dirfd;    /* for the kernel: AT_FDCWD or the app's number */
@@ -40,8 +51,19 @@ u64 path_key(const struct path *p);
 u32 path_normalise(const char *base, const char *name, char *to);
 
 /* Replaces an absolute path of less than FILE_PATH_MAX bytes, which leads somewhere, by the one
- * without links (real_path.c); left as it is if that is too long. */
+ * without links (path_walk.c); left as it is if that is too long. */
 void path_real(char *abs);
+
+/*
+ * Makes p, whose name begins at the directory `start`, the absolute path that it leads to where
+ * `root` is the root (both without links, "" for the container's).  0 or a negative errno; what is
+ * not there is an errno only of the lookup that follows.
+ */
+long path_rooted(struct path *p, const char *root, const char *start, u32 flags);
+
+/* The name, without links, that the directory has now (FILE_PATH_MAX bytes).  -ENOENT: none; or the
+ * errno of fchdir. */
+long path_of_dir(s32 dirfd, char *ret);
 
 /* Whether a normalised absolute path is one the shim answers. */
 bool path_is_special(const char *abs);

@@ -42,11 +42,16 @@ static bool repath_ofd(struct ofd *o, u32 vnode, const char *old, const char *ne
 	return true;
 }
 
-/* While files are watched paths of descriptions have no links in them: asked before a link moves.
- */
+/* While files are watched paths of descriptions have no links in them, and roots never have: asked
+ * before a link moves. */
+static bool paths_are_real(void)
+{
+	return notify_on() || FILES->was_rooted;
+}
+
 static void paths_before(const struct renaming *r)
 {
-	if (!notify_on())
+	if (!paths_are_real())
 		return;
 	path_absolute(&r->from, FILES->notify.paths.old);
 	path_absolute(&r->to, FILES->notify.paths.new);
@@ -56,7 +61,7 @@ static void paths_before(const struct renaming *r)
 
 static void paths_after(const struct renaming *r)
 {
-	if (notify_on())
+	if (paths_are_real())
 		return;
 	path_normalise(r->from.base, r->from.name, FILES->notify.paths.old);
 	path_normalise(r->to.base, r->to.name, FILES->notify.paths.new);
@@ -74,6 +79,8 @@ static void repath_all(const struct renaming *r)
 	}
 	for (u32 i = 1; i < FDTABLES_MAX; i++) {
 		struct fs_info *fs = &FILES->fs[i];
+		if (fs->refs && !repath(&fs->root, old, new) && both)
+			repath(&fs->root, new, old);
 		if (fs->refs &&
 		    (repath(&fs->cwd, old, new) || (both && repath(&fs->cwd, new, old))))
 			fs->cwd_hash = hash_bytes(0, fs->cwd, strlen(fs->cwd));
@@ -185,6 +192,21 @@ static void rename_books(struct renaming *r)
 	}
 }
 
+/* "/", "." and ".." are no names that could go. */
+static bool is_entry(const struct path *p)
+{
+	const char *last = p->name + p->len;
+
+	while (last > p->name && last[-1] == '/')
+		last--;
+	u64 n = 0;
+	while (last > p->name && last[-1] != '/') {
+		last--;
+		n++;
+	}
+	return n > 2 || (n && strncmp(last, "..", n) != 0);
+}
+
 static long rename_run(struct task *t, struct renaming *r)
 {
 	/* path_in has set both. */
@@ -198,6 +220,10 @@ static long rename_run(struct task *t, struct renaming *r)
 	e = path_parent(&r->to, &r->to_dir);
 	if (e < 0)
 		return lookup_failed(t, &r->to, e);
+	if (!is_entry(&r->from))
+		return -EBUSY;
+	if (!is_entry(&r->to))
+		return r->flags & RENAME_NOREPLACE ? -EEXIST : -EBUSY;
 	e = lookup(t, &r->from, AT_SYMLINK_NOFOLLOW, &r->from_st, &r->from_vnode);
 	if (!e)
 		e = entry_change_begin(t, &r->from, &r->from_dir);
@@ -232,9 +258,9 @@ static long rename_user(struct task *t, s32 from_fd, u64 from, s32 to_fd, u64 to
 	    flags == (RENAME_NOREPLACE | RENAME_EXCHANGE))
 		return -EINVAL;
 	r.flags = flags;
-	long e = path_in(t, from_fd, from, 0, &r.from);
+	long e = path_in(t, from_fd, from, PATH_ENTRY, &r.from);
 	if (!e)
-		e = path_in(t, to_fd, to, 0, &r.to);
+		e = path_in(t, to_fd, to, PATH_ENTRY, &r.to);
 	return e < 0 ? e : rename_run(t, &r);
 }
 

@@ -166,8 +166,8 @@ bool file_has_name(struct task *t, const struct ofd *o, struct path *p)
 	if (!o->path || !vnode_at(o->vnode)->nlink)
 		return false;
 	/* The name may be another file's by now. */
-	if (path_set(t, AT_FDCWD, o->path, 0, &named) < 0 || named.special ||
-	    lookup(t, &named, link ? AT_SYMLINK_NOFOLLOW : 0, &st, &vnode) != 0 ||
+	if (path_set(t, AT_FDCWD, o->path, PATH_OUTER | (link ? PATH_NOFOLLOW : 0), &named) < 0 ||
+	    named.special || lookup(t, &named, link ? AT_SYMLINK_NOFOLLOW : 0, &st, &vnode) != 0 ||
 	    vnode != o->vnode)
 		return false;
 	*p = named;

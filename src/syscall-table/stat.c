@@ -40,7 +40,7 @@ static long stat_at(struct task *t, s32 dirfd, u64 user_path, u32 at_flags, stru
 
 	if (at_flags & ~known)
 		return -EINVAL;
-	long r = path_in(t, dirfd, user_path, at_flags & AT_EMPTY_PATH ? PATH_EMPTY_OK : 0, &p);
+	long r = path_in(t, dirfd, user_path, path_flags(at_flags), &p);
 	if (r < 0)
 		return r;
 	memset(ret, 0, sizeof(*ret));

@@ -31,6 +31,8 @@ static const struct {
 	{"/proc/#P", synth_task_nodes},
 	{"/proc/#P", synth_pid_nodes},
 	{"/proc/#P/task/#T", synth_pid_nodes},
+	{"/proc/#P", synth_mount_nodes},
+	{"/proc/#P/task/#T", synth_mount_nodes},
 	{"/proc/#P", synth_memory_nodes},
 	{"/proc/#P/task/#T", synth_memory_nodes},
 	{"/proc/#P/task/#T", synth_thread_nodes},
@@ -107,6 +109,11 @@ void text_bytes(struct synth_text *out, const void *bytes, u64 len)
 void text_string(struct synth_text *out, const char *s)
 {
 	text_bytes(out, s, strlen(s));
+}
+
+void text_path(const struct synth_ctx *c, struct synth_text *out, const char *abs)
+{
+	text_string(out, c->outer ? abs : fs_shown(c->t, abs));
 }
 
 void text_pad(struct synth_text *out, size_t column)
@@ -266,6 +273,28 @@ static const struct synth_node *node_find(struct task *t, const char *abs, struc
 
 /* ---- resolution ---- */
 
+/*
+ * What a link leads to, from the container's root on.  A text of ours is a name as any other, below
+ * the task's own root; of a process's file or directory that is meant itself, whatever the root:
+ * but the way on from there is walked below the root, so nothing of this part may be a link.
+ */
+static void link_target(struct found *f, struct synth_text *target)
+{
+	const char *root = FILES->fs[proc_of(f->ctx.t)->fs].root;
+	char real[FILE_PATH_MAX];
+
+	f->ctx.outer = true;
+	if (root && f->node->fixed && f->node->fixed[0] == '/')
+		text_string(target, root);
+	node_text(f->node, &f->ctx, target);
+	if (!root || f->node->fixed || target->bytes[0] != '/' || target->len >= sizeof(real))
+		return;
+	memcpy(real, target->bytes, target->len + 1);
+	path_real(real);
+	target->len = 0;
+	text_string(target, real);
+}
+
 /* f->abs up to `end` is a link: puts its target in place of it. */
 static long expand(struct found *f, u32 end)
 {
@@ -274,7 +303,7 @@ static long expand(struct found *f, u32 end)
 	long r = FOUND_AGAIN;
 	u32 dir = end;
 
-	node_text(f->node, &f->ctx, &target);
+	link_target(f, &target);
 	while (dir > 0 && f->abs[dir - 1] != '/')
 		dir--;
 	memcpy(base, f->abs, dir);
@@ -326,7 +355,7 @@ static long resolve_outside(struct task *t, struct found *f, bool follow)
 {
 	if (!f->path)
 		f->path = heap_alloc(sizeof(*f->path));
-	long r = path_set(t, AT_FDCWD, f->abs, 0, f->path);
+	long r = path_set(t, AT_FDCWD, f->abs, PATH_OUTER | (follow ? 0 : PATH_NOFOLLOW), f->path);
 	if (r < 0)
 		return r;
 	r = lookup(t, f->path, follow ? 0 : AT_SYMLINK_NOFOLLOW, &f->st, &f->vnode);
@@ -389,6 +418,7 @@ long special_target(struct task *t, struct path *p, struct stat *ret_st, u32 *re
 	} else if (r == FOUND_NODE) {
 		r = is_fd_meant(&f) ? SPECIAL_FD : LOOKUP_SPECIAL;
 		*ret_fd = f.ctx.fd;
+		memcpy(p->abs, f.abs, strlen(f.abs) + 1);
 	}
 	found_release(&f);
 	return r;

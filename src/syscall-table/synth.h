@@ -22,6 +22,7 @@ struct synth_ctx {
 	u32 cpu;	   /* #C: below config.cpus */
 	u32 cache;	   /* #I: below SYNTH_CACHES */
 	u32 terminal;	   /* #Y: of /dev/pts */
+	bool outer;	   /* paths as the container has them, not as t's root shows them */
 };
 
 #define SYNTH_CACHES 4 /* as CPUID leaf 4 tells: L1 data, L1 code, L2, L3 */
@@ -86,6 +87,7 @@ extern const struct synth_node synth_proc_nodes[]; /* below /proc */
 extern const struct synth_node synth_task_nodes[]; /* below /proc/#P only */
 extern const struct synth_node synth_pid_nodes[];  /* below /proc/#P and /proc/#P/task/#T */
 extern const struct synth_node synth_memory_nodes[], synth_state_nodes[];
+extern const struct synth_node synth_mount_nodes[];	/* the same */
 extern const struct synth_node synth_thread_nodes[];	/* below /proc/#P/task/#T only */
 extern const struct synth_node synth_kernel_nodes[];	/* below /proc: what ours never does */
 extern const struct synth_node synth_sysctl_nodes[];	/* below /proc/sys */
@@ -119,6 +121,8 @@ void text_room(struct synth_text *out, size_t more);
 	} while (0)
 void text_string(struct synth_text *out, const char *s);
 void text_bytes(struct synth_text *out, const void *bytes, u64 len);
+/* An absolute path of the container's files, as the reader knows it. */
+void text_path(const struct synth_ctx *c, struct synth_text *out, const char *abs);
 /* Spaces up to the given column of the last line. */
 void text_pad(struct synth_text *out, size_t column);
 /* All processors as a list ("0-1") and as a mask of 32-bit groups ("3"). */
@@ -131,7 +135,7 @@ struct mm;
 struct vma;
 struct mm *synth_memory(const struct synth_ctx *c);
 struct task *synth_thread(const struct synth_ctx *c);
-void synth_put_vma(struct synth_text *out, const struct vma *v);
+void synth_put_vma(const struct synth_ctx *c, struct synth_text *out, const struct vma *v);
 /* The mappings as the app knows them: number i, or NULL for one of ours. */
 const struct vma *synth_vma(const struct mm *mm, u32 i);
 /* The name ps shows; `ret_name` has 16 bytes. */

@@ -117,7 +117,7 @@ static void make_smaps(const struct synth_ctx *c, struct synth_text *out)
 		if (!v)
 			continue;
 		struct pages p = pages_of(v);
-		synth_put_vma(out, v);
+		synth_put_vma(c, out, v);
 		put_kb(out, "Size:", v->end - v->start);
 		put_kb(out, "KernelPageSize:", MM_PAGE);
 		put_kb(out, "MMUPageSize:", MM_PAGE);

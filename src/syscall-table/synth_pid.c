@@ -145,7 +145,7 @@ static struct usage usage_of(const struct synth_ctx *c)
 	return u;
 }
 
-static void put_vma_name(struct synth_text *out, const struct vma *v)
+static void put_vma_name(const struct synth_ctx *c, struct synth_text *out, const struct vma *v)
 {
 	const struct mm_file *file = (const struct mm_file *)v->file;
 
@@ -159,7 +159,7 @@ static void put_vma_name(struct synth_text *out, const struct vma *v)
 		bool gone = v->flags & VMA_SEGMENT ||
 			    (file->vnode && vnode_at(file->vnode)->flags & VNODE_GONE &&
 			     strncmp(path, "/memfd:", 7) != 0);
-		put_escaped(out, path, "\\012");
+		put_escaped(out, file->vnode ? fs_shown(c->t, path) : path, "\\012");
 		if (gone)
 			text_string(out, " (deleted)");
 	}
@@ -173,7 +173,7 @@ static u64 segment_or_id(const struct vma *v)
 	return v->flags & VMA_SEGMENT ? (u64)((struct ipc_object *)file->segment)->id : file->id;
 }
 
-void synth_put_vma(struct synth_text *out, const struct vma *v)
+void synth_put_vma(const struct synth_ctx *c, struct synth_text *out, const struct vma *v)
 {
 	const struct mm_file *file = (const struct mm_file *)v->file;
 	u64 ino = !file ? 0 : file->vnode ? vnode_at(file->vnode)->ino : segment_or_id(v);
@@ -183,7 +183,7 @@ void synth_put_vma(struct synth_text *out, const struct vma *v)
 		 v->prot & PROT_EXEC ? 'x' : '-', v->flags & VMA_SHARED ? 's' : 'p',
 		 file ? v->file_off : 0);
 	text_add(out, "%s %lu ", !file ? "00:00" : file->vnode ? "08:01" : "00:01", ino);
-	put_vma_name(out, v);
+	put_vma_name(c, out, v);
 	text_add(out, "\n");
 }
 
@@ -200,7 +200,7 @@ static void make_maps(const struct synth_ctx *c, struct synth_text *out)
 
 	for (u32 i = 0; mm && i < mm->count; i++) {
 		if (synth_vma(mm, i))
-			synth_put_vma(out, synth_vma(mm, i));
+			synth_put_vma(c, out, synth_vma(mm, i));
 	}
 }
 
@@ -269,7 +269,7 @@ static long write_comm(const struct synth_ctx *c, const char *bytes, u64 len)
 static void make_exe(const struct synth_ctx *c, struct synth_text *out)
 {
 	if (is_live(c) && proc_at(c->proc)->exe_path)
-		text_string(out, (char *)proc_at(c->proc)->exe_path);
+		text_path(c, out, (char *)proc_at(c->proc)->exe_path);
 }
 
 static void make_cwd(const struct synth_ctx *c, struct synth_text *out)
@@ -279,9 +279,16 @@ static void make_cwd(const struct synth_ctx *c, struct synth_text *out)
 	if (!is_live(c))
 		return;
 	fs = &FILES->fs[proc_at(c->proc)->fs];
-	text_string(out, fs->cwd);
+	text_path(c, out, fs->cwd);
 	if (fs->vnode && vnode_at(fs->vnode)->flags & VNODE_GONE)
 		text_string(out, " (deleted)");
+}
+
+static void make_root(const struct synth_ctx *c, struct synth_text *out)
+{
+	const char *root = is_live(c) ? FILES->fs[proc_at(c->proc)->fs].root : NULL;
+
+	text_path(c, out, root ? root : "/");
 }
 
 /* ---- stat and status ---- */
@@ -470,7 +477,7 @@ static void make_status(const struct synth_ctx *c, struct synth_text *out)
 	put_status_rest(c, out);
 }
 
-/* ---- limits, io, mounts ---- */
+/* ---- limits, io ---- */
 
 static void put_limit(struct synth_text *out, u64 value, size_t column)
 {
@@ -510,32 +517,6 @@ static void make_limits(const struct synth_ctx *c, struct synth_text *out)
 
 static const char io_text[] = "rchar: 0\nwchar: 0\nsyscr: 0\nsyscw: 0\nread_bytes: 0\n"
 			      "write_bytes: 0\ncancelled_write_bytes: 0\n";
-static const char mounts_text[] =
-	"shadow / tmpfs rw,relatime 0 0\n"
-	"proc /proc proc rw,nosuid,nodev,noexec,relatime 0 0\n"
-	"sysfs /sys sysfs ro,nosuid,nodev,noexec,relatime 0 0\n"
-	"cgroup /sys/fs/cgroup cgroup2 ro,nosuid,nodev,noexec,relatime 0 0\n"
-	"dev /dev devtmpfs rw,nosuid 0 0\n"
-	"devpts /dev/pts devpts rw,nosuid,noexec,relatime,gid=5,mode=620,ptmxmode=666 0 0\n"
-	"shm /dev/shm tmpfs rw,nosuid,nodev 0 0\n";
-static const char mountstats_text[] =
-	"device shadow mounted on / with fstype tmpfs\n"
-	"device proc mounted on /proc with fstype proc\n"
-	"device sysfs mounted on /sys with fstype sysfs\n"
-	"device cgroup mounted on /sys/fs/cgroup with fstype cgroup2\n"
-	"device dev mounted on /dev with fstype devtmpfs\n"
-	"device devpts mounted on /dev/pts with fstype devpts\n"
-	"device shm mounted on /dev/shm with fstype tmpfs\n";
-/* The device numbers are those that stat gives. */
-static const char mountinfo_text[] =
-	"21 1 8:1 / / rw,relatime - tmpfs shadow rw\n"
-	"22 21 0:7 / /proc rw,nosuid,nodev,noexec,relatime - proc proc rw\n"
-	"23 21 0:6 / /sys ro,nosuid,nodev,noexec,relatime - sysfs sysfs ro\n"
-	"26 23 0:6 / /sys/fs/cgroup ro,nosuid,nodev,noexec,relatime - cgroup2 cgroup rw\n"
-	"24 21 0:5 / /dev rw,nosuid - devtmpfs dev rw\n"
-	"27 24 0:24 / /dev/pts rw,nosuid,noexec,relatime - devpts devpts "
-	"rw,gid=5,mode=620,ptmxmode=666\n"
-	"25 24 8:1 / /dev/shm rw,nosuid,nodev - tmpfs shm rw\n";
 
 /* ---- descriptors ---- */
 
@@ -565,9 +546,9 @@ static void put_stdio_target(const struct synth_ctx *c, struct ofd *o, struct sy
 		text_add(out, "pipe:[%lu]", ino_of(c, o));
 }
 
-static void put_path_target(struct ofd *o, struct synth_text *out)
+static void put_path_target(const struct synth_ctx *c, struct ofd *o, struct synth_text *out)
 {
-	text_string(out, o->path);
+	text_path(c, out, o->path);
 	if (o->vnode && vnode_at(o->vnode)->flags & VNODE_GONE &&
 	    strncmp(o->path, "/memfd:", 7) != 0)
 		text_string(out, " (deleted)");
@@ -598,7 +579,7 @@ static void put_fd_target(const struct synth_ctx *c, struct synth_text *out)
 	else if (o->kind == OFD_MQUEUE)
 		put_mqueue_target(o, out);
 	else if (o->path)
-		put_path_target(o, out);
+		put_path_target(c, o, out);
 	else if (o->kind == OFD_NULL)
 		text_string(out, "/dev/null");
 	else if (o->kind == OFD_HOST_FILE)
@@ -662,7 +643,7 @@ const struct synth_node synth_pid_nodes[] = {
 	OWN("/environ", 0400, make_environ),
 	{.path = "/exe", .type = SYNTH_LINK, .make = make_exe},
 	{.path = "/cwd", .type = SYNTH_LINK, .make = make_cwd},
-	{.path = "/root", .type = SYNTH_LINK, .fixed = "/"},
+	{.path = "/root", .type = SYNTH_LINK, .make = make_root},
 	{.path = "/fd", .type = SYNTH_DIR, .mode = 0500},
 	{.path = "/fd/#F", .type = SYNTH_LINK, .is_fd = true, .make = put_fd_target},
 	NODE_DIR("/fdinfo"),
@@ -672,9 +653,6 @@ const struct synth_node synth_pid_nodes[] = {
 	NODE_TEXT("/statm", make_statm),
 	NODE_TEXT("/status", make_status),
 	NODE_TEXT("/limits", make_limits),
-	NODE_FIXED("/mounts", mounts_text),
-	NODE_FIXED("/mountinfo", mountinfo_text),
-	NODE_FIXED_AS("/mountstats", 0400, mountstats_text),
 	NODE_FIXED("/cgroup", "0::/\n"),
 	{.path = "/io", .type = SYNTH_TEXT, .mode = 0400, .fixed = io_text},
 	{.path = NULL},

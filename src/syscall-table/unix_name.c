@@ -127,7 +127,7 @@ static long node_create(struct task *t, const char *name, u32 mode, u32 *ret_vno
 	struct path p;
 	struct stat st;
 
-	long r = path_set(t, AT_FDCWD, name, 0, &p);
+	long r = path_set(t, AT_FDCWD, name, PATH_ENTRY, &p);
 	if (!r)
 		r = node_make(t, &p, S_IFSOCK | mode);
 	if (!r)
@@ -145,7 +145,7 @@ static long bound_already(struct task *t, const char *name)
 	struct stat st;
 	u32 vnode;
 
-	long r = path_set(t, AT_FDCWD, name, 0, &p);
+	long r = path_set(t, AT_FDCWD, name, PATH_NOFOLLOW, &p);
 	if (!r)
 		r = lookup(t, &p, AT_SYMLINK_NOFOLLOW, &st, &vnode);
 	return r ? -EINVAL : -EADDRINUSE;

@@ -10,7 +10,7 @@ static long check_path(struct task *t, s32 dirfd, u64 user, u32 at_flags)
 	struct path p;
 	struct vstat v;
 
-	long r = path_in(t, dirfd, user, at_flags & AT_EMPTY_PATH ? PATH_EMPTY_OK : 0, &p);
+	long r = path_in(t, dirfd, user, path_flags(at_flags), &p);
 	return r < 0 ? r : path_stat(t, &p, at_flags & AT_SYMLINK_NOFOLLOW, &v);
 }
 

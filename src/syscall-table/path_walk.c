@@ -1,0 +1,301 @@
+/*
+ * Walking along a path link by link, where the kernel's own walk does not do: for the name that a
+ * file has without links (path_real), and for a task whose root is not the container's
+ * (path_rooted).
+ *
+ * A root of chroot(2) is the container's alone: the kernel keeps the one there is, so that every
+ * name in the books, in the image and for the tracer means the same for all tasks, a replay and a
+ * user without privileges included.  A path of a task with such a root is walked here, "/" and ".."
+ * ending at it, and goes on as the name without links that it leads to.  Links are announced as
+ * they are passed; what a name is that is not there, or no directory, the kernel says.
+ *
+ * What /proc, /sys and /dev hold is a matter of names: from there on the walk is lexical, and links
+ * are synth.c's.
+ */
+#include "capture.h"
+
+#define LINK_HOPS_MAX 40 /* as Linux: MAXSYMLINKS */
+
+struct walk {
+	const char *root; /* "/", and no ".." leads out of it; "" is the container's */
+	u32 keeps;	  /* PATH_NOFOLLOW, PATH_ENTRY: the last component */
+	u32 hops;
+	u32 type;   /* S_IFMT of done, where path_rooted has looked; 0: none that is known */
+	bool slash; /* a directory is asked for */
+	char done[FILE_ABS_MAX]; /* without links; "" is the container's root */
+	char left[FILE_ABS_MAX]; /* what follows */
+	char link[FILE_PATH_MAX];
+	struct path seen; /* a link that is announced */
+};
+
+static void drop_last(char *path)
+{
+	char *slash = strrchr(path, '/');
+
+	if (slash)
+		*slash = '\0';
+}
+
+static void step_up(struct walk *w)
+{
+	if (strcmp(w->done, w->root) != 0)
+		drop_last(w->done);
+}
+
+static bool append(struct walk *w, const char *name, u64 n)
+{
+	u64 len = strlen(w->done);
+
+	if (len + n + 2 > FILE_PATH_MAX)
+		return false;
+	w->done[len] = '/';
+	memcpy(w->done + len + 1, name, n);
+	w->done[len + 1 + n] = '\0';
+	return true;
+}
+
+/* done is a link with a target of that length, which takes its place; `rest` is left, further on.
+ */
+static long follow(struct walk *w, long length, const char *rest)
+{
+	u64 n = strlen(rest);
+
+	w->link[length] = '\0';
+	if (++w->hops > LINK_HOPS_MAX)
+		return -ELOOP;
+	if ((u64)length + n + 1 > FILE_PATH_MAX)
+		return -ENAMETOOLONG;
+	memmove(w->left + length, rest, n + 1);
+	memcpy(w->left, w->link, (u64)length);
+	if (w->link[0] == '/')
+		memcpy(w->done, w->root, strlen(w->root) + 1);
+	else
+		drop_last(w->done);
+	return 0;
+}
+
+static u32 slashes_of(const char *s)
+{
+	u32 n = 0;
+
+	while (s[n] == '/')
+		n++;
+	return n;
+}
+
+/* Drops slashes in front of what is left; the length of its first component. */
+static u32 component(struct walk *w)
+{
+	u32 slashes = slashes_of(w->left), n = 0;
+
+	w->slash |= slashes != 0;
+	memmove(w->left, w->left + slashes, strlen(w->left + slashes) + 1);
+	while (w->left[n] && w->left[n] != '/')
+		n++;
+	return n;
+}
+
+static void pass(struct walk *w, u32 n)
+{
+	memmove(w->left, w->left + n, strlen(w->left + n) + 1);
+}
+
+static bool is_dot(const char *name, u32 n)
+{
+	return n == 1 && name[0] == '.';
+}
+
+static bool is_dots(const char *name, u32 n)
+{
+	return n == 2 && name[0] == '.' && name[1] == '.';
+}
+
+/* ---- the name without links ---- */
+
+/* Takes the first component of left, of n bytes.  False if it leads nowhere. */
+static bool real_step(struct walk *w, u32 n)
+{
+	if (is_dots(w->left, n)) {
+		step_up(w);
+	} else if (!is_dot(w->left, n)) {
+		if (!append(w, w->left, n))
+			return false;
+		long r = SYS4(NR_readlinkat, AT_FDCWD, w->done, w->link, sizeof(w->link) - 1);
+		if (r > 0)
+			return follow(w, r, w->left + n) == 0;
+	}
+	pass(w, n);
+	return true;
+}
+
+void path_real(char *abs)
+{
+	struct walk *w = heap_alloc(sizeof(*w));
+	bool leads = abs[0] == '/';
+	u32 n;
+
+	w->root = "";
+	memcpy(w->left, abs, strlen(abs) + 1);
+	while (leads && (n = component(w)) != 0)
+		leads = real_step(w, n);
+	if (leads && w->done[0])
+		memcpy(abs, w->done, strlen(w->done) + 1);
+	heap_free(w);
+}
+
+/* ---- below a root ---- */
+
+/* The kernel alone knows where a directory is by now: what it was opened by may have moved. */
+long path_of_dir(s32 dirfd, char *ret)
+{
+	long back = -1, r = 0;
+
+	if (dirfd != AT_FDCWD) {
+		back = SYS4(NR_openat, AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+		if (back < 0)
+			return back;
+		r = SYS1(NR_fchdir, dirfd);
+	}
+	if (r >= 0)
+		r = SYS2(NR_getcwd, ret, FILE_PATH_MAX);
+	if (back >= 0) {
+		SHIM_ASSERT(SYS1(NR_fchdir, back) == 0);
+		SYS1(NR_close, back);
+	}
+	return r < 0 ? r : ret[0] == '/' ? 0 : -ENOENT;
+}
+
+/* Whether the last component, which done ends with, is meant as it is. */
+static bool is_kept(const struct walk *w, const char *rest)
+{
+	u32 slashes = slashes_of(rest);
+
+	if (rest[slashes])
+		return false;
+	return w->keeps & PATH_ENTRY || (w->keeps & PATH_NOFOLLOW && !slashes);
+}
+
+static void announce(struct walk *w, const struct stat *st)
+{
+	struct path *p = &w->seen;
+
+	p->dirfd = AT_FDCWD;
+	p->len = (u32)strlen(w->done);
+	p->special = p->is_empty = false;
+	p->base = "";
+	p->base_hash = 0;
+	p->base_vnode = 0;
+	memcpy(p->name, w->done, p->len + 1);
+	capture_path(p, CAPTURE_LINK, st, vnode_of(st));
+}
+
+/* done has got a component: what it is.  1 if it was a link, and is followed. */
+static long look(struct walk *w, const char *rest)
+{
+	struct stat st;
+
+	w->type = 0;
+	if (path_is_special(w->done))
+		return 0;
+	if (SYS4(NR_newfstatat, AT_FDCWD, w->done, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	w->type = st.st_mode & S_IFMT;
+	if (w->type != S_IFLNK || is_kept(w, rest))
+		return 0;
+	long n = SYS4(NR_readlinkat, AT_FDCWD, w->done, w->link, sizeof(w->link) - 1);
+	if (n <= 0)
+		return n ? n : -ENOENT;
+	announce(w, &st);
+	w->type = S_IFDIR;
+	n = follow(w, n, rest);
+	return n < 0 ? n : 1;
+}
+
+/* Nothing is behind done but an errno, which is the kernel's to say. */
+static bool is_end(const struct walk *w)
+{
+	return w->type != S_IFDIR && !path_is_special(w->done);
+}
+
+/* Takes the first component of left, of n bytes. */
+static long rooted_step(struct walk *w, u32 n)
+{
+	bool dots = is_dots(w->left, n);
+
+	w->slash = dots || is_dot(w->left, n);
+	if (dots) {
+		step_up(w);
+	} else if (!w->slash) {
+		if (!append(w, w->left, n))
+			return -ENAMETOOLONG;
+		long r = look(w, w->left + n);
+		if (r)
+			return r < 0 ? r : 0;
+	}
+	pass(w, n);
+	return 0;
+}
+
+/* "." and ".." as names to be made or removed: an errno of the kernel's, too. */
+static bool is_no_entry(const struct walk *w, u32 n)
+{
+	const char *rest = w->left + n;
+
+	return w->keeps & PATH_ENTRY && (is_dot(w->left, n) || is_dots(w->left, n)) &&
+	       !rest[slashes_of(rest)];
+}
+
+/* Walks all of left, or up to where it leads nowhere. */
+static long rooted_walk(struct walk *w)
+{
+	long r = 0;
+	u32 n;
+
+	w->type = S_IFDIR;
+	while (!r && (n = component(w)) != 0 && !is_end(w) && !is_no_entry(w, n))
+		r = rooted_step(w, n);
+	return r;
+}
+
+/* What the walk came to, as a path from the container's root. */
+static long rooted_result(const struct walk *w, struct path *p)
+{
+	u64 n = 0;
+
+	if (strlen(w->done) + strlen(w->left) + 2 > FILE_PATH_MAX)
+		return -ENAMETOOLONG;
+	str_format(p->name, FILE_PATH_MAX, &n, "%s", w->done);
+	if (w->left[0] || w->slash || !n)
+		str_format(p->name, FILE_PATH_MAX, &n, "/%s", w->left);
+	p->len = (u32)n;
+	p->dirfd = AT_FDCWD;
+	p->base = "";
+	p->base_hash = 0;
+	p->base_vnode = 0;
+	p->special = path_is_special(w->done);
+	if (p->special)
+		memcpy(p->abs, p->name, n + 1);
+	return 0;
+}
+
+long path_rooted(struct path *p, const char *root, const char *start, u32 flags)
+{
+	struct walk *w = heap_alloc_unset(sizeof(*w));
+	long r;
+
+	w->root = root;
+	w->keeps = flags;
+	w->hops = 0;
+	w->slash = false;
+	memcpy(w->done, start, strlen(start) + 1);
+	memcpy(w->left, p->name, p->len + 1);
+	/* The root is nobody's entry: the kernel says that of its own, too. */
+	bool is_root = flags & PATH_ENTRY && !p->name[slashes_of(p->name)];
+	if (is_root)
+		w->done[0] = '\0';
+	r = rooted_walk(w);
+	if (!r)
+		r = rooted_result(w, p);
+	heap_free(w);
+	return r;
+}
