@@ -105,6 +105,10 @@ void code_forget(struct mm *mm, u64 start, u64 end);
  * hidden, so that a store that failed is worth another try. */
 bool code_expose(struct mm *mm, u64 addr, u64 len);
 
+/* code_original.c: bytes that were read from [addr, addr + len) are made what they would be without
+ * breakpoints and patches of ours. */
+void code_original(struct mm *mm, u64 addr, u8 *bytes, u64 len);
+
 /* A copy for a fork; the end of an address space. */
 void code_clone(const struct mm *from, struct mm *to);
 void code_free(struct mm *mm);

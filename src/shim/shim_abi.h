@@ -139,6 +139,7 @@ enum upcall {
 			   */
 	UPCALL_STOP,	  /* (event): the event asked for in HEAD->probe is over; never returns */
 	UPCALL_HOST_TID,  /* (slot): fill HEAD->host_tid */
+	UPCALL_REMOTE,	  /* (address of a struct remote_copy): carry it out */
 	UPCALL_LIMIT
 };
 

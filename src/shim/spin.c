@@ -159,22 +159,41 @@ static bool is_code(const struct mm *mm, u64 start, u64 end)
 	return false;
 }
 
-void spin_code_changes(const struct mm *mm, u64 start, u64 end)
+static bool touches(const struct spinner *s, u64 start, u64 end)
+{
+	for (u32 i = 0; i < s->count; i++) {
+		if (s->ranges[i].addr < end && start < s->ranges[i].addr + s->ranges[i].size)
+			return true;
+	}
+	return false;
+}
+
+/* Makes those of an address space runnable; all of them, or whose loop touches [start, end). */
+static void wake_in(const struct mm *mm, bool all, u64 start, u64 end)
 {
 	struct spinner **link = &SPIN->first;
 
-	if (*link == NULL || !is_code(mm, start, end))
-		return;
 	while (*link != NULL) {
 		struct spinner *s = *link;
 
-		if (mm_at(s->mm) != mm) {
+		if (mm_at(s->mm) != mm || (!all && !touches(s, start, end))) {
 			link = &s->next;
 			continue;
 		}
 		*link = s->next;
 		sched_task_wake(SCHED, s->task, SCHED_WOKEN_OWN, SCHED_NONE);
 	}
+}
+
+void spin_code_changes(const struct mm *mm, u64 start, u64 end)
+{
+	if (SPIN->first != NULL && is_code(mm, start, end))
+		wake_in(mm, true, start, end);
+}
+
+void spin_memory_changes(const struct mm *mm, u64 start, u64 end)
+{
+	wake_in(mm, false, start, end);
 }
 
 /* Whether the clock goes on while the task spins; see spin_charge. */

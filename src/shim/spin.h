@@ -63,6 +63,10 @@ struct mm;
  * another look, since the loop may be in it. */
 void spin_code_changes(const struct mm *mm, u64 start, u64 end);
 
+/* Another address space's task has stored into [start, end) of this one, which nobody can who does
+ * not share it: whose loop looks there goes on. */
+void spin_memory_changes(const struct mm *mm, u64 start, u64 end);
+
 /* The task ends: it may have been parked here. */
 void spin_forget(struct task *t);
 

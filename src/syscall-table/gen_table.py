@@ -20,7 +20,8 @@ import sys
 ASSIGNED = list(range(0, 337)) + list(range(424, 470))
 
 FLAGS = ("parks", "address", "noreturn", "frame", "quiet")
-PROCESS_TESTS = ("process_trees", "pidfd", "limits", "credentials", "chroot")
+PROCESS_TESTS = ("process_trees", "pidfd", "limits", "credentials", "chroot",
+                 "process_vm")
 TESTS = ("files", "dirs", "pipes", "poll", "memory", "threads", "processes", "signals", "time",
          "random", "ident", "futex", "xattr", "seccomp_filter", "sockets", "splice", "inotify",
          "ipc", "signalfd", "timers", "timerfd", "mqueue", "refused")

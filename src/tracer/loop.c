@@ -29,6 +29,7 @@
 #include "mounts.h"
 #include "output.h"
 #include "patcher.h"
+#include "remote_memory.h"
 #include "spin_place.h"
 #include "spin_watch.h"
 #include "tracee.h"
@@ -240,6 +241,9 @@ static void on_upcall(struct container *c, pid_t tid, const struct user_regs_str
 		break;
 	case UPCALL_HOST_TID:
 		HEAD->host_tid = (uint32_t)container_host_tid(c, (uint32_t)regs->rdi);
+		break;
+	case UPCALL_REMOTE:
+		remote_memory_copy(c, regs->rdi);
 		break;
 	case UPCALL_CAPTURE_SYNC:
 		if (c->observer.capture_sync != NULL)
