@@ -10,6 +10,7 @@
 #include "files.h"
 #include "pidfd.h"
 #include "file_kinds.h"
+#include "ipc.h"
 #include "notify.h"
 #include "ready.h"
 #include "socket.h"
@@ -99,9 +100,9 @@ void ofd_put(struct ofd *o)
 	epoll_forget(o);
 	async_forget(o);
 	notify_opened(o, (o->flags & O_ACCMODE) == O_RDONLY ? IN_CLOSE_NOWRITE : IN_CLOSE_WRITE);
+	locks_drop_ofd(o);
 	if (ops->release)
 		ops->release(o);
-	locks_drop_ofd(o);
 	if (o->writes)
 		vnode_write_end(o->vnode);
 	vnode_close(o->vnode);
@@ -211,8 +212,9 @@ static void fd_forget(struct task *t, u32 fd)
 	while (FILES->heads[files].top > 0 && !FILES->tables[files].fd[FILES->heads[files].top - 1])
 		FILES->heads[files].top--;
 	/* POSIX: closing any descriptor of a file drops all record locks the process has on it. */
-	if (o->vnode && o->kind != OFD_PATH && vnode_at(o->vnode)->locks)
-		locks_drop_files(files, o->vnode);
+	if (o->kind != OFD_PATH &&
+	    (o->vnode ? vnode_at(o->vnode)->locks != NULL : IPC->lock_places != NULL))
+		locks_drop_files(files, o);
 	if (file_ops_of(o->kind)->flush)
 		file_ops_of(o->kind)->flush(t, o);
 	ofd_put(o);

@@ -446,6 +446,6 @@ long memfd_fcntl(struct ofd *o, u32 fd, u32 request, u64 arg);
 
 /* ---- locks (lock.c) ---- */
 void locks_drop_ofd(struct ofd *o);
-void locks_drop_files(u32 files, u32 vnode);
+void locks_drop_files(u32 files, const struct ofd *o);
 
 #endif

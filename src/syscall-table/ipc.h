@@ -55,6 +55,7 @@ struct ipc_state {
 	u64 msg_count;		       /* messages in all queues */
 	void *mqueues;		       /* POSIX message queues, newest first: see mqueue.c */
 	struct ipc_queue lock_waiters; /* who waits for a file lock: see lock.c */
+	struct lock_place *lock_places; /* see lock_place.c */
 };
 #define IPC REGION_AT(struct ipc_state, REGION_IPC_OFF)
 

@@ -1,9 +1,9 @@
 /*
  * File locks: fcntl record locks (of processes), their OFD form (of descriptions), and flock.
  *
- * Kept per vnode in the heap, never on the host.  Record locks and OFD locks exclude each other,
- * flock lives apart, as in Linux.  Whenever something is released, those that wait get what they
- * want in the order they came, before they run.
+ * Kept per object in the heap (lock_place.c), never on the host.  Record locks and OFD locks
+ * exclude each other, flock lives apart, as in Linux.  Whenever something is released, those that
+ * wait get what they want in the order they came, before they run.
  *
  * Invariants, all to be seen with F_GETLK: the locks of one owner stand together, by their start,
  * the owners in the order of their first lock; what one owner holds in one mode and what touches is
@@ -13,6 +13,8 @@
 #include "../shim/signal.h"
 #include "ipc.h"
 #include "lock.h"
+#include "lock_place.h"
+#include "lookup.h"
 #include "ready.h"
 #include "synth.h"
 
@@ -38,7 +40,7 @@ struct file_lock {
 struct lock_waiter {
 	struct ipc_waiter wait; /* first */
 	struct file_lock want;
-	u32 vnode;
+	struct file_lock **place;
 };
 
 static bool same_owner(const struct file_lock *l, u32 kind, u32 owner)
@@ -46,9 +48,9 @@ static bool same_owner(const struct file_lock *l, u32 kind, u32 owner)
 	return l->kind == kind && l->owner == owner;
 }
 
-static const struct file_lock *conflict(const struct vnode *v, const struct file_lock *want)
+static const struct file_lock *conflict(const struct file_lock *locks, const struct file_lock *want)
 {
-	for (const struct file_lock *l = v->locks; l; l = l->next) {
+	for (const struct file_lock *l = locks; l; l = l->next) {
 		bool same_world = (l->kind == LOCK_FLOCK) == (want->kind == LOCK_FLOCK);
 		if (same_world && !same_owner(l, want->kind, want->owner) &&
 		    (l->exclusive || want->exclusive) && l->start <= want->end &&
@@ -59,9 +61,10 @@ static const struct file_lock *conflict(const struct vnode *v, const struct file
 }
 
 /* Behind the owner's locks that start before it; a new owner comes last. */
-static struct file_lock *lock_add(struct vnode *v, const struct file_lock *like, s64 start, s64 end)
+static struct file_lock *lock_add(struct file_lock **at, const struct file_lock *like, s64 start,
+				  s64 end)
 {
-	struct file_lock *l = heap_alloc(sizeof(*l)), **at = &v->locks;
+	struct file_lock *l = heap_alloc(sizeof(*l));
 
 	while (*at && !same_owner(*at, like->kind, like->owner))
 		at = &(*at)->next;
@@ -76,17 +79,17 @@ static struct file_lock *lock_add(struct vnode *v, const struct file_lock *like,
 }
 
 /* Takes the range out of what the owner holds, but for one lock. */
-static void carve(struct vnode *v, u32 kind, u32 owner, s64 start, s64 end,
+static void carve(struct file_lock **place, u32 kind, u32 owner, s64 start, s64 end,
 		  const struct file_lock *keep)
 {
-	for (struct file_lock **link = &v->locks, *l; (l = *link);) {
+	for (struct file_lock **link = place, *l; (l = *link);) {
 		if (l == keep || !same_owner(l, kind, owner) || l->start > end || start > l->end) {
 			link = &l->next;
 			continue;
 		}
 		/* What remains stays where it is, so that its owner keeps its place. */
 		if (l->end > end && l->start < start)
-			lock_add(v, l, end + 1, l->end);
+			lock_add(place, l, end + 1, l->end);
 		if (l->start < start) {
 			l->end = start - 1;
 			link = &l->next;
@@ -101,9 +104,9 @@ static void carve(struct vnode *v, u32 kind, u32 owner, s64 start, s64 end,
 }
 
 /* The lock grows by those of the same mode that it touches. */
-static void merge(struct vnode *v, struct file_lock *into)
+static void merge(struct file_lock **place, struct file_lock *into)
 {
-	for (struct file_lock **link = &v->locks, *l; (l = *link);) {
+	for (struct file_lock **link = place, *l; (l = *link);) {
 		bool left = into->start && l->end == into->start - 1;
 		bool right = into->end != LOCK_END && l->start == into->end + 1;
 		if (!same_owner(l, into->kind, into->owner) || l->exclusive != into->exclusive ||
@@ -119,59 +122,61 @@ static void merge(struct vnode *v, struct file_lock *into)
 }
 
 /* The new lock is there before what it replaces goes: so its owner keeps its place. */
-static void lock_set(struct vnode *v, const struct file_lock *want)
+static void lock_set(struct file_lock **place, const struct file_lock *want)
 {
-	struct file_lock *l = lock_add(v, want, want->start, want->end);
+	struct file_lock *l = lock_add(place, want, want->start, want->end);
 
-	carve(v, want->kind, want->owner, want->start, want->end, l);
-	merge(v, l);
+	carve(place, want->kind, want->owner, want->start, want->end, l);
+	merge(place, l);
 }
 
-/* Something of the file was released: who waits for it gets what it wants. */
-static void grant(u32 vnode)
+/* Something there was released: who waits for it gets what it wants. */
+static void grant(struct file_lock **place)
 {
 	for (struct ipc_waiter *w = IPC->lock_waiters.first, *next; w; w = next) {
 		const struct lock_waiter *l = (struct lock_waiter *)w;
 		next = w->next;
-		if (l->vnode != vnode || conflict(vnode_at(vnode), &l->want))
+		if (l->place != place || conflict(*place, &l->want))
 			continue;
-		lock_set(vnode_at(vnode), &l->want);
+		lock_set(place, &l->want);
 		ipc_wait_done(w, 0);
 	}
 }
 
 void locks_drop_ofd(struct ofd *o)
 {
-	struct vnode *v = vnode_at(o->vnode);
+	struct file_lock **place = lock_place_find(o);
 
-	if (!o->vnode || !v->locks)
+	if (!place || !*place)
 		return;
-	carve(v, LOCK_OFD, ofd_index(o), 0, LOCK_END, NULL);
-	carve(v, LOCK_FLOCK, ofd_index(o), 0, LOCK_END, NULL);
-	grant(o->vnode);
+	carve(place, LOCK_OFD, ofd_index(o), 0, LOCK_END, NULL);
+	carve(place, LOCK_FLOCK, ofd_index(o), 0, LOCK_END, NULL);
+	grant(place);
+	lock_places_trim();
 }
 
-void locks_drop_files(u32 files, u32 vnode)
+void locks_drop_files(u32 files, const struct ofd *o)
 {
-	struct vnode *v = vnode_at(vnode);
+	struct file_lock **place = lock_place_find(o);
 
-	if (!v->locks)
+	if (!place || !*place)
 		return;
-	carve(v, LOCK_POSIX, files, 0, LOCK_END, NULL);
-	grant(vnode);
+	carve(place, LOCK_POSIX, files, 0, LOCK_END, NULL);
+	grant(place);
+	lock_places_trim();
 }
 
 /* Whether the description has the very lock; another one it has is lost, even if the new one cannot
  * be had (flock(2)). */
-static bool flock_is_held(struct vnode *v, const struct file_lock *want)
+static bool flock_is_held(struct file_lock **place, const struct file_lock *want)
 {
-	const struct file_lock *l = v->locks;
+	const struct file_lock *l = *place;
 
 	while (l && !same_owner(l, LOCK_FLOCK, want->owner))
 		l = l->next;
 	if (!l || l->exclusive == want->exclusive)
 		return l;
-	carve(v, LOCK_FLOCK, want->owner, 0, LOCK_END, NULL);
+	carve(place, LOCK_FLOCK, want->owner, 0, LOCK_END, NULL);
 	return false;
 }
 
@@ -183,7 +188,7 @@ static const struct file_lock *awaited_by(u32 files)
 	for (const struct ipc_waiter *w = IPC->lock_waiters.first; w; w = w->next) {
 		const struct lock_waiter *l = (const struct lock_waiter *)w;
 		if (same_owner(&l->want, LOCK_POSIX, files))
-			return conflict(vnode_at(l->vnode), &l->want);
+			return conflict(*l->place, &l->want);
 	}
 	return NULL;
 }
@@ -201,20 +206,31 @@ static bool closes_circle(const struct file_lock *want, const struct file_lock *
 	return false;
 }
 
-static long lock_wait(struct task *t, u32 fd, struct ofd *o, const struct file_lock *want)
+static void lock_release(const struct ofd *o, const struct file_lock *want)
+{
+	struct file_lock **place = lock_place_find(o);
+
+	if (!place)
+		return;
+	carve(place, want->kind, want->owner, want->start, want->end, NULL);
+	grant(place);
+	lock_places_trim();
+}
+
+static long lock_wait(struct task *t, u32 fd, struct ofd *o, struct file_lock **place,
+		      const struct file_lock *want)
 {
 	struct lock_waiter *w = ipc_wait_begin(t, sizeof(*w));
 
 	w->want = *want;
-	w->vnode = o->vnode;
+	w->place = place;
 	ipc_wait_enqueue(&IPC->lock_waiters, &w->wait);
 	park_hold_begin(t, o);
 	long r = ipc_wait_park(t, &w->wait, SCHED_NEVER);
 	ipc_wait_end(t);
 	/* Closed meanwhile, by another thread: then nothing else would release it. */
 	if (r == 0 && want->kind == LOCK_POSIX && fd_get(t, fd) != o) {
-		carve(vnode_at(o->vnode), LOCK_POSIX, want->owner, want->start, want->end, NULL);
-		grant(o->vnode);
+		lock_release(o, want);
 		r = -EBADF;
 	}
 	park_hold_end(t);
@@ -225,29 +241,22 @@ static long lock_wait(struct task *t, u32 fd, struct ofd *o, const struct file_l
 static long lock_apply(struct task *t, u32 fd, struct ofd *o, const struct file_lock *want,
 		       bool wait)
 {
-	struct vnode *v = vnode_at(o->vnode);
+	struct file_lock **place = lock_place_get(t, o, fd);
 
-	if (want->kind == LOCK_FLOCK && flock_is_held(v, want))
+	if (want->kind == LOCK_FLOCK && flock_is_held(place, want))
 		return 0;
-	const struct file_lock *held = conflict(v, want);
+	const struct file_lock *held = conflict(*place, want);
 	if (!held)
-		lock_set(v, want);
+		lock_set(place, want);
 	/* A weaker or narrower lock lets others in as well. */
-	grant(o->vnode);
+	grant(place);
 	if (!held)
 		return 0;
 	if (!wait)
 		return -EAGAIN;
-	if (closes_circle(want, conflict(v, want)))
+	if (closes_circle(want, conflict(*place, want)))
 		return -EDEADLK;
-	return lock_wait(t, fd, o, want);
-}
-
-static long lock_clear(struct ofd *o, const struct file_lock *want)
-{
-	carve(vnode_at(o->vnode), want->kind, want->owner, want->start, want->end, NULL);
-	grant(o->vnode);
-	return 0;
+	return lock_wait(t, fd, o, place, want);
 }
 
 long sys_flock(struct task *t, struct frame *f)
@@ -262,36 +271,36 @@ long sys_flock(struct task *t, struct frame *f)
 		return -EINVAL;
 	if (!o)
 		return -EBADF;
-	if (!o->vnode)
-		return 0;
 	struct file_lock want = {.end = LOCK_END,
 				 .kind = LOCK_FLOCK,
 				 .owner = ofd_index(o),
 				 .pid = proc_of(t)->pid,
 				 .exclusive = what == OP_EXCL};
-	if (what == OP_UNLOCK)
-		return lock_clear(o, &want);
-	return lock_apply(t, fd, o, &want, !(op & OP_NOWAIT));
+	if (what != OP_UNLOCK)
+		return lock_apply(t, fd, o, &want, !(op & OP_NOWAIT));
+	lock_release(o, &want);
+	return 0;
 }
 
-static long base_of(const struct ofd *o, u32 fd, s32 whence, s64 *ret)
+static long base_of(struct task *t, struct ofd *o, u32 fd, s32 whence, s64 *ret)
 {
-	struct stat st;
+	struct vstat st;
 
 	*ret = 0;
-	if (whence == 1 && o->kind == OFD_HOST_FILE)
+	if (whence == 1 && (o->kind == OFD_HOST_FILE || o->kind == OFD_SYNTH_FILE))
 		*ret = SYS3(NR_lseek, fd, 0, 1);
-	else if (whence == 2 && SYS2(NR_fstat, fd, &st) == 0)
-		*ret = (s64)st.st_size;
+	else if (whence == 2 && fd_stat(t, o, fd, &st) == 0)
+		*ret = (s64)st.size;
 	return whence < 0 || whence > 2 ? -EINVAL : 0;
 }
 
 /* The range of a struct flock, absolute. */
-static long range_of(const struct ofd *o, u32 fd, const struct flock *fl, struct file_lock *ret)
+static long range_of(struct task *t, struct ofd *o, u32 fd, const struct flock *fl,
+		     struct file_lock *ret)
 {
 	s64 start, len = fl->l_len;
 
-	long r = base_of(o, fd, fl->l_whence, &start);
+	long r = base_of(t, o, fd, fl->l_whence, &start);
 	if (r < 0)
 		return r;
 	if (fl->l_start > LOCK_END - start)
@@ -309,10 +318,8 @@ static long range_of(const struct ofd *o, u32 fd, const struct flock *fl, struct
 }
 
 /* The first one the owner itself has in the range: what F_OFD_GETLK says to F_UNLCK (Linux 6.3). */
-static const struct file_lock *own_lock(const struct vnode *v, const struct file_lock *want)
+static const struct file_lock *own_lock(const struct file_lock *l, const struct file_lock *want)
 {
-	const struct file_lock *l = v->locks;
-
 	while (l && (!same_owner(l, want->kind, want->owner) || l->start > want->end ||
 		     want->start > l->end))
 		l = l->next;
@@ -322,8 +329,9 @@ static const struct file_lock *own_lock(const struct vnode *v, const struct file
 static long lock_query(struct task *t, const struct ofd *o, const struct file_lock *want,
 		       struct flock *fl, u64 user)
 {
-	const struct vnode *v = vnode_at(o->vnode);
-	const struct file_lock *l = fl->l_type == F_UNLCK ? own_lock(v, want) : conflict(v, want);
+	struct file_lock **place = lock_place_find(o), *locks = place ? *place : NULL;
+	const struct file_lock *l =
+		fl->l_type == F_UNLCK ? own_lock(locks, want) : conflict(locks, want);
 
 	fl->l_type = F_UNLCK;
 	if (l) {
@@ -349,14 +357,10 @@ long lock_fcntl(struct task *t, struct ofd *o, u32 fd, u32 request, u64 user)
 	if (user_get(fl, user))
 		return -EFAULT;
 	digest_bytes(t, &fl, sizeof(fl));
-	if (!o->vnode) {
-		HEAD->refused_count[NR_fcntl]++;
-		return -EINVAL;
-	}
 	bool known = fl.l_type == F_RDLCK || fl.l_type == F_WRLCK || fl.l_type == F_UNLCK;
 	if (request == F_GETLK && fl.l_type == F_UNLCK)
 		return -EINVAL;
-	long r = range_of(o, fd, &fl, &want);
+	long r = range_of(t, o, fd, &fl, &want);
 	if (r < 0)
 		return r;
 	if (!known)
@@ -370,14 +374,21 @@ long lock_fcntl(struct task *t, struct ofd *o, u32 fd, u32 request, u64 user)
 		return -EINVAL;
 	if (query)
 		return lock_query(t, o, &want, &fl, user);
-	if (fl.l_type == F_UNLCK)
-		return lock_clear(o, &want);
-	return lock_apply(t, fd, o, &want, request == F_SETLKW || request == F_OFD_SETLKW);
+	if (fl.l_type != F_UNLCK)
+		return lock_apply(t, fd, o, &want, request == F_SETLKW || request == F_OFD_SETLKW);
+	lock_release(o, &want);
+	return 0;
 }
 
 /* ---- /proc/locks ---- */
 
-static void put_lock(struct synth_text *out, u32 number, const struct vnode *v,
+/* What is locked: as stat tells. */
+struct locked {
+	struct file_lock *const *place;
+	u64 dev, ino;
+};
+
+static void put_lock(struct synth_text *out, u32 number, const struct locked *what,
 		     const struct file_lock *l, bool waits)
 {
 	static const char *const names[] = {"POSIX ", "OFDLCK", "FLOCK "};
@@ -385,19 +396,28 @@ static void put_lock(struct synth_text *out, u32 number, const struct vnode *v,
 	text_add(out, "%u: %s%s ADVISORY  %s ", number, waits ? "-> " : "", names[l->kind],
 		 l->exclusive ? "WRITE" : "READ");
 	text_add(out, "%d %02x:%02x:%lu %ld ", l->kind == LOCK_OFD ? -1 : (s32)l->pid,
-		 VNODE_DEV >> 8, VNODE_DEV & 0xff, v->ino, l->start);
+		 (u32)what->dev >> 8, (u32)what->dev & 0xff, what->ino, l->start);
 	if (l->end == LOCK_END)
 		text_add(out, "EOF\n");
 	else
 		text_add(out, "%ld\n", l->end);
 }
 
-static void put_waiters(struct synth_text *out, u32 number, u32 vnode, const struct file_lock *held)
+static void put_waiters(struct synth_text *out, u32 number, const struct locked *what,
+			const struct file_lock *held)
 {
 	for (const struct ipc_waiter *w = IPC->lock_waiters.first; w; w = w->next) {
 		const struct lock_waiter *l = (const struct lock_waiter *)w;
-		if (l->vnode == vnode && conflict(vnode_at(vnode), &l->want) == held)
-			put_lock(out, number, vnode_at(vnode), &l->want, true);
+		if (l->place == what->place && conflict(*l->place, &l->want) == held)
+			put_lock(out, number, what, &l->want, true);
+	}
+}
+
+static void put_all(struct synth_text *out, u32 *number, const struct locked *what)
+{
+	for (const struct file_lock *l = *what->place; l; l = l->next) {
+		put_lock(out, ++*number, what, l, false);
+		put_waiters(out, *number, what, l);
 	}
 }
 
@@ -408,9 +428,8 @@ void locks_make_text(const struct synth_ctx *c, struct synth_text *out)
 	(void)c;
 	for (u32 i = 1; i <= VNODES->count; i++) {
 		const struct vnode *v = vnode_at(i);
-		for (const struct file_lock *l = v->locks; l; l = l->next) {
-			put_lock(out, ++number, v, l, false);
-			put_waiters(out, number, i, l);
-		}
+		put_all(out, &number, &(struct locked){&v->locks, VNODE_DEV, v->ino});
 	}
+	for (const struct lock_place *p = IPC->lock_places; p; p = p->next)
+		put_all(out, &number, &(struct locked){&p->locks, p->dev, p->ino});
 }

@@ -11,7 +11,7 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include "check.h"
 
@@ -49,11 +49,12 @@ static void do_open(int fd)
 	int ends[2];
 
 	(void)fd;
-	if (pick(4)) {
+	if (pick(4))
 		say("open", 0, open(name, flags[pick(7)]));
-	} else {
+	else if (pick(3))
 		say("pipe", 0, pipe2(ends, pick(2) ? O_CLOEXEC : O_NONBLOCK));
-	}
+	else
+		say("sockets", 0, socketpair(AF_UNIX, SOCK_STREAM, 0, ends));
 }
 
 static void do_copy(int fd)
@@ -121,14 +122,6 @@ static void do_flags(int fd)
 	say("get fl", fd, fcntl(fd, F_GETFL));
 }
 
-/* Pipes can be locked on Linux only. */
-static bool is_pipe(int fd)
-{
-	struct stat st;
-
-	return fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
-}
-
 static void do_lock(int fd)
 {
 	static const int commands[] = {F_SETLK,	    F_SETLK, F_OFD_SETLK,
@@ -139,9 +132,6 @@ static void do_lock(int fd)
 			  .l_start = pick(60),
 			  .l_len = (long)pick(30) - 5};
 	int command = commands[pick(6)];
-
-	if (is_pipe(fd))
-		return;
 
 	if (!pick(30))
 		l.l_type = 7;
@@ -156,8 +146,7 @@ static void do_flock(int fd)
 {
 	static const int how[] = {LOCK_SH, LOCK_EX, LOCK_UN, LOCK_SH, LOCK_EX, 0};
 
-	if (!is_pipe(fd))
-		say("flock", fd, flock(fd, how[pick(6)] | LOCK_NB));
+	say("flock", fd, flock(fd, how[pick(6)] | LOCK_NB));
 }
 
 static void do_owner(int fd)
