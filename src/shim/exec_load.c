@@ -330,6 +330,7 @@ long exec_load(struct task *t, struct frame *f)
 	struct load l = {.t = t, .r = (struct exec_request *)t->exec_request};
 	long r = load(&l, f);
 
+	SYS3(NR_dup3, l.r->program.fd, SHIM_FD_EXE, 0);
 	exec_request_free(l.r);
 	t->exec_request = 0;
 	return r;

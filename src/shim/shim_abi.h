@@ -63,7 +63,8 @@
 /* Two ends: where descriptors in flight between processes are kept, see unix_rights.c. */
 #define SHIM_FD_CARRIER (SHIM_FD_BASE + 6)
 #define SHIM_FD_PROC	(SHIM_FD_BASE + 8) /* O_PATH: the host's /proc, see reopen.c */
-#define SHIM_FD_COUNT	9
+#define SHIM_FD_EXE	(SHIM_FD_BASE + 9) /* the process's program */
+#define SHIM_FD_COUNT	10
 
 /*
  * Task slots: twice as many as tasks, since a slot is not free before the kernel has finished its

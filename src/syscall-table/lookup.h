@@ -28,6 +28,8 @@ long special_readlink(struct task *t, const char *abs, char *to, u32 size);
 #define SPECIAL_FD 2
 long special_target(struct task *t, struct path *p, struct stat *ret_st, u32 *ret_vnode,
 		    u32 *ret_fd);
+/* Whether it leads to the task's own program, which has no name any more (SHIM_FD_EXE). */
+bool special_is_own_program(struct task *t, const char *abs);
 
 /* Opens /dev/pts/`number`, which there is; `abs` is its name. */
 long terminal_open(struct task *t, const char *abs, u32 number, u32 flags);

@@ -66,12 +66,24 @@ static long exec_finish(struct task *t, const struct path *p, long fd, struct ex
 	return 0;
 }
 
+/* The program once more, which has no name: as by a descriptor of it. */
+static long exec_itself(struct task *t, struct path *p, long *ret_fd)
+{
+	long r = path_set(t, AT_FDCWD, "", PATH_EMPTY_OK, p);
+
+	p->base = (const char *)proc_of(t)->exe_path;
+	*ret_fd = host_reopen(t, t->proc, SHIM_FD_EXE, O_RDONLY | O_CLOEXEC);
+	return *ret_fd < 0 ? *ret_fd : r;
+}
+
 /* /proc/self/exe and the like: where the link leads. */
-static long exec_special(struct task *t, struct path *p)
+static long exec_special(struct task *t, struct path *p, long *ret_fd)
 {
 	struct stat st;
 	u32 vnode, fd;
 
+	if (special_is_own_program(t, p->abs))
+		return exec_itself(t, p, ret_fd);
 	long r = special_target(t, p, &st, &vnode, &fd);
 	if (r == SPECIAL_FD)
 		return path_set(t, (s32)fd, "", PATH_EMPTY_OK, p);
@@ -118,8 +130,8 @@ long file_open_exec(struct task *t, int dirfd, const char *path, int at_flags,
 
 	long r = path_set(t, dirfd, path, path_flags((u32)at_flags), &p);
 	if (r >= 0 && p.special)
-		r = exec_special(t, &p);
-	if (r >= 0 && p.is_empty)
+		r = exec_special(t, &p, &fd);
+	if (r >= 0 && fd < 0 && p.is_empty)
 		r = exec_descriptor(t, &p, &fd);
 	if (r < 0)
 		return r;

@@ -8,6 +8,7 @@
  * ENXIO.
  */
 #include <asm/stat.h>
+#include "../shim/mm.h"
 #include "file_kinds.h"
 #include "lookup.h"
 #include "notify.h"
@@ -173,6 +174,41 @@ bool file_has_name(struct task *t, const struct ofd *o, struct path *p)
 	*p = named;
 	return true;
 }
+
+/* ---- programs ---- */
+
+static u32 program_of(u32 proc)
+{
+	return mm_at(proc_at(proc)->mm)->exe;
+}
+
+bool program_is_nameless(struct task *t, u32 proc)
+{
+	const struct ofd like = {.vnode = program_of(proc),
+				 .path = (char *)proc_at(proc)->exe_path};
+	struct path p;
+
+	return like.vnode && !file_has_name(t, &like, &p);
+}
+
+long program_reopen(struct task *t, u32 proc, u32 flags)
+{
+	struct ofd like = {.kind = OFD_HOST_FILE,
+			   .vnode = program_of(proc),
+			   .path = (char *)proc_at(proc)->exe_path};
+
+	return reopen_nameless(t, &(struct reopening){&like, proc, SHIM_FD_EXE, flags});
+}
+
+void program_stat(struct task *t, struct vstat *ret)
+{
+	struct stat st;
+
+	SHIM_ASSERT(SYS2(NR_fstat, SHIM_FD_EXE, &st) == 0);
+	vnode_stat(program_of(t->proc), &st, ret);
+}
+
+/* ---- what has a name ---- */
 
 static long reopen_named(struct task *t, const struct reopening *r)
 {

@@ -16,4 +16,10 @@ long host_reopen(struct task *t, u32 proc, u32 fd, u32 flags);
  * *p is that name. */
 bool file_has_name(struct task *t, const struct ofd *o, struct path *p);
 
+/* Whether no name leads to the program of a process, which is alive, any more; opens that, or tells
+ * of the task's own what stat does. */
+bool program_is_nameless(struct task *t, u32 proc);
+long program_reopen(struct task *t, u32 proc, u32 flags);
+void program_stat(struct task *t, struct vstat *ret);
+
 #endif

@@ -324,10 +324,12 @@ static long expand(struct found *f, u32 end)
 }
 
 /* The descriptor of a link /proc/self/fd/N is meant itself, not its name; to who opens it, that of
- * another process, too. */
-static bool is_fd_meant(const struct found *f)
+ * another process, too.  So is a program that has no name any more. */
+static bool is_object_meant(const struct found *f)
 {
-	return f->node->is_fd && !f->is_dir && (f->opens || f->ctx.proc == f->ctx.t->proc);
+	if (f->is_dir || !(f->opens || f->ctx.proc == f->ctx.t->proc))
+		return false;
+	return f->node->is_fd || (f->node->is_exe && program_is_nameless(f->ctx.t, f->ctx.proc));
 }
 
 /* One walk over f->abs: FOUND_NODE, FOUND_AGAIN after a link was expanded, or an errno. */
@@ -341,7 +343,7 @@ static long resolve_walk(struct task *t, struct found *f, bool follow)
 		f->abs[end] = after;
 		if (!f->node)
 			return -ENOENT;
-		if (f->node->type == SYNTH_LINK && (after || (follow && !is_fd_meant(f))))
+		if (f->node->type == SYNTH_LINK && (after || (follow && !is_object_meant(f))))
 			return expand(f, end);
 		if (!after)
 			return FOUND_NODE;
@@ -416,12 +418,21 @@ long special_target(struct task *t, struct path *p, struct stat *ret_st, u32 *re
 		*ret_st = f.st;
 		*ret_vnode = f.vnode;
 	} else if (r == FOUND_NODE) {
-		r = is_fd_meant(&f) ? SPECIAL_FD : LOOKUP_SPECIAL;
+		r = f.node->is_fd && is_object_meant(&f) ? SPECIAL_FD : LOOKUP_SPECIAL;
 		*ret_fd = f.ctx.fd;
 		memcpy(p->abs, f.abs, strlen(f.abs) + 1);
 	}
 	found_release(&f);
 	return r;
+}
+
+bool special_is_own_program(struct task *t, const char *abs)
+{
+	struct found f;
+
+	bool is = resolve(t, abs, true, &f) == FOUND_NODE && f.node->is_exe;
+	found_release(&f);
+	return is;
 }
 
 /* ---- attributes ---- */
@@ -553,8 +564,10 @@ static long open_node(struct task *t, const struct found *f, const char *asked, 
 	case SYNTH_DEVICE:
 		return open_device(t, f, asked, flags);
 	default:
-		if (!f->node->is_fd || flags & O_NOFOLLOW)
+		if (!is_object_meant(f) || flags & O_NOFOLLOW)
 			return -ELOOP;
+		if (f->node->is_exe)
+			return program_reopen(t, f->ctx.proc, flags);
 		return may_look_into(t, f->ctx.proc) ? file_reopen(t, f->ctx.proc, f->ctx.fd, flags)
 						     : -EACCES;
 	}
@@ -585,6 +598,8 @@ long synth_stat(struct task *t, const char *abs, bool follow, struct vstat *ret)
 		r = f.looked_up;
 		if (r == 0)
 			vnode_stat(f.vnode, &f.st, ret);
+	} else if (r == FOUND_NODE && follow && f.node->is_exe) {
+		program_stat(t, ret);
 	} else if (r == FOUND_NODE && follow && f.node->type == SYNTH_LINK) {
 		r = fd_stat(t, fd_get(t, f.ctx.fd), f.ctx.fd, ret);
 	} else if (r == FOUND_NODE) {

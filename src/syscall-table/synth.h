@@ -47,8 +47,9 @@ struct synth_node {
 	u32 mode; /* permission bits; 0: 0444 for a text, 0555 for a directory, 0777 for a link */
 	u32 rdev; /* of a device */
 	u32 refused;
-	bool is_fd; /* the link is a descriptor */
-	bool is_ns; /* the link is a namespace: to be read only */
+	bool is_fd;  /* the link is a descriptor */
+	bool is_ns;  /* the link is a namespace: to be read only */
+	bool is_exe; /* the link is the program of a process */
 	const char *fixed;
 	void (*make)(const struct synth_ctx *c, struct synth_text *out);
 	long (*write)(const struct synth_ctx *c, const char *bytes, u64 len);

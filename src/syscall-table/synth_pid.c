@@ -268,8 +268,13 @@ static long write_comm(const struct synth_ctx *c, const char *bytes, u64 len)
 
 static void make_exe(const struct synth_ctx *c, struct synth_text *out)
 {
-	if (is_live(c) && proc_at(c->proc)->exe_path)
-		text_path(c, out, (char *)proc_at(c->proc)->exe_path);
+	if (!is_live(c) || !proc_at(c->proc)->exe_path)
+		return;
+	const char *path = (char *)proc_at(c->proc)->exe_path;
+	text_path(c, out, path);
+	if (vnode_at(mm_at(proc_at(c->proc)->mm)->exe)->flags & VNODE_GONE &&
+	    strncmp(path, "/memfd:", 7) != 0)
+		text_string(out, " (deleted)");
 }
 
 static void make_cwd(const struct synth_ctx *c, struct synth_text *out)
@@ -641,7 +646,7 @@ const struct synth_node synth_pid_nodes[] = {
 	NODE_TEXT("/cmdline", make_cmdline),
 	{.path = "/comm", .type = SYNTH_TEXT, .mode = 0644, .make = make_comm, .write = write_comm},
 	OWN("/environ", 0400, make_environ),
-	{.path = "/exe", .type = SYNTH_LINK, .make = make_exe},
+	{.path = "/exe", .type = SYNTH_LINK, .is_exe = true, .make = make_exe},
 	{.path = "/cwd", .type = SYNTH_LINK, .make = make_cwd},
 	{.path = "/root", .type = SYNTH_LINK, .make = make_root},
 	{.path = "/fd", .type = SYNTH_DIR, .mode = 0500},

@@ -286,15 +286,64 @@ static void test_programs(void)
 	close(ends[0]), close(ends[1]), close(out[0]), close(out[1]), close(90), close(fd);
 }
 
-/* As the program in the memfd. */
-static int be_program(int in)
+/* What runs is opened and run again, though nothing leads to it but /proc/self/exe. */
+static void check_itself(const char *link)
 {
-	char byte, target[64] = "";
+	char *argv[] = {"program", "last", (char *)link, NULL}, *envp[] = {NULL}, magic[4];
+	char target[4200] = "";
+	struct stat st, same;
 
 	CHECK(readlink("/proc/self/exe", target, sizeof(target) - 1) > 0);
-	CHECK(strcmp(target, "/memfd:program (deleted)") == 0);
-	CHECK(write(90, "x", 1) == 1 && read(in, &byte, 1) == 1);
-	return 7;
+	CHECK(strcmp(target, link) == 0);
+	int fd = open("/proc/self/exe", O_RDONLY);
+	CHECK(fd >= 0 && read(fd, magic, 4) == 4 && memcmp(magic, "\177ELF", 4) == 0);
+	CHECK(fstat(fd, &st) == 0 && stat("/proc/self/exe", &same) == 0);
+	CHECK(st.st_ino == same.st_ino && st.st_size == same.st_size && st.st_nlink == 0);
+	CHECK(close(fd) == 0);
+	FAILS(open("/proc/self/exe", O_RDWR), ETXTBSY);
+	FAILS(open("/proc/self/exe", O_RDONLY | O_NOFOLLOW), ELOOP);
+	execve("/proc/self/exe", argv, envp);
+	CHECK(!"run again");
+}
+
+#define MEMFD_LINK "/memfd:program (deleted)"
+
+static int be_program(const char *role, const char *arg)
+{
+	char byte, target[4200] = "";
+
+	if (strcmp(role, "last") == 0) {
+		CHECK(readlink("/proc/self/exe", target, sizeof(target) - 1) > 0);
+		return strcmp(target, arg) == 0 ? 7 : 1;
+	}
+	if (strcmp(role, "gone") == 0) {
+		CHECK(unlink(arg) == 0);
+		snprintf(target, sizeof(target), "%s (deleted)", arg);
+		check_itself(target);
+	}
+	CHECK(write(90, "x", 1) == 1 && read(atoi(arg), &byte, 1) == 1);
+	check_itself(MEMFD_LINK);
+	return 1;
+}
+
+/* A program that removes itself. */
+static void test_gone(void)
+{
+	char bytes[4096], name[4200];
+	int from = program(), to = open("gone-program", O_WRONLY | O_CREAT, 0700);
+	ssize_t n;
+
+	CHECK(from >= 0 && to >= 0 && lseek(from, 0, SEEK_SET) == 0);
+	while ((n = read(from, bytes, sizeof(bytes))) > 0)
+		CHECK(write(to, bytes, (size_t)n) == n);
+	CHECK(close(from) == 0 && close(to) == 0 && getcwd(name, 4096) != NULL);
+	strcat(name, "/gone-program");
+	pid_t pid = fork();
+	if (pid == 0) {
+		execl(name, "program", "gone", name, NULL);
+		_exit(1);
+	}
+	CHECK(status_of(pid) == 7);
 }
 
 /* ---- what is no file ---- */
@@ -379,13 +428,14 @@ static void test_queue(void)
 int main(int argc, char **argv)
 {
 	if (argc > 2)
-		return be_program(atoi(argv[2]));
+		return be_program(argv[1], argv[2]);
 	test_files();
 	test_modes();
 	test_seals();
 	test_folder();
 	test_others();
 	test_programs();
+	test_gone();
 	test_pipes();
 	test_fifo();
 	test_objects();
