@@ -70,7 +70,7 @@ static inline int connect6(int fd, const char *text, int port)
 /* The port a socket is bound to; 0: none. */
 static inline int port_of(int fd)
 {
-	struct sockaddr_storage a;
+	struct sockaddr_storage a = {0};
 	socklen_t size = sizeof(a);
 
 	CHECK(getsockname(fd, (struct sockaddr *)&a, &size) == 0);
