@@ -180,10 +180,10 @@ struct notify_paths {
 };
 
 struct notify_state {
-	u32 watches; /* of vnodes */
-	u32 instances;
+	u32 watches;   /* of vnodes */
+	u32 instances; /* a container has one user's limits */
 	u32 cookie;
-	u32 pad;
+	u32 placed; /* watches of all instances */
 	u64 generation;
 	struct inotify_watch *bucket[NOTIFY_BUCKETS];
 	struct notify_place places[NOTIFY_PLACES];
@@ -232,6 +232,7 @@ struct file_io {
 	u64 total;   /* sum of the lengths, at most FILE_IO_MAX */
 	s64 offset;  /* of pread and pwrite; -1: the description's position */
 	bool nowait; /* O_NONBLOCK, or RWF_NOWAIT */
+	bool append; /* a file of the host, at its end whatever the offset */
 	bool inside; /* iov is memory of the shim (sendfile), not of the app */
 };
 

@@ -33,7 +33,7 @@ struct inotify {
 	struct queued *first, *last;
 	struct inotify_watch *watches;
 	u64 bytes; /* of all events */
-	u32 count, watch_count;
+	u32 count;
 	u32 ofd;
 	s32 last_wd;
 	bool overflowed; /* IN_Q_OVERFLOW is in the queue */
@@ -157,7 +157,7 @@ static void watch_free(struct inotify_watch *w)
 	while (*at != w)
 		at = &(*at)->next_owned;
 	*at = w->next_owned;
-	w->owner->watch_count--;
+	FILES->notify.placed--;
 	heap_free(w);
 }
 
@@ -188,7 +188,7 @@ static struct inotify_watch *watch_find(const struct inotify *n, u32 vnode, u64 
 
 static long watch_create(struct inotify *n, u32 vnode, u64 special, u32 mask)
 {
-	if (n->watch_count >= WATCHES_MAX)
+	if (FILES->notify.placed >= WATCHES_MAX)
 		return -ENOSPC;
 	struct inotify_watch *w = heap_alloc(sizeof(*w));
 	w->owner = n;
@@ -198,7 +198,7 @@ static long watch_create(struct inotify *n, u32 vnode, u64 special, u32 mask)
 	w->wd = ++n->last_wd;
 	w->next_owned = n->watches;
 	n->watches = w;
-	n->watch_count++;
+	FILES->notify.placed++;
 	if (vnode)
 		watch_link(w);
 	return w->wd;

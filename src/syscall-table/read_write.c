@@ -146,7 +146,9 @@ static long host_write_all(struct task *t, struct ofd *o, const struct file_io *
 	if (!iov_is_app(io))
 		return -EFAULT;
 	capture_before_write(o);
-	if (io->count == 1 && io->offset < 0)
+	if (io->append)
+		r = SYS6(NR_pwritev2, io->fd, io->iov, io->count, io->offset, 0, RWF_APPEND);
+	else if (io->count == 1 && io->offset < 0)
 		r = SYS3(NR_write, io->fd, io->iov->base, io->iov->len);
 	else if (io->offset < 0)
 		r = SYS3(NR_writev, io->fd, io->iov, io->count);
@@ -441,6 +443,22 @@ long io_vector_in(struct task *t, u64 user, u64 count, struct user_iov *iov, u64
 	return 0;
 }
 
+#define RWF_KNOWN (RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND)
+
+/* RWF_APPEND: to our books for the time of the call as if the description had O_APPEND. */
+static long io_run_appending(struct task *t, struct ofd *o, struct file_io *io)
+{
+	u32 flags = o->flags;
+
+	io->append = o->kind == OFD_HOST_FILE;
+	if (io->append)
+		o->flags |= O_APPEND;
+	long r = notify_on() ? io_run_watched(t, o, io, true, true) : io_run(t, o, io, true);
+	if (io->append)
+		o->flags = flags;
+	return r;
+}
+
 static long io_vector(struct task *t, struct frame *f, s64 offset, u32 rwf, bool write)
 {
 	struct user_iov iov[FILE_IOV_MAX];
@@ -454,11 +472,13 @@ static long io_vector(struct task *t, struct frame *f, s64 offset, u32 rwf, bool
 
 	if (!o)
 		return r;
-	if (rwf & ~(u32)(RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT))
-		return -EOPNOTSUPP;
 	r = io_vector_in(t, f->arg[1], f->arg[2], iov, &io.total);
 	if (r < 0)
 		return r;
+	if (io.total && rwf & ~(u32)RWF_KNOWN)
+		return -EOPNOTSUPP;
+	if (io.total && write && rwf & RWF_APPEND)
+		return io_run_appending(t, o, &io);
 	if (notify_on())
 		return io_run_watched(t, o, &io, write, true);
 	return io.total ? io_run(t, o, &io, write) : 0;

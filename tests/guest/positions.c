@@ -61,7 +61,12 @@ static void open_one(unsigned at)
 	static const int flags[] = {O_RDONLY,	       O_RDWR,
 				    O_RDWR | O_CREAT,  O_WRONLY,
 				    O_RDWR | O_APPEND, O_RDWR | O_CREAT | O_TRUNC};
-	int fd = open(name(pick(FILES)), flags[pick(6)], 0644);
+	const char *path = name(pick(FILES));
+	char link[64];
+
+	/* Or what is open is opened again, whether it has a name or not. */
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fds[pick(DESCRIPTORS)]);
+	int fd = open(pick(3) ? path : link, flags[pick(6)], 0644);
 
 	say("open", fd < 0 ? -1 : 0);
 	if (fd < 0)
@@ -94,11 +99,20 @@ static void write_one(int fd)
 {
 	unsigned n = pick(pick(2) ? BYTES_MAX : 20);
 
+	struct iovec iov = {bytes, n};
+
 	fill(n);
-	if (pick(3) == 0)
+	switch (pick(6)) {
+	case 0:
+	case 1:
 		say("pwrite", pwrite(fd, bytes, n, pick(9000)));
-	else
+		break;
+	case 2:
+		say("append", pwritev2(fd, &iov, 1, pick(2) ? (off_t)pick(9000) : -1, RWF_APPEND));
+		break;
+	default:
 		say("write", write(fd, bytes, n));
+	}
 }
 
 /* Linux sends pages, not what was in them: from a file to itself that is anything. */
@@ -126,9 +140,15 @@ static void size_one(int fd)
 {
 	unsigned n = pick(12000);
 
-	switch (pick(4)) {
+	char link[64];
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	switch (pick(5)) {
 	case 0:
 		say("truncate", truncate(name(pick(FILES)), n));
+		break;
+	case 4:
+		say("truncate", truncate(link, n));
 		break;
 	case 1:
 		say("allocate",
