@@ -14,7 +14,7 @@
 #include "evlog_wire.h"
 
 /* Entries whose compressed bytes exceed this are not kept. */
-#define BLOB_CACHE_ENTRY_MAX (16u * EVLOG_MIB)
+#define BLOB_CACHE_ENTRY_MAX (64u * EVLOG_MIB)
 
 struct blob_cache;
 
@@ -25,7 +25,8 @@ struct blob_cache;
  */
 int blob_cache_open(const char *folder, struct blob_cache **ret_cache);
 
-/* Deletes the oldest entries beyond 512 MiB if something was stored, and closes. NULL is allowed.
+/* Closes, and now and then deletes the oldest entries beyond 512 MiB (cache_folder_close).  NULL is
+ * allowed.
  */
 void blob_cache_close(struct blob_cache *cache);
 
