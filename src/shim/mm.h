@@ -48,6 +48,7 @@ struct mm_file {
 	u32 vnode;
 	u64 id;					/* of shared anonymous memory, unique; else 0 */
 	u64 path;				/* heap string, or 0 */
+	u64 path_is_real;			/* it has no links in it; see synth_pid.c */
 	u64 dev, ino, size, mtime_ns, ctime_ns; /* the host's: key of patches only */
 	u64 base;    /* where it begins in the file that is mapped: not 0 in SHIM_FD_REGION only */
 	u64 writes;  /* of a description that counts in the vnode's `writers` */

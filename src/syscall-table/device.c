@@ -14,14 +14,18 @@
 struct device {
 	const char *path;
 	u32 kind; /* OFD_FREE: the terminal of the process, if it has one */
-	u32 major, minor, ino;
+	u32 major, minor, ino, dev;
 };
 
 static const struct device devices[] = {
-	{"/dev/null", OFD_NULL, 1, 3, 4},	 {"/dev/zero", OFD_ZERO, 1, 5, 5},
-	{"/dev/full", OFD_FULL, 1, 7, 6},	 {"/dev/random", OFD_RANDOM, 1, 8, 7},
-	{"/dev/urandom", OFD_RANDOM, 1, 9, 8},	 {"/dev/tty", OFD_FREE, 5, 0, 9},
-	{"/dev/ptmx", OFD_PTY_MASTER, 5, 2, 10},
+	{"/dev/null", OFD_NULL, 1, 3, 4, DEV_OF_DEVICES},
+	{"/dev/zero", OFD_ZERO, 1, 5, 5, DEV_OF_DEVICES},
+	{"/dev/full", OFD_FULL, 1, 7, 6, DEV_OF_DEVICES},
+	{"/dev/random", OFD_RANDOM, 1, 8, 7, DEV_OF_DEVICES},
+	{"/dev/urandom", OFD_RANDOM, 1, 9, 8, DEV_OF_DEVICES},
+	{"/dev/tty", OFD_FREE, 5, 0, 9, DEV_OF_DEVICES},
+	{"/dev/ptmx", OFD_PTY_MASTER, 5, 2, 10, DEV_OF_DEVICES},
+	{"/dev/pts/ptmx", OFD_PTY_MASTER, 5, 2, 2, DEV_OF_PTS},
 };
 #define DEVICES (sizeof(devices) / sizeof(devices[0]))
 
@@ -59,7 +63,7 @@ static bool fd_name(const char *abs, u32 *ret_fd)
 
 static void device_stat(const struct device *d, struct vstat *ret)
 {
-	ret->dev = 5;
+	ret->dev = d->dev;
 	ret->ino = d->ino;
 	ret->mode = S_IFCHR | 0666;
 	ret->nlink = 1;

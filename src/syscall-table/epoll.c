@@ -10,9 +10,11 @@
  * has no circles and at most EP_NESTS_MAX levels, so telling outer epolls ends.
  */
 #include <linux/eventpoll.h>
+#include "lookup.h"
 #include "ready.h"
 #include "time_limit.h"
 #include "../shim/signal.h"
+#include "synth.h"
 
 #define EP_NESTS_MAX  4
 #define EP_EVENTS_MAX (0x7fffffff / (s32)sizeof(struct epoll_event))
@@ -172,7 +174,31 @@ static void epoll_release(struct ofd *o)
 	heap_free(ep);
 }
 
+/* Where a file is, as the kernel has device numbers: 20 bits of minor. */
+static u64 device_inside(u64 dev)
+{
+	return (dev >> 8 & 0xfff) << 20 | (dev & 0xff);
+}
+
+static void item_info(const struct epoll_item *i, struct synth_text *out)
+{
+	struct ofd *o = ofd_at(i->watch.ofd);
+	struct vstat st;
+
+	if (fd_stat(current(), o, i->fd, &st) < 0)
+		return;
+	text_add(out, "tfd: %8d events: %8x data: %16lx  pos:%lu ino:%lx sdev:%lx\n", (s32)i->fd,
+		 i->events, i->data, 0ul, st.ino, device_inside(st.dev));
+}
+
+static void epoll_info(struct ofd *o, struct synth_text *out)
+{
+	for (const struct epoll_item *i = epoll_of(o)->items; i; i = i->next)
+		item_info(i, out);
+}
+
 const struct file_ops epoll_ops = {
+	.info = epoll_info,
 	.poll = epoll_poll,
 	.poll_key = epoll_poll_key,
 	.seek_stays = true,

@@ -2,6 +2,7 @@
  * eventfd: a counter in the description itself (private[0]); object is 1 for a semaphore.
  */
 #include "ready.h"
+#include "synth.h"
 
 /* Flags of eventfd2; <linux/eventfd.h> is younger than some headers we build with. */
 #define EFD_SEMAPHORE 1u
@@ -91,7 +92,14 @@ static u32 eventfd_poll(struct task *t, struct ofd *o)
 	return fits(o, 1) ? ready | POLLOUT : ready;
 }
 
+static void eventfd_info(struct ofd *o, struct synth_text *out)
+{
+	text_add(out, "eventfd-count: %16lx\neventfd-id: %u\neventfd-semaphore: %u\n",
+		 o->private[0], (u32)o -> private[1], o -> object != 0);
+}
+
 const struct file_ops eventfd_ops = {
+	.info = eventfd_info,
 	.read = eventfd_read,
 	.write = eventfd_write,
 	.poll = eventfd_poll,
@@ -108,6 +116,7 @@ static long eventfd_open(struct task *t, u32 count, u32 flags)
 		return index;
 	struct ofd *o = ofd_at((u32)index);
 	o->private[0] = count;
+	o->private[1] = READY->eventfd_ids++;
 	o->object = flags & EFD_SEMAPHORE;
 	return fd_install(t, (u32)index, flags & EFD_CLOEXEC);
 }

@@ -117,6 +117,7 @@ struct channel {
 };
 
 struct tty_ops;
+struct synth_text;
 
 /* A terminal as its settings have it: see tty.h. */
 struct tty {
@@ -272,6 +273,8 @@ struct file_ops {
 	void (*flush)(struct task *t, struct ofd *o);
 	/* The last reference went: wake the other side, free the object. */
 	void (*release)(struct ofd *o);
+	/* What /proc/PID/fdinfo says of it besides: lines of text. */
+	void (*info)(struct ofd *o, struct synth_text *out);
 	/* enum file_splice: what splice and sendfile may do with it.  Such reads and writes are
 	 * `inside`, and return -EAGAIN instead of parking if told so. */
 	u32 splices;

@@ -15,6 +15,7 @@
 #include "lookup.h"
 #include "notify.h"
 #include "ready.h"
+#include "synth.h"
 
 #define QUEUE_MAX     16384u /* /proc/sys/fs/inotify */
 #define INSTANCES_MAX 128u   /* likewise */
@@ -294,7 +295,23 @@ static void inotify_release(struct ofd *o)
 	FILES->notify.instances--;
 }
 
+/* Without handles, as of a file system that has none: nor has name_to_handle_at. */
+static void watch_info(const struct inotify_watch *w, struct synth_text *out)
+{
+	u64 ino = w->vnode ? vnode_at(w->vnode)->ino : 1;
+
+	text_add(out, "inotify wd:%x ino:%lx sdev:%x mask:%x ignored_mask:0 \n", (u32)w->wd, ino,
+		 w->vnode ? 0x800001u : DEV_OF_DEVICES, w->mask);
+}
+
+static void inotify_info(struct ofd *o, struct synth_text *out)
+{
+	for (const struct inotify_watch *w = inotify_of(o)->watches; w; w = w->next_owned)
+		watch_info(w, out);
+}
+
 const struct file_ops inotify_ops = {
+	.info = inotify_info,
 	.read = inotify_read,
 	.poll = inotify_poll,
 	.poll_key = inotify_key,

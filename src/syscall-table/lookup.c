@@ -40,7 +40,7 @@ long fd_stat(struct task *t, struct ofd *o, u32 fd, struct vstat *ret)
 	if (ops->stat)
 		return ops->stat(t, o, fd, ret);
 	/* As the kernel's anonymous inodes: eventfd, epoll. */
-	ret->dev = 14;
+	ret->dev = DEV_OF_ANONYMOUS;
 	ret->ino = 9;
 	ret->mode = 0600;
 	ret->blksize = 4096;

@@ -37,6 +37,9 @@ long terminal_open(struct task *t, const char *abs, u32 number, u32 flags);
 /* stat of any descriptor. */
 long fd_stat(struct task *t, struct ofd *o, u32 fd, struct vstat *ret);
 
+/* stat of a path argument; at_flags of the call, -EINVAL for others. */
+long stat_at(struct task *t, s32 dirfd, u64 user_path, u32 at_flags, struct vstat *ret);
+
 /* stat of any path. at_flags as lookup. */
 long path_stat(struct task *t, struct path *p, u32 at_flags, struct vstat *ret);
 

@@ -5,6 +5,7 @@
  */
 #include "credentials.h"
 #include "lookup.h"
+#include "pty.h"
 #include "socket.h"
 #include "notify.h"
 
@@ -60,12 +61,16 @@ static long target_path(struct task *t, s32 dirfd, u64 user, u32 at_flags, struc
 	return r == LOOKUP_SPECIAL && !ret->at_flags ? target_special(t, ret) : r;
 }
 
-/* Only a file's owner, or who may act as one, changes its mode and times; special files are
- * nobody's. */
-static long owner_check(struct task *t, const struct target *g)
+/* The pseudo terminal that a target without a vnode is; NULL: something else. */
+static struct pty *target_pty(struct task *t, const struct target *g)
 {
-	const struct vnode *v = vnode_at(g->vnode);
+	return g->by_fd ? pty_behind(fd_get(t, g->fd)) : pty_named(g->p.abs);
+}
 
+/* Only a file's owner, or who may act as one, changes its mode and times; special files but
+ * terminals are nobody's. */
+static long owner_check(struct task *t, const struct vnode *v)
+{
 	return proc_of(t)->fsuid == v->uid || vnode_capable(t, v, CAP_FOWNER) ? 0 : -EPERM;
 }
 
@@ -93,12 +98,11 @@ static void host_chmod(const struct target *g, u32 mode)
 		SYS3(NR_fchmodat, g->p.dirfd, g->p.name, mode);
 }
 
-static long change_mode(struct task *t, const struct target *g, u32 mode)
+static long set_mode(struct task *t, struct vnode *v, u32 mode)
 {
-	struct vnode *v = vnode_at(g->vnode);
 	const struct proc *p = proc_of(t);
 
-	long r = owner_check(t, g);
+	long r = owner_check(t, v);
 	if (r < 0)
 		return r;
 	if ((v->mode & S_IFMT) == S_IFLNK)
@@ -110,9 +114,34 @@ static long change_mode(struct task *t, const struct target *g, u32 mode)
 		mode &= ~(u32)S_ISGID;
 	v->mode = (v->mode & S_IFMT) | mode;
 	vnode_touch_meta(v);
-	host_chmod(g, mode);
+	return 0;
+}
+
+static long change_mode(struct task *t, const struct target *g, u32 mode)
+{
+	struct vnode *v = vnode_at(g->vnode);
+
+	long r = set_mode(t, v, mode);
+	if (r < 0)
+		return r;
+	host_chmod(g, v->mode & 07777);
 	target_told(t, g, IN_ATTRIB);
 	return 0;
+}
+
+/* Of what the container has no vnode of; `error` if it is no terminal either. */
+static long change_mode_special(struct task *t, const struct target *g, u32 mode, long error)
+{
+	struct pty *p = target_pty(t, g);
+	struct vnode v;
+
+	if (!p)
+		return error;
+	pty_owner(p, &v);
+	long r = set_mode(t, &v, mode);
+	if (!r)
+		pty_set_owner(p, &v);
+	return r;
 }
 
 static long chmod_path(struct task *t, s32 dirfd, u64 user, u32 mode, u32 at_flags)
@@ -121,7 +150,7 @@ static long chmod_path(struct task *t, s32 dirfd, u64 user, u32 mode, u32 at_fla
 
 	long r = target_path(t, dirfd, user, at_flags, &g);
 	if (r == LOOKUP_SPECIAL)
-		return -EPERM;
+		return change_mode_special(t, &g, mode, -EPERM);
 	return r < 0 ? r : change_mode(t, &g, mode);
 }
 
@@ -149,7 +178,8 @@ long sys_fchmod(struct task *t, struct frame *f)
 	if (o && o->kind == OFD_SOCKET)
 		return socket_chmod(t, o, (u32)f->arg[1]);
 	if (r == LOOKUP_SPECIAL)
-		return capable(t, CAP_FOWNER) ? 0 : -EPERM;
+		return change_mode_special(t, &g, (u32)f->arg[1],
+					   capable(t, CAP_FOWNER) ? 0 : -EPERM);
 	return r < 0 ? r : change_mode(t, &g, (u32)f->arg[1]);
 }
 
@@ -160,11 +190,9 @@ static bool may_give_group(const struct proc *p, const struct vnode *v, u32 gid)
 	return gid == NONE || gid == v->gid || in_group(p, gid, p->fsgid);
 }
 
-static long change_owner(struct task *t, const struct target *g, u32 uid, u32 gid)
+static long set_owner(struct task *t, struct vnode *v, u32 uid, u32 gid)
 {
-	struct vnode *v = vnode_at(g->vnode);
 	const struct proc *p = proc_of(t);
-	u32 old_mode = v->mode;
 	bool own =
 		p->fsuid == v->uid && (uid == NONE || uid == v->uid) && may_give_group(p, v, gid);
 
@@ -177,6 +205,17 @@ static long change_owner(struct task *t, const struct target *g, u32 uid, u32 gi
 	if ((v->mode & S_IFMT) == S_IFREG)
 		v->mode &= v->mode & S_IXGRP ? ~(u32)(S_ISUID | S_ISGID) : ~(u32)S_ISUID;
 	vnode_touch_meta(v);
+	return 0;
+}
+
+static long change_owner(struct task *t, const struct target *g, u32 uid, u32 gid)
+{
+	struct vnode *v = vnode_at(g->vnode);
+	u32 old_mode = v->mode;
+
+	long r = set_owner(t, v, uid, gid);
+	if (r < 0)
+		return r;
 	if (uid != NONE || gid != NONE || v->mode != old_mode)
 		target_told(t, g, IN_ATTRIB);
 	/* A replay is mostly not allowed to, and its files are nobody's but the replayer's. */
@@ -190,13 +229,27 @@ static long change_owner(struct task *t, const struct target *g, u32 uid, u32 gi
 	return 0;
 }
 
+static long change_owner_special(struct task *t, const struct target *g, const u64 *ids, long error)
+{
+	struct pty *p = target_pty(t, g);
+	struct vnode v;
+
+	if (!p)
+		return error;
+	pty_owner(p, &v);
+	long r = set_owner(t, &v, (u32)ids[0], (u32)ids[1]);
+	if (!r)
+		pty_set_owner(p, &v);
+	return r;
+}
+
 static long chown_path(struct task *t, s32 dirfd, const u64 *arg, u32 at_flags)
 {
 	struct target g;
 
 	long r = target_path(t, dirfd, arg[0], at_flags, &g);
 	if (r == LOOKUP_SPECIAL)
-		return -EPERM;
+		return change_owner_special(t, &g, arg + 1, -EPERM);
 	return r < 0 ? r : change_owner(t, &g, (u32)arg[1], (u32)arg[2]);
 }
 
@@ -221,7 +274,7 @@ long sys_fchown(struct task *t, struct frame *f)
 
 	long r = target_fd(t, (u32)f->arg[0], true, &g);
 	if (r == LOOKUP_SPECIAL)
-		return capable(t, CAP_CHOWN) ? 0 : -EPERM;
+		return change_owner_special(t, &g, f->arg + 1, capable(t, CAP_CHOWN) ? 0 : -EPERM);
 	return r < 0 ? r : change_owner(t, &g, (u32)f->arg[1], (u32)f->arg[2]);
 }
 
@@ -271,7 +324,7 @@ static long change_times(struct task *t, const struct target *g, const struct ti
 	struct vnode *v = vnode_at(g->vnode);
 	bool now = n->v[0].nsec == UTIME_IS_NOW && n->v[1].nsec == UTIME_IS_NOW;
 
-	long r = owner_check(t, g);
+	long r = owner_check(t, v);
 	/* "touch" to now needs no more than the right to write. */
 	if (r < 0 && (!now || vnode_permission(t, v, 2, false) < 0))
 		return now ? -EACCES : r;

@@ -26,7 +26,6 @@
 #define MESSAGE_HEAD	  48u /* what a message and a priority take besides: struct msg_msg, ... */
 #define TEXT_SIZE	  80  /* st_size: room for what read() tells */
 #define NAME_LONGEST	  255
-#define MQUEUE_DEV	  18 /* st_dev, of nothing else */
 #define LIMIT_MSGQUEUE	  12 /* RLIMIT_MSGQUEUE */
 #define SECOND_NS	  1000000000ull
 #define SI_MESGQ	  (-3)
@@ -695,7 +694,7 @@ static long mqueue_stat(struct task *t, struct ofd *o, u32 fd, struct vstat *ret
 
 	(void)t;
 	(void)fd;
-	ret->dev = MQUEUE_DEV;
+	ret->dev = DEV_OF_QUEUES;
 	ret->ino = q->ino;
 	ret->mode = q->mode;
 	ret->nlink = q->name ? 1 : 0;

@@ -53,6 +53,9 @@ u32 path_normalise(const char *base, const char *name, char *to);
 /* Replaces an absolute path of less than FILE_PATH_MAX bytes, which leads somewhere, by the one
  * without links (path_walk.c); left as it is if that is too long. */
 void path_real(char *abs);
+/* The same for the name that a file was opened by, if without links it still leads to that vnode;
+ * false if not.  `ret` has FILE_PATH_MAX bytes. */
+bool path_real_of(const char *abs, u32 vnode, char *ret);
 
 /*
  * Makes p, whose name begins at the directory `start`, the absolute path that it leads to where

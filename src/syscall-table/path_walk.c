@@ -143,6 +143,19 @@ void path_real(char *abs)
 	heap_free(w);
 }
 
+bool path_real_of(const char *abs, u32 vnode, char *ret)
+{
+	u64 len = strlen(abs);
+	struct stat st;
+
+	if (!vnode || abs[0] != '/' || len >= FILE_PATH_MAX)
+		return false;
+	memcpy(ret, abs, len + 1);
+	path_real(ret);
+	return SYS4(NR_newfstatat, AT_FDCWD, ret, &st, AT_SYMLINK_NOFOLLOW) >= 0 &&
+	       vnode_find(st.st_dev, st.st_ino) == vnode;
+}
+
 /* ---- below a root ---- */
 
 /* The kernel alone knows where a directory is by now: what it was opened by may have moved. */

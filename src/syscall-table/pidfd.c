@@ -12,6 +12,7 @@
 #include "../shim/signal.h"
 #include "ready.h"
 #include "signal_send.h"
+#include "synth.h"
 
 #define PIDFD_NONBLOCK ((u32)O_NONBLOCK)
 #define PIDFD_THREAD   ((u32)O_EXCL)
@@ -61,7 +62,15 @@ static struct sched_key pidfd_key(struct ofd *o)
 	return key_of(o->private[0]);
 }
 
+static void pidfd_info(struct ofd *o, struct synth_text *out)
+{
+	s32 pid = process_of(o) == NONE ? -1 : (s32)o->private[1];
+
+	text_add(out, "Pid:\t%d\nNSpid:\t%d\n", pid, pid);
+}
+
 const struct file_ops pidfd_ops = {
+	.info = pidfd_info,
 	.poll = pidfd_poll,
 	.poll_key = pidfd_key,
 };

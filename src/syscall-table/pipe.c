@@ -15,7 +15,6 @@
 #include "pipe.h"
 #include "../shim/signal.h"
 
-#define PIPE_DEV      13       /* st_dev, as that of the standard streams when they are pipes */
 #define PIPE_USER_MAX 1048576u /* /proc/sys/fs/pipe-max-size: what an ordinary user may set */
 #define PIPE_ROOT_MAX 0x80000000u
 
@@ -290,7 +289,7 @@ static long pipe_stat(struct task *t, struct ofd *o, u32 fd, struct vstat *ret)
 		vnode_stat(p->vnode, &st, ret);
 		return 0;
 	}
-	ret->dev = PIPE_DEV;
+	ret->dev = DEV_OF_PIPES;
 	ret->ino = p->ino;
 	ret->mode = S_IFIFO | 0600;
 	ret->nlink = 1;

@@ -26,7 +26,6 @@
 #define READ_MAX    4095u		      /* bytes a read of the master gets at most */
 #define LEAST_MAX   64u /* a read with a larger VMIN gets no more: the kernel's piece */
 #define TENTH_NS    100000000ull
-#define PTS_DEV	    24
 #define PTS_GID	    5
 #define PTS_MODE    0620u
 #define PTS_INO	    3 /* of /dev/pts/0 */
@@ -37,12 +36,12 @@ struct pty {
 	struct tty tty; /* first: see pty_of_tty */
 	struct pty *next;
 	u32 number;
-	u32 uid;
+	u32 uid, gid, mode;
 	u32 slaves; /* open descriptions */
 	bool has_master, locked;
 	bool slave_gone; /* the last slave was closed, and none opened since */
 	u32 writers[2];	 /* tids of who is in the middle of a write: see write_begin */
-	s64 born_ns;
+	s64 born_ns, ctime_ns;
 	struct line line;
 	struct byte_queue typed, screen;
 };
@@ -442,15 +441,50 @@ static long slave_ioctl(struct task *t, struct ofd *o, u32 fd, u32 request, u64 
 
 void pty_stat(const struct pty *p, struct vstat *ret)
 {
-	ret->dev = PTS_DEV;
+	ret->dev = DEV_OF_PTS;
 	ret->ino = PTS_INO + p->number;
-	ret->mode = S_IFCHR | PTS_MODE;
+	ret->mode = p->mode;
 	ret->nlink = 1;
 	ret->uid = p->uid;
-	ret->gid = PTS_GID;
+	ret->gid = p->gid;
 	ret->rdev = p->tty.rdev;
 	ret->blksize = 1024;
-	ret->mtime_ns = ret->ctime_ns = ret->atime_ns = ret->btime_ns = p->born_ns;
+	ret->mtime_ns = ret->atime_ns = ret->btime_ns = p->born_ns;
+	ret->ctime_ns = p->ctime_ns;
+}
+
+void pty_owner(const struct pty *p, struct vnode *ret)
+{
+	*ret = (struct vnode){
+		.mode = p->mode, .uid = p->uid, .gid = p->gid, .ctime_ns = p->ctime_ns};
+}
+
+void pty_set_owner(struct pty *p, const struct vnode *v)
+{
+	p->mode = v->mode;
+	p->uid = v->uid;
+	p->gid = v->gid;
+	p->ctime_ns = v->ctime_ns;
+}
+
+struct pty *pty_behind(const struct ofd *o)
+{
+	bool slave = o->kind == OFD_PTY_SLAVE && strcmp(o->path, "/dev/tty") != 0;
+
+	return slave ? pty_of(o) : NULL;
+}
+
+struct pty *pty_named(const char *abs)
+{
+	char name[40];
+
+	for (u32 i = pty_next(0); i != NONE; i = pty_next(i + 1)) {
+		size_t len = 0;
+		str_format(name, sizeof(name), &len, "/dev/pts/%u", i);
+		if (!strcmp(name, abs))
+			return pty_find(i);
+	}
+	return NULL;
 }
 
 /* Opened as /dev/tty it is that file. */
@@ -746,7 +780,9 @@ static struct pty *pty_create(struct task *t)
 	line_init(&p->line, &p->tty, &p->screen);
 	p->has_master = p->locked = true;
 	p->uid = proc_of(t)->fsuid;
-	p->born_ns = (s64)now_ns();
+	p->gid = PTS_GID;
+	p->mode = S_IFCHR | PTS_MODE;
+	p->born_ns = p->ctime_ns = (s64)now_ns();
 	return p;
 }
 

@@ -16,6 +16,12 @@ u32 pty_next(u32 from);
 u32 pty_count(void);
 /* stat of /dev/pts/N. */
 void pty_stat(const struct pty *p, struct vstat *ret);
+/* Its mode, owner and ctime, as those of a file's vnode; new ones. */
+void pty_owner(const struct pty *p, struct vnode *ret);
+void pty_set_owner(struct pty *p, const struct vnode *v);
+/* The pseudo terminal whose slave it is, by its name; NULL for anything else. */
+struct pty *pty_behind(const struct ofd *o);
+struct pty *pty_named(const char *abs);
 /* A new pseudo terminal's master, as opening /dev/ptmx by the name `path` gives; the descriptor,
  * or -ENOSPC, -EMFILE. */
 long pty_open_master(struct task *t, const char *path, u32 flags);

@@ -46,6 +46,7 @@ struct ready_state {
 	struct unix_socket *unix_bound;	  /* of unix_name.c */
 	struct unix_rights *unix_dropped; /* of unix_rights.c, with what follows */
 	u64 unix_key;
+	u32 eventfd_ids;   /* of eventfd.c: the next number */
 	u32 unix_autobind; /* of unix_name.c: the next number */
 	u32 unix_carried, unix_carried_fds, unix_dropping, unix_suspect;
 };

@@ -7,6 +7,7 @@
  */
 #include "ready.h"
 #include "../shim/signal.h"
+#include "synth.h"
 
 /* Flags of signalfd4, as of open(2). */
 #define SFD_FLAGS ((u32)(O_CLOEXEC | O_NONBLOCK))
@@ -157,7 +158,13 @@ static void signalfd_release(struct ofd *o)
 	SIGNALS->signalfds--;
 }
 
+static void signalfd_info(struct ofd *o, struct synth_text *out)
+{
+	text_add(out, "sigmask:\t%016lx\n", o->private[0]);
+}
+
 const struct file_ops signalfd_ops = {
+	.info = signalfd_info,
 	.read = signalfd_read,
 	.poll = signalfd_poll,
 	.poll_key = signalfd_key,

@@ -474,7 +474,7 @@ static long socket_stat(struct task *t, struct ofd *o, u32 fd, struct vstat *ret
 
 	(void)t;
 	(void)fd;
-	ret->dev = SOCKET_DEV;
+	ret->dev = DEV_OF_SOCKETS;
 	ret->ino = s->ino;
 	ret->mode = S_IFSOCK | s->mode;
 	ret->nlink = 1;

@@ -43,7 +43,6 @@ enum socket_type {
 enum socket_shut { SHUT_RECEIVE = 1, SHUT_SEND = 2, SHUT_BOTH = 3 };
 
 #define SOL_SOCKET	   1
-#define SOCKET_DEV	   8	  /* st_dev of all sockets */
 #define SOCKET_ADDRESS_MAX 128u	  /* struct sockaddr_storage */
 #define SOCKET_BUFFER	   212992 /* net.core.[rw]mem_default and _max */
 #define SOCKET_BACKLOG_MAX 4096u  /* net.core.somaxconn */

@@ -1,12 +1,10 @@
 /*
- * stat in all its forms, statx, statfs: one `struct vstat`, written out as each call wants it.
+ * stat in all its forms, statx, access: one `struct vstat`, written out as each call wants it.
  */
 #include <asm/stat.h>
-#include <asm/statfs.h>
 #include "lookup.h"
 
-#define NS_PER_SEC  1000000000ll
-#define TMPFS_MAGIC 0x01021994
+#define NS_PER_SEC 1000000000ll
 
 static long put_stat(struct task *t, u64 user, const struct vstat *v)
 {
@@ -33,7 +31,7 @@ static long put_stat(struct task *t, u64 user, const struct vstat *v)
 	return user_put(user, st) ? -EFAULT : 0;
 }
 
-static long stat_at(struct task *t, s32 dirfd, u64 user_path, u32 at_flags, struct vstat *ret)
+long stat_at(struct task *t, s32 dirfd, u64 user_path, u32 at_flags, struct vstat *ret)
 {
 	struct path p;
 	u32 known = AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_STATX_SYNC_TYPE;
@@ -132,37 +130,6 @@ long sys_statx(struct task *t, struct frame *f)
 		return -EINVAL;
 	long r = stat_at(t, (s32)f->arg[0], f->arg[1], (u32)f->arg[2], &v);
 	return r < 0 ? r : put_statx(t, f->arg[4], &v);
-}
-
-/* A fixed file system: free counts and ids are the host's own. */
-static long put_statfs(struct task *t, u64 user)
-{
-	struct statfs s;
-
-	memset(&s, 0, sizeof(s));
-	s.f_type = TMPFS_MAGIC;
-	s.f_bsize = s.f_frsize = 4096;
-	s.f_blocks = 0x1000000; /* 64 GiB */
-	s.f_bfree = s.f_bavail = 0x800000;
-	s.f_files = 0x1000000;
-	s.f_ffree = 0x800000;
-	s.f_namelen = 255;
-	s.f_flags = 0x20; /* ST_VALID */
-	digest_bytes(t, &s, sizeof(s));
-	return user_put(user, s) ? -EFAULT : 0;
-}
-
-long sys_statfs(struct task *t, struct frame *f)
-{
-	struct vstat v;
-
-	long r = stat_at(t, AT_FDCWD, f->arg[0], 0, &v);
-	return r < 0 ? r : put_statfs(t, f->arg[1]);
-}
-
-long sys_fstatfs(struct task *t, struct frame *f)
-{
-	return fd_get(t, (u32)f->arg[0]) ? put_statfs(t, f->arg[1]) : -EBADF;
 }
 
 /* Permissions are the container's: the kernel is only asked what is there. */

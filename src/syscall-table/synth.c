@@ -53,13 +53,17 @@ static const struct {
 };
 #define TABLES (sizeof(tables) / sizeof(tables[0]))
 
-/* st_dev of the three; as in /proc/self/mountinfo, and /dev as device.c has it. */
+/* st_dev of each; as in /proc/self/mountinfo.  Inner ones come first. */
 static const struct {
 	const char *root;
 	u32 len;
 	u32 dev;
 	u64 text_size; /* what stat says of a text */
-} trees[] = {{"/proc", 5, 7, 0}, {"/sys", 4, 6, 4096}, {"/dev", 4, 5, 0}};
+} trees[] = {{"/proc", 5, DEV_OF_PROC, 0},
+	     {"/sys/fs/cgroup", 14, DEV_OF_CGROUP, 0},
+	     {"/sys", 4, DEV_OF_SYS, 4096},
+	     {"/dev/pts", 8, DEV_OF_PTS, 0},
+	     {"/dev", 4, DEV_OF_DEVICES, 0}};
 
 /* What a path leads to: a row, or (outside) a host file that was looked up. */
 struct found {

@@ -16,7 +16,7 @@ static const struct mount mounts[] = {
 	{"proc", "/proc", "proc", "rw,nosuid,nodev,noexec,relatime", NULL, 22, 21, 0, 7},
 	{"sysfs", "/sys", "sysfs", "ro,nosuid,nodev,noexec,relatime", "ro", 23, 21, 0, 6},
 	{"cgroup", "/sys/fs/cgroup", "cgroup2", "ro,nosuid,nodev,noexec,relatime", NULL, 26, 23, 0,
-	 6},
+	 23},
 	{"dev", "/dev", "devtmpfs", "rw,nosuid", NULL, 24, 21, 0, 5},
 	{"devpts", "/dev/pts", "devpts", "rw,nosuid,noexec,relatime",
 	 "rw,gid=5,mode=620,ptmxmode=666", 27, 24, 0, 24},

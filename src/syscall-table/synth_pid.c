@@ -11,6 +11,7 @@
 #include "../shim/signal.h"
 #include "seccomp.h"
 #include "ipc.h"
+#include "lookup.h"
 #include "synth.h"
 #include "wait.h"
 
@@ -145,9 +146,22 @@ static struct usage usage_of(const struct synth_ctx *c)
 	return u;
 }
 
+/* The name of what is mapped, which Linux shows without the links that led there. */
+static const char *file_name(struct mm_file *file)
+{
+	char real[FILE_PATH_MAX];
+
+	if (!file->path_is_real && path_real_of((char *)file->path, file->vnode, real)) {
+		heap_free((char *)file->path);
+		file->path = (u64)heap_strdup(real);
+	}
+	file->path_is_real = 1;
+	return (char *)file->path;
+}
+
 static void put_vma_name(const struct synth_ctx *c, struct synth_text *out, const struct vma *v)
 {
-	const struct mm_file *file = (const struct mm_file *)v->file;
+	struct mm_file *file = (struct mm_file *)v->file;
 
 	if (v->kind == VMA_HEAP || v->kind == VMA_STACK) {
 		text_pad(out, MAPS_NAME_COLUMN);
@@ -155,7 +169,7 @@ static void put_vma_name(const struct synth_ctx *c, struct synth_text *out, cons
 	} else if (file) {
 		text_pad(out, MAPS_NAME_COLUMN);
 		bool named = file->path && (file->vnode || v->flags & VMA_SEGMENT);
-		const char *path = named ? (char *)file->path : "/dev/zero (deleted)";
+		const char *path = named ? file_name(file) : "/dev/zero (deleted)";
 		bool gone = v->flags & VMA_SEGMENT ||
 			    (file->vnode && vnode_at(file->vnode)->flags & VNODE_GONE &&
 			     strncmp(path, "/memfd:", 7) != 0);
@@ -533,11 +547,11 @@ static struct ofd *ofd_of(const struct synth_ctx *c)
 /* The inode number that fstat gives: names of pipes are made of it. */
 static u64 ino_of(const struct synth_ctx *c, struct ofd *o)
 {
-	struct vstat st = {0};
+	struct vstat st;
 
-	if (file_ops_of(o->kind)->stat)
-		file_ops_of(o->kind)->stat(c->t, o, c->fd, &st);
-	return st.ino;
+	if (o->vnode)
+		return vnode_at(o->vnode)->ino;
+	return fd_stat(c->t, o, c->fd, &st) < 0 ? 0 : st.ino;
 }
 
 /* Standard streams have no path: what they are is in the configuration. */
@@ -553,7 +567,9 @@ static void put_stdio_target(const struct synth_ctx *c, struct ofd *o, struct sy
 
 static void put_path_target(const struct synth_ctx *c, struct ofd *o, struct synth_text *out)
 {
-	text_path(c, out, o->path);
+	char real[FILE_PATH_MAX];
+
+	text_path(c, out, path_real_of(o->path, o->vnode, real) ? real : o->path);
 	if (o->vnode && vnode_at(o->vnode)->flags & VNODE_GONE &&
 	    strncmp(o->path, "/memfd:", 7) != 0)
 		text_string(out, " (deleted)");
@@ -627,6 +643,8 @@ static void make_fdinfo(const struct synth_ctx *c, struct synth_text *out)
 	text_add(out, "pos:\t%lu\nflags:\t0", position_of(c, o));
 	put_octal(out, o->flags | (entry & FD_CLOEXEC_BIT ? O_CLOEXEC : 0));
 	text_add(out, "\nmnt_id:\t21\nino:\t%lu\n", ino_of(c, o));
+	if (file_ops_of(o->kind)->info)
+		file_ops_of(o->kind)->info(o, out);
 }
 
 /* ---- rows ---- */

@@ -10,6 +10,9 @@
 #include "ready.h"
 #include "timer.h"
 #include "../shim/signal.h"
+#include "synth.h"
+
+#define NS_PER_SEC 1000000000ul
 
 #define SETTIME_FLAGS (TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET)
 
@@ -17,6 +20,8 @@ struct timer_file {
 	struct timer timer; /* first: found again by its address */
 	u64 ticks;	    /* periods nobody has read */
 	bool fired;	    /* and not been armed again */
+	s32 clock_id;
+	u32 set_flags; /* of the last timerfd_settime */
 };
 
 static struct timer_file *file_of(const struct ofd *o)
@@ -91,7 +96,30 @@ static void timerfd_release(struct ofd *o)
 	o->state = NULL;
 }
 
+static struct timer_spec file_value(const struct timer_file *file)
+{
+	const struct timer *timer = &file->timer;
+	u64 left = timer_is_armed(timer) ? timer_left_ns(timer) : 0;
+
+	return (struct timer_spec){timer->interval_ns, left};
+}
+
+static void timerfd_info(struct ofd *o, struct synth_text *out)
+{
+	struct timer_file *file = file_of(o);
+
+	if (file->timer.interval_ns != 0)
+		catch_up(file);
+	struct timer_spec now = file_value(file);
+	text_add(out, "clockid: %d\nticks: %lu\nsettime flags: 0%o\n", file->clock_id, file->ticks,
+		 file->set_flags);
+	text_add(out, "it_value: (%lu, %lu)\nit_interval: (%lu, %lu)\n", now.value_ns / NS_PER_SEC,
+		 now.value_ns % NS_PER_SEC, now.interval_ns / NS_PER_SEC,
+		 now.interval_ns % NS_PER_SEC);
+}
+
 const struct file_ops timerfd_ops = {
+	.info = timerfd_info,
 	.read = timerfd_read,
 	.poll = timerfd_poll,
 	.poll_key = timerfd_key,
@@ -124,6 +152,7 @@ long sys_timerfd_create(struct task *t, struct frame *f)
 	file->timer.use = TIMER_OF_FD;
 	file->timer.owner = (u32)index;
 	file->timer.clock = clock;
+	file->clock_id = id;
 	ofd_at((u32)index)->state = file;
 	return fd_install(t, (u32)index, flags & TFD_CLOEXEC);
 }
@@ -139,14 +168,6 @@ static long file_find(struct task *t, u64 fd, struct timer_file **ret)
 		return -EINVAL;
 	*ret = file_of(o);
 	return 0;
-}
-
-static struct timer_spec file_value(const struct timer_file *file)
-{
-	const struct timer *timer = &file->timer;
-	u64 left = timer_is_armed(timer) ? timer_left_ns(timer) : 0;
-
-	return (struct timer_spec){timer->interval_ns, left};
 }
 
 static void file_set(struct timer_file *file, const struct timer_spec *new, bool absolute)
@@ -183,6 +204,7 @@ long sys_timerfd_settime(struct task *t, struct frame *f)
 		catch_up(file);
 	old = file_value(file);
 	file_set(file, &new, f->arg[1] & TFD_TIMER_ABSTIME);
+	file->set_flags = (u32)f->arg[1];
 	return f->arg[3] != 0 ? timer_spec_out(t, f->arg[3], &old) : 0;
 }
 

@@ -333,17 +333,17 @@ void stdio_stat(u32 stream, struct vstat *ret)
 	ret->mtime_ns = ret->ctime_ns = ret->atime_ns = ret->btime_ns =
 		(s64)HEAD->config.start_time_ns;
 	if (kind == STDIO_TTY) {
-		ret->dev = 24;
+		ret->dev = DEV_OF_PTS;
 		ret->ino = 3;
 		ret->mode = S_IFCHR | 0620;
 		ret->rdev = 136 << 8;
 	} else if (kind == STDIO_NULL) {
-		ret->dev = 5;
+		ret->dev = DEV_OF_DEVICES;
 		ret->ino = 4;
 		ret->mode = S_IFCHR | 0666;
 		ret->rdev = 1 << 8 | 3;
 	} else {
-		ret->dev = 13;
+		ret->dev = DEV_OF_PIPES;
 		ret->ino = 100 + HEAD->config.stdio[stream].same;
 		ret->mode = S_IFIFO | 0600;
 	}

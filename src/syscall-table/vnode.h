@@ -22,6 +22,19 @@
 #define VNODE_PRELOADS_MIN 1024u
 #define VNODE_DEV	   0x801 /* st_dev of every host file */
 
+/* st_dev of what the container keeps in its books alone; statfs.c says what these are. */
+enum book_dev {
+	DEV_OF_DEVICES = 5,
+	DEV_OF_SYS = 6,
+	DEV_OF_PROC = 7,
+	DEV_OF_SOCKETS = 8,
+	DEV_OF_PIPES = 13, /* and of the standard streams that are pipes */
+	DEV_OF_ANONYMOUS = 14,
+	DEV_OF_QUEUES = 18,
+	DEV_OF_CGROUP = 23,
+	DEV_OF_PTS = 24
+};
+
 enum vnode_flag {
 	VNODE_BORN_INSIDE = 1,	 /* made by the container: never part of the image */
 	VNODE_ANNOUNCED = 2,	 /* its contents were announced to the capture thread */
