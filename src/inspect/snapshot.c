@@ -172,8 +172,8 @@ static json_t *buffers(const struct task_view *view, const struct event_view *ev
 	struct event_item_view item;
 
 	for (size_t i = 0; event_item_at(event, i, &item); i++) {
-		if (item.head.kind >= EVENT_ITEM_IN &&
-		    item.head.full_bytes > item.head.stored_bytes)
+		bool plain = item.head.kind == EVENT_ITEM_IN || item.head.kind == EVENT_ITEM_OUT;
+		if (plain && item.head.full_bytes > item.head.stored_bytes)
 			add_buffer(view, &item, event->head.args[item.head.arg], list);
 	}
 	return list;

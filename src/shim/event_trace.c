@@ -4,63 +4,13 @@
  * record is built from state of the app as it is at the end of the event.
  */
 #include "event.h"
+#include "event_memory.h"
 #include "rings.h"
 #include "syscall_nr.h"
-#include <asm/errno.h>
 #include "../syscall-table/event_record.h"
 #include "../syscall-table/syscall_row.h"
 
-#define ITEM_MAX 1024
-
 const struct syscall_row *syscall_row_of(u64 nr);
-
-static u32 item_add(u8 *at, u8 arg, u8 kind, u64 addr, u64 full, bool string)
-{
-	struct event_item *item = (struct event_item *)at;
-	u64 stored = full < ITEM_MAX ? full : ITEM_MAX;
-	u8 *bytes = at + sizeof(*item);
-
-	if (string) {
-		long n = user_string_in((char *)bytes, addr, ITEM_MAX);
-		if (n == -EFAULT)
-			return 0;
-		stored = full = n < 0 ? ITEM_MAX : (u64)n;
-	} else if (user_copy_in(bytes, addr, stored) < 0) {
-		return 0;
-	}
-	*item = (struct event_item){arg, kind, (u16)stored, (u32)full};
-	u64 padded = (stored + 7) & ~7ull;
-	memset(bytes + stored, 0, padded - stored);
-	return (u32)(sizeof(*item) + padded);
-}
-
-static u64 in_length(const struct syscall_row *row, const struct frame *f, long result)
-{
-	u64 count = result > 0 ? (u64)result : 0;
-
-	if (row->len_arg < 6)
-		count = f->arg[row->len_arg];
-	return count * row->len_unit + row->len_head;
-}
-
-static u32 items_add(u8 *at, const struct syscall_row *row, const struct frame *f, long result)
-{
-	u32 used = 0;
-
-	for (u8 i = 0; i < row->nargs; i++) {
-		if (f->arg[i] == 0)
-			continue;
-		if (row->path_args >> i & 1)
-			used += item_add(at + used, i, EVENT_ITEM_STRING, f->arg[i], 0, true);
-		else if (row->buf_in_args >> i & 1)
-			used += item_add(at + used, i, EVENT_ITEM_IN, f->arg[i],
-					 in_length(row, f, result), false);
-		else if (row->buf_out_args >> i & 1 && result + row->len_head > 0 && result >= 0)
-			used += item_add(at + used, i, EVENT_ITEM_OUT, f->arg[i],
-					 (u64)result + row->len_head, false);
-	}
-	return used;
-}
 
 static u32 origin_add(u8 *at, const struct task *t)
 {
@@ -87,8 +37,8 @@ static void cpuid_args(struct event_record *r, const struct frame *f, u64 asked)
 void event_trace(struct task *t, struct frame *f, s64 nr, long result)
 {
 	const struct syscall_row *row = nr >= 0 ? syscall_row_of((u64)nr) : NULL;
-	u32 max = sizeof(struct event_record) + 6 * (sizeof(struct event_item) + ITEM_MAX) +
-		  sizeof(struct event_item) + sizeof(struct event_origin);
+	const u32 max = sizeof(struct event_record) + EVENT_MEMORY_MAX + sizeof(struct event_item) +
+			sizeof(struct event_origin);
 	struct ring_record *rec;
 
 	while ((rec = ring_reserve(EVENTS_RING, RING_EVENTS_SIZE, max)) == NULL)
@@ -114,7 +64,7 @@ void event_trace(struct task *t, struct frame *f, s64 nr, long result)
 			r->flags |= EVENT_REFUSED;
 		if (row->flags & SYSCALL_NORETURN)
 			r->flags |= EVENT_NO_RESULT;
-		size += items_add((u8 *)(r + 1), row, f, result);
+		size += event_memory((u8 *)(r + 1), nr, row, f, result);
 	}
 	if (t->events == 1)
 		size += origin_add((u8 *)r + size, t);

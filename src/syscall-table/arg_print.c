@@ -33,20 +33,11 @@
 #include <time.h>
 
 #include "arg_print.h"
+#include "arg_place.h"
 #include "flag_names.h"
 
 /* Structures of more elements than this are shortened. */
 #define ELEMENTS_MAX 32
-
-struct place {
-	FILE *out;
-	const struct event_view *event;
-	const struct flag_set *flags;
-	uint64_t value;		   /* the register */
-	unsigned int arg;	   /* its number */
-	enum event_item_kind kind; /* the recorded bytes that belong to it */
-	size_t string_max;
-};
 
 /* The kernel's struct sigaction; libc's has another order. */
 struct kernel_sigaction {
@@ -61,7 +52,7 @@ static void print_hex(const struct place *at)
 	fprintf(at->out, at->value ? "%#" PRIx64 : "%" PRIx64, at->value);
 }
 
-static void print_ptr(const struct place *at)
+void print_ptr(const struct place *at)
 {
 	if (at->value)
 		fprintf(at->out, "%#" PRIx64, at->value);
@@ -69,8 +60,7 @@ static void print_ptr(const struct place *at)
 		fputs("NULL", at->out);
 }
 
-/* The recorded bytes of the argument; without any, prints the address instead: false. */
-static bool fetch_item(const struct place *at, struct event_item_view *ret_item)
+bool fetch_item(const struct place *at, struct event_item_view *ret_item)
 {
 	if (event_item_find(at->event, at->arg, at->kind, ret_item))
 		return true;
@@ -78,8 +68,7 @@ static bool fetch_item(const struct place *at, struct event_item_view *ret_item)
 	return false;
 }
 
-/* Copies a recorded structure; without all of it, prints the address instead: false. */
-static bool fetch(const struct place *at, void *ret_bytes, size_t size_bytes)
+bool fetch(const struct place *at, void *ret_bytes, size_t size_bytes)
 {
 	struct event_item_view item;
 
@@ -114,7 +103,7 @@ static void close_array(const struct place *at, const struct event_item_view *it
 
 /* Numbers. */
 
-static void print_int(const struct place *at)
+void print_int(const struct place *at)
 {
 	fprintf(at->out, "%d", (int)at->value);
 }
@@ -181,7 +170,7 @@ void arg_print_signal(FILE *out, int signal)
 		fprintf(out, "%d", signal);
 }
 
-static void print_signal(const struct place *at)
+void print_signal(const struct place *at)
 {
 	arg_print_signal(at->out, (int)at->value);
 }
@@ -230,8 +219,7 @@ static void put_byte(FILE *out, unsigned char byte)
 		fputc(byte, out);
 }
 
-/* Quotes `stored` bytes out of `full`, at most `max` of them. */
-static void put_quoted(FILE *out, const uint8_t *bytes, size_t stored, size_t full, size_t max)
+void put_quoted(FILE *out, const uint8_t *bytes, size_t stored, size_t full, size_t max)
 {
 	size_t shown = stored < max ? stored : max;
 	size_t i;
@@ -259,157 +247,6 @@ static void print_string(const struct place *at)
 	if (fetch_item(at, &item))
 		put_quoted(at->out, item.bytes, item.head.stored_bytes, item.head.full_bytes,
 			   SIZE_MAX);
-}
-
-/* The bytes of all the pieces, one after the other. */
-static void print_iovec(const struct place *at)
-{
-	struct event_item_view item;
-
-	if (!fetch_item(at, &item))
-		return;
-	fputc('[', at->out);
-	put_quoted(at->out, item.bytes, item.head.stored_bytes, item.head.full_bytes,
-		   at->string_max);
-	fputc(']', at->out);
-}
-
-/* Sockets. */
-
-static void put_in_address(FILE *out, const char *name, int family, const void *address)
-{
-	char text[INET6_ADDRSTRLEN];
-
-	if (inet_ntop(family, address, text, sizeof(text)))
-		fprintf(out, ", %s=\"%s\"", name, text);
-}
-
-static void put_sockaddr_in(FILE *out, const uint8_t *bytes)
-{
-	struct sockaddr_in a;
-
-	memcpy(&a, bytes, sizeof(a));
-	fprintf(out, ", sin_port=%u", ntohs(a.sin_port));
-	put_in_address(out, "sin_addr", AF_INET, &a.sin_addr);
-}
-
-static void put_sockaddr_in6(FILE *out, const uint8_t *bytes)
-{
-	struct sockaddr_in6 a;
-
-	memcpy(&a, bytes, sizeof(a));
-	fprintf(out, ", sin6_port=%u", ntohs(a.sin6_port));
-	put_in_address(out, "sin6_addr", AF_INET6, &a.sin6_addr);
-}
-
-/* A name of AF_UNIX: a path up to its NUL; whole, if it begins with one. */
-static void put_sun_path(FILE *out, const uint8_t *path, size_t size)
-{
-	size_t length = strnlen((const char *)path, size);
-
-	if (!size)
-		return;
-	fputs(length ? ", sun_path=" : ", sun_path=@", out);
-	if (length)
-		put_quoted(out, path, length, length, SIZE_MAX);
-	else
-		put_quoted(out, path + 1, size - 1, size - 1, SIZE_MAX);
-}
-
-static void put_sockaddr_nl(FILE *out, const uint8_t *bytes)
-{
-	struct sockaddr_nl a;
-
-	memcpy(&a, bytes, sizeof(a));
-	fprintf(out, ", nl_pid=%u, nl_groups=%08x", a.nl_pid, a.nl_groups);
-}
-
-static void print_sockaddr(const struct place *at)
-{
-	struct event_item_view item;
-	sa_family_t family;
-
-	if (!fetch_item(at, &item))
-		return;
-	size_t size = item.head.stored_bytes;
-	if (size < sizeof(family)) {
-		print_ptr(at);
-		return;
-	}
-	memcpy(&family, item.bytes, sizeof(family));
-	fputs("{sa_family=", at->out);
-	flag_set_print(at->out, &flags_socket_family, family);
-	if (family == AF_UNIX)
-		put_sun_path(at->out, item.bytes + sizeof(family), size - sizeof(family));
-	else if (family == AF_INET && size >= sizeof(struct sockaddr_in))
-		put_sockaddr_in(at->out, item.bytes);
-	else if (family == AF_INET6 && size >= sizeof(struct sockaddr_in6))
-		put_sockaddr_in6(at->out, item.bytes);
-	else if (family == AF_NETLINK && size >= sizeof(struct sockaddr_nl))
-		put_sockaddr_nl(at->out, item.bytes);
-	fputc('}', at->out);
-}
-
-static void put_pointer(FILE *out, const char *name, const void *pointer)
-{
-	if (pointer)
-		fprintf(out, "%s=%p, ", name, pointer);
-	else
-		fprintf(out, "%s=NULL, ", name);
-}
-
-static void print_msghdr(const struct place *at)
-{
-	struct msghdr h;
-
-	if (!fetch(at, &h, sizeof(h)))
-		return;
-	fputc('{', at->out);
-	put_pointer(at->out, "msg_name", h.msg_name);
-	fprintf(at->out, "msg_namelen=%u, ", h.msg_namelen);
-	put_pointer(at->out, "msg_iov", h.msg_iov);
-	fprintf(at->out, "msg_iovlen=%zu, ", h.msg_iovlen);
-	put_pointer(at->out, "msg_control", h.msg_control);
-	fprintf(at->out, "msg_controllen=%zu, msg_flags=", h.msg_controllen);
-	flag_set_print(at->out, &flags_msg_flags, (unsigned int)h.msg_flags);
-	fputc('}', at->out);
-}
-
-/* What a number names depends on the level, the argument before it. */
-static const struct {
-	int level;
-	const struct flag_set *names;
-} option_levels[] = {
-	{SOL_SOCKET, &flags_sock_option},   {IPPROTO_IP, &flags_ip_option},
-	{IPPROTO_IPV6, &flags_ipv6_option}, {IPPROTO_TCP, &flags_tcp_option},
-	{IPPROTO_UDP, &flags_udp_option},
-};
-
-static void print_sock_option(const struct place *at)
-{
-	for (size_t i = 0; i < sizeof(option_levels) / sizeof(*option_levels); i++) {
-		if ((int)at->event->head.args[1] == option_levels[i].level) {
-			flag_set_print(at->out, option_levels[i].names, (uint32_t)at->value);
-			return;
-		}
-	}
-	print_int(at);
-}
-
-static void print_sockopt(const struct place *at)
-{
-	struct event_item_view item;
-	int32_t number;
-
-	if (!fetch_item(at, &item))
-		return;
-	if (item.head.full_bytes == sizeof(number) && item.head.stored_bytes == sizeof(number)) {
-		memcpy(&number, item.bytes, sizeof(number));
-		fprintf(at->out, "[%" PRId32 "]", number);
-	} else {
-		put_quoted(at->out, item.bytes, item.head.stored_bytes, item.head.full_bytes,
-			   at->string_max);
-	}
 }
 
 /* The length of the string at `bytes`, without the NUL that may be missing at the end. */
@@ -458,7 +295,7 @@ static void print_string_count(const struct place *at)
 
 /* Single numbers in memory. */
 
-static void print_int_at(const struct place *at)
+void print_int_at(const struct place *at)
 {
 	int32_t value;
 
@@ -909,32 +746,6 @@ static void print_fcntl_arg(const struct place *at)
 	}
 }
 
-/* The third argument of ioctl, by the request in the second: mostly the address of something. */
-static void print_ioctl_arg(const struct place *at)
-{
-	switch ((uint32_t)at->event->head.args[1]) {
-	case TCFLSH:
-		flag_set_print(at->out, &flags_tcflsh_queue, (uint32_t)at->value);
-		break;
-	case TCXONC:
-		flag_set_print(at->out, &flags_tcxonc_action, (uint32_t)at->value);
-		break;
-	case TIOCGPTPEER:
-		flag_set_print(at->out, &flags_open_flags, (uint32_t)at->value);
-		break;
-	case TIOCSIG:
-		print_signal(at);
-		break;
-	case TCSBRK:
-	case TCSBRKP:
-	case TIOCSCTTY:
-		print_int(at);
-		break;
-	default:
-		print_ptr(at);
-	}
-}
-
 /* The fourth argument of futex: a time for the calls that wait, a second count for the others. */
 static void print_futex_timeout(const struct place *at)
 {
@@ -1131,8 +942,6 @@ size_t arg_struct_size(enum arg_kind kind)
 		[ARG_EPOLL_EVENT_IN] = sizeof(struct epoll_event),
 		[ARG_OPEN_HOW_IN] = sizeof(struct open_how),
 		[ARG_CLONE_ARGS_IN] = CLONE_ARGS_SIZE_VER0,
-		[ARG_MSGHDR_IN] = sizeof(struct msghdr),
-		[ARG_MSGHDR_OUT] = sizeof(struct msghdr),
 		[ARG_STAT_OUT] = sizeof(struct stat),
 		[ARG_STATX_OUT] = sizeof(struct statx),
 		[ARG_STATFS_OUT] = sizeof(struct statfs),

@@ -24,7 +24,7 @@ static size_t item_size(const uint8_t *bytes, size_t left)
 	if (left < sizeof(item))
 		return 0;
 	memcpy(&item, bytes, sizeof(item));
-	if (item.arg > 5 || item.kind < EVENT_ITEM_STRING || item.kind > EVENT_ITEM_ORIGIN)
+	if (item.arg > 5 || item.kind < EVENT_ITEM_STRING || item.kind > EVENT_ITEM_LAST)
 		return 0;
 	if (item.stored_bytes > item.full_bytes)
 		return 0;

@@ -348,7 +348,8 @@ static json_t *item_to_json(const struct event_item_view *item)
 	static const char *const kinds[] = {
 		[EVENT_ITEM_STRING] = "string", [EVENT_ITEM_STRINGS] = "strings",
 		[EVENT_ITEM_IN] = "in",		[EVENT_ITEM_OUT] = "out",
-		[EVENT_ITEM_ORIGIN] = "origin",
+		[EVENT_ITEM_ORIGIN] = "origin", [EVENT_ITEM_ADDRESS] = "address",
+		[EVENT_ITEM_PARTS] = "parts",	[EVENT_ITEM_CONTROL] = "control",
 	};
 
 	return json_pack("{s:i, s:s, s:I, s:o}", "arg", item->head.arg, "kind",

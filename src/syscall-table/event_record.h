@@ -11,9 +11,9 @@
  *	4	4	full_bytes: bytes the call read or wrote there; more than stored when cut
  *short 8	..	the bytes, padded with zeros to a multiple of 8
  *
- * Structures, where they are kept, are the kernel's bytes; syscalls.tbl says what an argument
- * is, and which are kept. Records hold container state only: the same event has the same bytes
- * in every run.
+ * Structures, where they are kept, are the kernel's bytes (in struct msghdr addresses are 0);
+ *syscalls.tbl says what an argument is, and which are kept. Records hold container state only: the
+ *same event has the same bytes in every run.
  */
 #ifndef SHADOW_EVENT_RECORD_H
 #define SHADOW_EVENT_RECORD_H
@@ -59,7 +59,12 @@ enum event_item_kind {
 	EVENT_ITEM_IN = 3,	/* bytes the call read */
 	EVENT_ITEM_OUT = 4,	/* bytes the call wrote */
 	EVENT_ITEM_ORIGIN = 5,	/* struct event_origin, of a task's first event; arg: 0 */
+	/* Of what a vector or struct msghdr points to. */
+	EVENT_ITEM_ADDRESS = 6, /* the other side's address */
+	EVENT_ITEM_PARTS = 7,	/* the bytes of the vector's pieces, one after the other */
+	EVENT_ITEM_CONTROL = 8, /* control messages */
 };
+#define EVENT_ITEM_LAST EVENT_ITEM_CONTROL
 
 /* Where a task comes from.  Its maker's clone may be an event later than its own first one, or
  * none: the maker was killed, or replaced by exec, before it returned. */
