@@ -132,7 +132,7 @@ struct proc {
 	u32 exit_signal;
 	u32 uid, euid, suid, fsuid, gid, egid, sgid, fsgid;
 	u32 ngroups;
-	u32 groups[64];
+	u64 groups; /* heap: ngroups ids, sorted; 0 if there are none */
 	u64 start_time_ns;
 	u64 exe_path; /* heap string: absolute path of the program */
 	u64 cmdline;  /* heap blob: NUL-separated */

@@ -118,6 +118,10 @@ static long new_process(struct task *t, const struct clone_request *r, struct ta
 		p->cmdline = (u64)heap_alloc(p->cmdline_len);
 		memcpy((void *)p->cmdline, (void *)parent->cmdline, p->cmdline_len);
 	}
+	if (p->ngroups != 0) {
+		p->groups = (u64)heap_alloc_unset(p->ngroups * sizeof(u32));
+		memcpy((void *)p->groups, (void *)parent->groups, p->ngroups * sizeof(u32));
+	}
 	p->environ_blob = 0;
 	p->environ_len = 0;
 	if (r->flags & CLONE_VM) {

@@ -17,7 +17,7 @@
 #include "syscall_handlers.h"
 #include "wait.h"
 
-#define GROUPS_MAX	  64
+#define GROUPS_MAX	  65536 /* as Linux: NGROUPS_MAX */
 #define STACK_LIMIT_USUAL (8ull << 20)
 
 /* What of the capabilities setfsuid takes and gives. */
@@ -37,23 +37,68 @@ bool may_look_into(const struct task *t, u32 proc)
 	       !(p->cap_permitted & ~own->cap_permitted);
 }
 
+/* Puts ids[at] where it belongs among those below it in the heap of n. */
+static void sift_down(u32 *ids, u32 at, u32 n)
+{
+	for (u32 big; (big = at * 2 + 1) < n; at = big) {
+		if (big + 1 < n && ids[big] < ids[big + 1])
+			big++;
+		if (ids[at] >= ids[big])
+			return;
+		u32 swap = ids[at];
+		ids[at] = ids[big];
+		ids[big] = swap;
+	}
+}
+
+static void ids_sort(u32 *ids, u32 n)
+{
+	for (u32 i = n / 2; i > 0; i--)
+		sift_down(ids, i - 1, n);
+	for (u32 left = n; left > 1; left--) {
+		u32 swap = ids[0];
+		ids[0] = ids[left - 1];
+		ids[left - 1] = swap;
+		sift_down(ids, 0, left - 1);
+	}
+}
+
+/* The kernel keeps them sorted, and shows them so.  Takes `ids` of the heap over. */
+static void groups_set(struct proc *p, u32 *ids, u32 n)
+{
+	ids_sort(ids, n);
+	heap_free((void *)p->groups);
+	p->groups = n ? (u64)ids : 0;
+	p->ngroups = n;
+	if (!n)
+		heap_free(ids);
+}
+
 void credentials_init(struct proc *p)
 {
+	const struct region_config *c = &HEAD->config;
 	u64 all = p->euid == 0 ? CAPS_ALL : 0;
+	u32 *ids = heap_alloc(sizeof(c->groups));
 
 	p->cap_effective = p->cap_permitted = all;
 	p->cap_bounding = CAPS_ALL;
+	memcpy(ids, c->groups, sizeof(c->groups));
+	groups_set(p, ids, c->ngroups);
 }
 
 bool in_group(const struct proc *p, u32 gid, u32 own)
 {
-	if (gid == own)
-		return true;
-	for (u32 i = 0; i < p->ngroups; i++) {
-		if (p->groups[i] == gid)
-			return true;
+	const u32 *ids = (const u32 *)p->groups;
+	u32 low = 0, high = p->ngroups;
+
+	while (low < high) {
+		u32 middle = low + (high - low) / 2;
+		if (ids[middle] < gid)
+			low = middle + 1;
+		else
+			high = middle;
 	}
-	return false;
+	return gid == own || (low < p->ngroups && ids[low] == gid);
 }
 
 static bool is_secure(const struct proc *p, u32 bit)
@@ -437,43 +482,39 @@ long sys_getgroups(struct task *t, struct frame *f)
 
 	if (room < 0 || (room != 0 && room < (s32)p->ngroups))
 		return -EINVAL;
-	if (room != 0 && put_bytes(t, f->arg[1], p->groups, p->ngroups * 4ull) < 0)
+	if (room != 0 && put_bytes(t, f->arg[1], (void *)p->groups, p->ngroups * 4ull) < 0)
 		return -EFAULT;
 	return p->ngroups;
 }
 
-/* The kernel keeps them sorted, and shows them so. */
-static void groups_sort(u32 *groups, u32 n)
+static bool are_ids(const u32 *ids, u32 n)
 {
-	for (u32 i = 1; i < n; i++) {
-		u32 id = groups[i], at = i;
-
-		for (; at > 0 && groups[at - 1] > id; at--)
-			groups[at] = groups[at - 1];
-		groups[at] = id;
+	for (u32 i = 0; i < n; i++) {
+		if (ids[i] == NONE)
+			return false;
 	}
+	return true;
 }
 
 long sys_setgroups(struct task *t, struct frame *f)
 {
-	struct proc *p = proc_of(t);
-	u32 n = (u32)f->arg[0], groups[GROUPS_MAX];
+	u32 n = (u32)f->arg[0];
 
 	if (!capable(t, CAP_SETGID))
 		return -EPERM;
 	if (n > GROUPS_MAX)
 		return -EINVAL;
-	if (user_copy_in(groups, f->arg[1], n * 4ull) < 0)
-		return -EFAULT;
-	digest_bytes(t, groups, n * 4ull);
-	for (u32 i = 0; i < n; i++) {
-		if (groups[i] == NONE)
-			return -EINVAL;
-	}
-	groups_sort(groups, n);
-	memcpy(p->groups, groups, n * 4ull);
-	p->ngroups = n;
-	return 0;
+	u32 *ids = heap_alloc_unset((n + 1ull) * sizeof(*ids));
+	long r = user_copy_in(ids, f->arg[1], n * sizeof(*ids)) < 0 ? -EFAULT : 0;
+	if (!r)
+		digest_bytes(t, ids, n * sizeof(*ids));
+	if (!r && !are_ids(ids, n))
+		r = -EINVAL;
+	if (r < 0)
+		heap_free(ids);
+	else
+		groups_set(proc_of(t), ids, n);
+	return r;
 }
 
 /* ---- capabilities ---- */

@@ -428,8 +428,8 @@ static void put_status_ids(const struct synth_ctx *c, struct synth_text *out)
 	text_add(out, "Uid:\t%u\t%u\t%u\t%u\n", p->uid, p->euid, p->suid, p->fsuid);
 	text_add(out, "Gid:\t%u\t%u\t%u\t%u\n", p->gid, p->egid, p->sgid, p->fsgid);
 	text_add(out, "FDSize:\t%u\nGroups:\t", is_live(c) ? 256 : 0);
-	for (u32 i = 0; i < p->ngroups && i < 64; i++)
-		text_add(out, "%u ", p->groups[i]);
+	for (u32 i = 0; i < p->ngroups; i++)
+		text_add(out, "%u ", ((u32 *)p->groups)[i]);
 	text_add(out, "\nNStgid:\t%u\nNSpid:\t%u\nNSpgid:\t%u\nNSsid:\t%u\n", p->pid, id_of(c),
 		 p->pgid, p->sid);
 }

@@ -48,8 +48,8 @@ static void cred_set(struct task *t, struct unix_socket *u)
 	u->peer_cred = (struct unix_cred){(s32)p->pid, p->euid, p->egid};
 	heap_free(u->peer_groups);
 	u->peer_ngroups = p->ngroups;
-	u->peer_groups = heap_alloc(sizeof(*p->groups) * (p->ngroups + 1));
-	memcpy(u->peer_groups, p->groups, sizeof(*p->groups) * p->ngroups);
+	u->peer_groups = heap_alloc(sizeof(u32) * (p->ngroups + 1));
+	memcpy(u->peer_groups, (void *)p->groups, sizeof(u32) * p->ngroups);
 }
 
 static void cred_copy(struct unix_socket *u, const struct unix_socket *from)

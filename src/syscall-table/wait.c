@@ -375,8 +375,9 @@ void proc_reap(u32 proc)
 	pidfd_changed(p->birth);
 	heap_free((void *)p->exe_path);
 	heap_free((void *)p->cmdline);
+	heap_free((void *)p->groups);
 	heap_free((void *)p->environ_blob);
-	p->exe_path = p->cmdline = p->environ_blob = 0;
+	p->exe_path = p->cmdline = p->groups = p->environ_blob = 0;
 	proc_free(proc);
 }
 

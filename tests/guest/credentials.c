@@ -297,6 +297,41 @@ static void check_files(void)
 	CHECK(caps_set(c) == 0 && chown(path, 0, 0) == 0 && unlink(path) == 0);
 }
 
+static const char *many_path;
+
+static void is_member(void)
+{
+	CHECK(getgroups(0, NULL) == 65 && setgid(OTHER) == 0 && setuid(OTHER) == 0);
+	CHECK(access(many_path, R_OK) == 0 && fails(access(many_path, W_OK), EACCES));
+}
+
+static void is_no_member(void)
+{
+	CHECK(setgid(OTHER) == 0 && setuid(OTHER) == 0 && fails(access(many_path, R_OK), EACCES));
+}
+
+/* As many as Linux takes, in any order; each counts. */
+static void check_many_groups(void)
+{
+	static gid_t groups[65537], got[65536];
+	const char *path = "credentials.tmp";
+
+	for (unsigned i = 0; i < 65537; i++)
+		groups[i] = 100000 + i * 7919 % 65536;
+	CHECK(fails(setgroups(65537, groups), EINVAL) && setgroups(65536, groups) == 0);
+	CHECK(getgroups(0, NULL) == 65536 && fails(getgroups(65535, got), EINVAL));
+	CHECK(getgroups(65536, got) == 65536);
+	for (unsigned i = 0; i < 65536; i++)
+		CHECK(got[i] == 100000 + i);
+	CHECK(setgroups(65, groups) == 0 && getgroups(65536, got) == 65);
+	CHECK(close(open(path, O_CREAT | O_WRONLY, 0040)) == 0 && chown(path, 0, groups[64]) == 0);
+	many_path = path;
+	in_child(is_member);
+	CHECK(chown(path, 0, groups[65]) == 0);
+	in_child(is_no_member);
+	CHECK(unlink(path) == 0);
+}
+
 static void check_groups(void)
 {
 	gid_t groups[] = {30, 10, 20}, got[3];
@@ -405,6 +440,7 @@ int main(int argc, char **argv)
 		in_child(check_root);
 		in_child(check_files);
 		in_child(check_groups);
+		in_child(check_many_groups);
 		in_child(exec_root);
 		in_child(exec_user);
 		in_child(exec_ambient);
