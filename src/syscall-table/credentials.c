@@ -209,6 +209,7 @@ bool credentials_exec(struct task *t, const struct exec_image *program, bool is_
 	struct proc *p = proc_of(t);
 	struct exec_ids new = ids_of_program(p, program);
 
+	p->personality &= ~(u32)READ_IMPLIES_EXEC; /* as every 64-bit program begins */
 	if (gains(p, &new) || sets_uid(p, program->mode) || sets_gid(p, program->mode))
 		p->personality &= ~(u32)PER_CLEAR_ON_SETID;
 	if (is_unsafe(p) && (new.is_changed || gains(p, &new)))

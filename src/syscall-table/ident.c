@@ -162,11 +162,12 @@ long sys_arch_prctl(struct task *t, struct frame *f)
 }
 
 /*
- * What changes nothing here is remembered: addresses are not random anyway.  Bits that would change
- * how memory is mapped or which kernel is shown are refused.
+ * What changes nothing here is remembered: addresses are not random anyway; READ_IMPLIES_EXEC is of
+ * memory.c.  Bits that would change what is mapped at 0 or which kernel is shown are refused.
  */
-#define PERSONALITY_KEPT \
-	(ADDR_NO_RANDOMIZE | ADDR_COMPAT_LAYOUT | STICKY_TIMEOUTS | WHOLE_SECONDS | SHORT_INODE)
+#define PERSONALITY_KEPT                                                                \
+	(READ_IMPLIES_EXEC | ADDR_NO_RANDOMIZE | ADDR_COMPAT_LAYOUT | STICKY_TIMEOUTS | \
+	 WHOLE_SECONDS | SHORT_INODE)
 
 long sys_personality(struct task *t, struct frame *f)
 {

@@ -8,6 +8,7 @@
  */
 #include <linux/mempolicy.h>
 #include <linux/mman.h>
+#include <linux/personality.h>
 
 #include "code_pages.h"
 #include "credentials.h"
@@ -21,6 +22,15 @@
 #define LIMIT_DATA    2 /* RLIMIT_* */
 #define LIMIT_MEMLOCK 8
 #define PROT_ALL      (PROT_READ | PROT_WRITE | PROT_EXEC)
+
+/* What READ_IMPLIES_EXEC of personality(2) makes of a private mapping's protection.  What others
+ * can write, too, is never executable here: that is left as it was asked for. */
+static u32 implied(const struct task *t, u32 prot)
+{
+	bool implies = proc_of(t)->personality & READ_IMPLIES_EXEC && prot & PROT_READ;
+
+	return implies ? prot | PROT_EXEC : prot;
+}
 
 /* ---- mmap ---- */
 
@@ -157,6 +167,8 @@ long sys_mmap(struct task *t, struct frame *f)
 	r = check_object(&c);
 	if (r < 0)
 		return r;
+	if (!is_shared(&c) && (c.ofd == NULL || c.ofd->kind == OFD_HOST_FILE))
+		c.prot = implied(t, c.prot);
 	if (!mm_fits(t, c.len) || is_hopeless(&c))
 		return -ENOMEM;
 	return map_object(t, &c, (u64)addr);
@@ -200,6 +212,8 @@ static long protect(struct task *t, u64 start, u64 len, u32 prot)
 		return -EINVAL;
 	if (grows != 0)
 		start = v->start;
+	if (!(v->flags & VMA_SHARED))
+		prot = implied(t, prot);
 	return mm_protect(t, start, end, prot & PROT_ALL);
 }
 
@@ -239,7 +253,7 @@ static long brk_grow(struct task *t, struct mm *mm, u64 from, u64 to)
 		return -ENOMEM;
 	if (!mm_is_app_range(from, to) || !vma_range_is_free(mm, from, to))
 		return -ENOMEM;
-	v.prot = PROT_READ | PROT_WRITE;
+	v.prot = (u8)implied(t, PROT_READ | PROT_WRITE);
 	v.flags = mm->lock_future ? VMA_LOCKED : 0;
 	return mm_map(t, &v, -1);
 }

@@ -317,8 +317,12 @@ _Static_assert(sizeof(struct sched_attributes) == 56, "kernel layout");
 
 /* Of sched_attr.flags. */
 #define ATTR_RESET_ON_FORK 0x01u
+#define ATTR_RECLAIM	   0x02u /* of deadlines */
+#define ATTR_OVERRUN	   0x04u /* likewise */
 #define ATTR_KEEP_POLICY   0x08u
 #define ATTR_KEEP_PARAMS   0x10u
+#define ATTR_KNOWN \
+	(ATTR_RESET_ON_FORK | ATTR_RECLAIM | ATTR_OVERRUN | ATTR_KEEP_POLICY | ATTR_KEEP_PARAMS)
 
 long sys_sched_getattr(struct task *t, struct frame *f)
 {
@@ -368,6 +372,20 @@ too_big:
 	return user_put(addr, size) < 0 ? -EFAULT : -E2BIG;
 }
 
+/* What Linux says of a deadline's figures first: kernel/sched/deadline.c, __checkparam_dl. */
+#define RUNTIME_LEAST 1024u	   /* ns, DL_SCALE */
+#define PERIOD_LEAST  100000u	   /* ns; sched_deadline_period_min_us */
+#define PERIOD_MOST   4194304000ul /* likewise */
+
+static bool is_deadline(const struct sched_attributes *a)
+{
+	u64 period = a->period != 0 ? a->period : a->deadline;
+
+	return a->priority == 0 && a->deadline != 0 && a->runtime >= RUNTIME_LEAST &&
+	       (s64)a->deadline >= 0 && (s64)a->period >= 0 && a->runtime <= a->deadline &&
+	       a->deadline <= period && period >= PERIOD_LEAST && period <= PERIOD_MOST;
+}
+
 long sys_sched_setattr(struct task *t, struct frame *f)
 {
 	const struct task *of = task_or_self(t, f->arg[0]);
@@ -383,11 +401,13 @@ long sys_sched_setattr(struct task *t, struct frame *f)
 		return -EINVAL;
 	if (of == NULL)
 		return nobody_to_change(f->arg[0]);
-	if (attr.flags & ~(u64)(ATTR_RESET_ON_FORK | ATTR_KEEP_POLICY | ATTR_KEEP_PARAMS))
+	if (attr.flags & ~(u64)ATTR_KNOWN)
 		return -EINVAL;
-	/* A deadline would have to be met. */
+	/* A deadline would have to be met: so nobody has the right to it. */
 	if (attr.policy == SCHED_DEADLINE && !(attr.flags & ATTR_KEEP_POLICY)) {
-		HEAD->refused_count[NR_sched_setattr]++;
+		if (!is_deadline(&attr))
+			return -EINVAL;
+		HEAD->refused_count[NR_sched_setattr] += capable(t, CAP_SYS_NICE);
 		return -EPERM;
 	}
 	const struct priority *p = priority_of(of);

@@ -128,6 +128,11 @@ static void make_children(const struct synth_ctx *c, struct synth_text *out)
 	}
 
 /* The numbers are those that the first namespaces of every kernel have. */
+static void make_personality(const struct synth_ctx *c, struct synth_text *out)
+{
+	text_add(out, "%08x\n", proc_at(c->proc)->personality);
+}
+
 const struct synth_node synth_state_nodes[] = {
 	{.path = "/oom_score_adj",
 	 .type = SYNTH_TEXT,
@@ -140,7 +145,7 @@ const struct synth_node synth_state_nodes[] = {
 	{.path = "/syscall", .type = SYNTH_TEXT, .mode = 0400, .make = make_syscall},
 	NODE_FIXED("/wchan", "0"),
 	NODE_REFUSED("/stack", 0400, EACCES),
-	NODE_FIXED_AS("/personality", 0400, "00000000\n"),
+	{.path = "/personality", .type = SYNTH_TEXT, .mode = 0400, .make = make_personality},
 	NODE_FIXED_AS("/coredump_filter", 0644, "00000033\n"),
 	NODE_FIXED_AS("/timerslack_ns", 0666, "50000\n"),
 	NODE_FIXED_AS("/loginuid", 0644, "4294967295"),
