@@ -1,16 +1,19 @@
 /*
- * Queues of bytes: the streams of sockets.
+ * Queues of bytes: pipes, the streams of sockets, terminals.
  *
- * Invariants: used <= allocated; start is 0 when used is 0, so small messages stay in the first
- * page and cost no allocation.
+ * Invariants: used <= allocated; start < allocated, and 0 when used is 0, so small messages stay in
+ * the first page and cost no allocation.
  */
 #include "byte_queue.h"
 
 #define QUEUE_FIRST 4080u /* with the heap's head one page */
 
+/* `skip` bytes behind the front, at most all of the ring. */
 static u64 end_of(const struct byte_queue *q, u64 skip)
 {
-	return (q->start + skip) % q->allocated;
+	u64 at = q->start + skip;
+
+	return at < q->allocated ? at : at - q->allocated;
 }
 
 /* How many of `n` bytes lie between `at` and the ring's end. */
@@ -27,6 +30,8 @@ static void reserve(struct byte_queue *q, u64 need)
 		return;
 	while (size < need)
 		size = 2 * (size + 16) - 16;
+	if (q->most && size > q->most)
+		size = q->most;
 	u8 *fresh = heap_alloc_unset(size);
 	if (q->used) {
 		u64 first = straight(q, q->start, q->used);
@@ -89,5 +94,24 @@ void byte_queue_drop(struct byte_queue *q, u64 n)
 void byte_queue_clear(struct byte_queue *q)
 {
 	heap_free(q->bytes);
-	*q = (struct byte_queue){.taken = q->taken + q->used};
+	*q = (struct byte_queue){.taken = q->taken + q->used, .most = q->most};
+}
+
+static void pieces(const struct byte_queue *q, u64 from, u64 n, struct user_iov ret[2])
+{
+	u64 first = straight(q, from, n);
+
+	ret[0] = (struct user_iov){(u64)(q->bytes + from), first};
+	ret[1] = (struct user_iov){(u64)q->bytes, n - first};
+}
+
+void byte_queue_span(const struct byte_queue *q, u64 n, struct user_iov ret[2])
+{
+	pieces(q, q->start, n, ret);
+}
+
+void byte_queue_room(struct byte_queue *q, u64 n, struct user_iov ret[2])
+{
+	reserve(q, q->used + n);
+	pieces(q, end_of(q, q->used), n, ret);
 }

@@ -1,12 +1,12 @@
 /*
- * Pipes: bytes in a ring of the region, room counted in bytes, nothing of it in the kernel.
+ * Pipes: bytes in a queue of the region, room counted in bytes, nothing of it in the kernel.
  *
  * A write of at most PIPE_ATOMIC bytes waits until it fits as a whole.  A longer one goes in
  * pieces, as soon as PIPE_ATOMIC bytes (or its rest) fit.  So a pipe with less room than that
  * counts as full: POLLOUT is off, and blocked writers are woken when the room comes back to it, not
  * at every byte read, as in Linux, where a page must have become free.
  *
- * The bytes lie in the ring (pipe_ring.c).  What is written through a description with O_DIRECT
+ * The bytes lie in a queue (byte_queue.c).  What is written through a description with O_DIRECT
  * becomes packets: each takes a page's room, and a read takes no more than one.
  */
 #include <asm/ioctls.h>
@@ -22,7 +22,7 @@ struct pipe *pipe_create(struct task *t)
 {
 	struct pipe *p = heap_alloc(sizeof(*p));
 
-	p->capacity = PIPE_CAPACITY;
+	p->capacity = p->in.most = PIPE_CAPACITY;
 	p->uid = proc_of(t)->fsuid;
 	p->gid = proc_of(t)->fsgid;
 	p->ino = READY_FIRST_INO + READY->next_ino++;
@@ -63,7 +63,7 @@ static void pipe_release(struct ofd *o)
 	if (!--p->descriptions) {
 		if (p->vnode)
 			vnode_at(p->vnode)->fifo = 0;
-		pipe_ring_free(p);
+		pipe_queue_free(p);
 		heap_free(p);
 	} else if (!p->readers != !p->writers) {
 		ready_changed(pipe_key(p), READY_ALWAYS | POLLERR | POLLHUP);
@@ -76,12 +76,8 @@ static long take(struct task *t, struct pipe *p, const struct file_io *io)
 {
 	u64 n = pipe_readable(p, io->total);
 	bool was_full = pipe_is_full(p);
-	struct user_iov span[2];
 
-	pipe_span(p, n, span);
-	long r = io_give(t, io, 0, (const void *)span[0].base, span[0].len);
-	if (!r && span[1].len)
-		r = io_give(t, io, span[0].len, (const void *)span[1].base, span[1].len);
+	long r = byte_queue_give(t, &p->in, 0, io, 0, n);
 	if (r < 0)
 		return r;
 	pipe_drop_read(p, n);
@@ -108,7 +104,7 @@ static long wait_for_bytes(struct task *t, struct pipe *p)
 {
 	long r = 0;
 
-	while (!r && !p->used && p->writers)
+	while (!r && !p->in.used && p->writers)
 		r = ready_wait(t, pipe_key(p), POLLIN);
 	return r;
 }
@@ -119,7 +115,7 @@ static long pipe_read(struct task *t, struct ofd *o, const struct file_io *io)
 
 	if (!io->total)
 		return 0;
-	if (p->used)
+	if (p->in.used)
 		return take(t, p, io);
 	if (!p->writers)
 		return 0;
@@ -127,7 +123,7 @@ static long pipe_read(struct task *t, struct ofd *o, const struct file_io *io)
 		return -EAGAIN;
 	park_hold_begin(t, o);
 	long r = wait_for_bytes(t, p);
-	if (!r && p->used)
+	if (!r && p->in.used)
 		r = take(t, p, io);
 	park_hold_end(t);
 	return r;
@@ -155,18 +151,6 @@ long pipe_no_reader(struct task *t)
 	return -EPIPE;
 }
 
-/* Moves `n` bytes, which fit, from byte `at` of the operation into the ring. */
-static long put_piece(struct task *t, struct pipe *p, const struct file_io *io, u64 at, u64 n)
-{
-	struct user_iov span[2];
-
-	pipe_tail(p, n, span);
-	long r = io_take(t, io, at, (void *)span[0].base, span[0].len);
-	if (!r && span[1].len)
-		r = io_take(t, io, at + span[0].len, (void *)span[1].base, span[1].len);
-	return r;
-}
-
 /* Writes until done, or until it would have to wait: then -EAGAIN. */
 static long put(struct task *t, struct ofd *o, const struct file_io *io, u64 *done)
 {
@@ -179,10 +163,11 @@ static long put(struct task *t, struct ofd *o, const struct file_io *io, u64 *do
 		u64 n = puttable(p, io, io->total - *done, packets);
 		if (!n)
 			return -EAGAIN;
-		long r = put_piece(t, p, io, *done, n);
+		long r = byte_queue_put(t, &p->in, io, *done, n);
 		if (r < 0)
 			return r;
-		pipe_append(p, n, packets);
+		if (packets)
+			pipe_packet_added(p, n);
 		*done += n;
 		pipe_given(p);
 	}
@@ -216,7 +201,7 @@ static u32 pipe_poll(struct task *t, struct ofd *o)
 
 	(void)t;
 	if (may_read(o)) {
-		if (p->used)
+		if (p->in.used)
 			ready |= POLLIN | POLLRDNORM;
 		/* No hang-up for a reader who came, without waiting, before any writer. */
 		if (!p->writers && o->private[0] != p->writer_opens)
@@ -238,7 +223,7 @@ static struct sched_key pipe_poll_key(struct ofd *o)
 
 static long pipe_ioctl(struct task *t, struct ofd *o, u32 fd, u32 request, u64 arg)
 {
-	s32 used = (s32)pipe_of(o)->used;
+	s32 used = (s32)pipe_of(o)->in.used;
 
 	(void)fd;
 	if (request != FIONREAD)
@@ -258,10 +243,10 @@ static long set_capacity(struct task *t, struct pipe *p, u32 size)
 		return -EINVAL;
 	if (capacity > p->capacity && capacity > PIPE_USER_MAX && !capable(t, CAP_SYS_RESOURCE))
 		return -EPERM;
-	if (capacity < p->used + p->padding)
+	if (capacity < p->in.used + p->padding)
 		return -EBUSY;
 	bool was_full = pipe_is_full(p);
-	p->capacity = capacity;
+	p->capacity = p->in.most = capacity;
 	if (was_full && !pipe_is_full(p))
 		ready_changed(pipe_key(p), POLLOUT | POLLWRNORM);
 	return (long)capacity;

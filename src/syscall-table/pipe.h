@@ -2,6 +2,7 @@
 #ifndef SHADOW_PIPE_H
 #define SHADOW_PIPE_H
 
+#include "byte_queue.h"
 #include "ready.h"
 
 #define PIPE_ATOMIC   4096u /* PIPE_BUF: writes of at most so much are never mixed or cut */
@@ -16,10 +17,9 @@ struct pipe_packet {
 
 /* Heap; in `state` of the descriptions of both ends.  Lives while there is any. */
 struct pipe {
-	u8 *bytes; /* ring of `allocated` bytes: grows with the need up to capacity */
-	u64 allocated, start, used, capacity;
-	u64 taken;   /* bytes that ever left it */
-	u64 padding; /* of packets: what they are short of a page each */
+	struct byte_queue in;
+	u64 capacity; /* in.most, too */
+	u64 padding;  /* of packets: what they are short of a page each */
 	struct pipe_packet *packets, *last_packet;
 	u32 readers, writers;		/* descriptions; one open for both counts as each */
 	u32 reader_opens, writer_opens; /* how many there ever were: what openers of a FIFO await */
@@ -46,16 +46,12 @@ static inline bool is_pipe(const struct ofd *o)
 	return o->kind == OFD_PIPE_READ || o->kind == OFD_PIPE_WRITE || o->kind == OFD_FIFO;
 }
 
-/* ---- the ring: pipe_ring.c ---- */
+/* ---- pipe_packets.c ---- */
 
 u64 pipe_room(const struct pipe *p);
 bool pipe_is_full(const struct pipe *p);
-/* Where the first `n` bytes, which are there, lie; the second piece may be empty. */
-void pipe_span(const struct pipe *p, u64 n, struct user_iov ret[2]);
-/* Where `n` bytes more, for which there is room, are to be put before pipe_append. */
-void pipe_tail(struct pipe *p, u64 n, struct user_iov ret[2]);
-/* The bytes put there are in the pipe from now on; `packet`: as one. */
-void pipe_append(struct pipe *p, u64 n, bool packet);
+/* The last `n` bytes, which were added to the queue, are a packet. */
+void pipe_packet_added(struct pipe *p, u64 n);
 /* How many of the first bytes a read of `want` takes: it ends with a packet. */
 u64 pipe_readable(const struct pipe *p, u64 want);
 /* How many of the first bytes are of one kind; *ret_packet: which. */
@@ -63,7 +59,7 @@ u64 pipe_run(const struct pipe *p, bool *ret_packet);
 /* They are gone; of a packet that a read did not take wholly, the rest too. */
 void pipe_drop(struct pipe *p, u64 n);
 void pipe_drop_read(struct pipe *p, u64 n);
-void pipe_ring_free(struct pipe *p);
+void pipe_queue_free(struct pipe *p);
 
 /* ---- pipe.c ---- */
 

@@ -33,7 +33,7 @@ static long wait_for_bytes(struct task *t, const struct pipe *p, bool nowait)
 {
 	long r = 0;
 
-	while (!r && !p->used && p->writers)
+	while (!r && !p->in.used && p->writers)
 		r = nowait ? -EAGAIN : ready_wait(t, pipe_key(p), POLLIN);
 	return r;
 }
@@ -76,8 +76,8 @@ static u64 movable(const struct pipe *from, u64 skip, const struct pipe *to, u64
 	while (skip >= pipe_run(&rest, packet) && skip) {
 		u64 n = pipe_run(&rest, packet);
 		skip -= n;
-		rest.taken += n;
-		rest.used -= n;
+		rest.in.taken += n;
+		rest.in.used -= n;
 		if (*packet)
 			rest.packets = rest.packets->next;
 	}
@@ -93,8 +93,8 @@ static void copy_ring(const struct pipe *from, u64 skip, struct pipe *to, u64 n)
 	struct user_iov source[2], sink[2];
 	u8 *at = NULL;
 
-	pipe_span(from, skip + n, source);
-	pipe_tail(to, n, sink);
+	byte_queue_span(&from->in, skip + n, source);
+	byte_queue_room(&to->in, n, sink);
 	for (u64 done = 0; done < n;) {
 		u64 here = skip + done, there = done;
 		u32 i = here >= source[0].len, k = there >= sink[0].len;
@@ -105,6 +105,7 @@ static void copy_ring(const struct pipe *from, u64 skip, struct pipe *to, u64 n)
 		memcpy(at, (const u8 *)source[i].base + here, part);
 		done += part;
 	}
+	byte_queue_added(&to->in, n);
 }
 
 /* Takes out what it moves, or (keep) leaves it there. */
@@ -113,10 +114,11 @@ static u64 move_now(struct pipe *from, struct pipe *to, u64 size, bool keep)
 	bool was_full = pipe_is_full(from), packet;
 	u64 done = 0, n;
 
-	while (done < size && (keep ? done : 0) < from->used &&
+	while (done < size && (keep ? done : 0) < from->in.used &&
 	       (n = movable(from, keep ? done : 0, to, size - done, &packet)) != 0) {
 		copy_ring(from, keep ? done : 0, to, n);
-		pipe_append(to, n, packet);
+		if (packet)
+			pipe_packet_added(to, n);
 		if (!keep)
 			pipe_drop(from, n);
 		done += n;
@@ -137,9 +139,9 @@ static long pipe_to_pipe(struct splicing *s, bool keep)
 		r = wait_for_bytes(s->t, from, s->nowait);
 		if (!r)
 			r = wait_for_room(s->t, to, s->nowait);
-		if (!r && from->used)
+		if (!r && from->in.used)
 			r = (long)move_now(from, to, s->size, keep);
-	} while (!r && (from->used || from->writers));
+	} while (!r && (from->in.used || from->writers));
 	return r;
 }
 
@@ -164,7 +166,7 @@ static long read_into_pipe(struct splicing *s)
 	struct user_iov span[2];
 	u64 n = least(s->size, room_for_pages(s, p));
 
-	pipe_tail(p, n, span);
+	byte_queue_room(&p->in, n, span);
 	struct file_io io = {.iov = span,
 			     .count = span[1].len ? 2 : 1,
 			     .fd = s->in_fd,
@@ -176,7 +178,7 @@ static long read_into_pipe(struct splicing *s)
 	if (r <= 0)
 		return r;
 	notify_opened(s->in, IN_ACCESS);
-	pipe_append(p, (u64)r, false);
+	byte_queue_added(&p->in, (u64)r);
 	pipe_given(p);
 	if (s->in_at >= 0)
 		s->in_at += r;
@@ -215,10 +217,10 @@ static long write_from_pipe(struct splicing *s)
 {
 	struct pipe *p = pipe_of(s->in);
 	bool was_full = pipe_is_full(p);
-	u64 n = least(s->size, p->used);
+	u64 n = least(s->size, p->in.used);
 	struct user_iov span[2];
 
-	pipe_span(p, n, span);
+	byte_queue_span(&p->in, n, span);
 	struct file_io io = {.iov = span,
 			     .count = span[1].len ? 2 : 1,
 			     .fd = s->out_fd,
@@ -245,9 +247,9 @@ static long splice_out_of_pipe(struct splicing *s)
 	long done = 0, r = 0;
 
 	holds_begin(s);
-	while (s->size && (p->used || !done)) {
+	while (s->size && (p->in.used || !done)) {
 		r = wait_for_bytes(s->t, p, s->nowait);
-		if (r || !p->used)
+		if (r || !p->in.used)
 			break;
 		r = write_from_pipe(s);
 		if (r > 0)
@@ -381,36 +383,25 @@ long sys_tee(struct task *t, struct frame *f)
 
 static long memory_to_pipe(struct task *t, struct pipe *p, const struct file_io *io)
 {
-	struct user_iov span[2];
-
 	long r = wait_for_room(t, p, io->nowait);
 	if (r < 0)
 		return r;
 	u64 n = least(io->total, pipe_room(p) & ~(u64)(PAGE - 1));
-	pipe_tail(p, n, span);
-	r = io_take(t, io, 0, (void *)span[0].base, span[0].len);
-	if (!r && span[1].len)
-		r = io_take(t, io, span[0].len, (void *)span[1].base, span[1].len);
+	r = byte_queue_put(t, &p->in, io, 0, n);
 	if (r < 0)
 		return r;
-	pipe_append(p, n, false);
 	pipe_given(p);
 	return (long)n;
 }
 
 static long pipe_to_memory(struct task *t, struct pipe *p, const struct file_io *io)
 {
-	struct user_iov span[2];
-
 	long r = wait_for_bytes(t, p, io->nowait);
-	if (r < 0 || !p->used)
+	if (r < 0 || !p->in.used)
 		return r;
 	bool was_full = pipe_is_full(p);
-	u64 n = least(io->total, p->used);
-	pipe_span(p, n, span);
-	r = io_give(t, io, 0, (const void *)span[0].base, span[0].len);
-	if (!r && span[1].len)
-		r = io_give(t, io, span[0].len, (const void *)span[1].base, span[1].len);
+	u64 n = least(io->total, p->in.used);
+	r = byte_queue_give(t, &p->in, 0, io, 0, n);
 	if (r < 0)
 		return r;
 	pipe_drop(p, n);
