@@ -261,17 +261,26 @@ long sys_socketpair(struct task *t, struct frame *f)
 
 /* ---- bind, listen, names ---- */
 
+/* The socket and the address that bind and connect are given; NULL: *ret_error. */
+static struct socket *get_addressed(struct task *t, struct frame *f, struct ofd **ret_ofd,
+				    struct socket_address *ret, long *ret_error)
+{
+	struct socket *s = socket_get(t, f->arg[0], ret_ofd, ret_error);
+
+	if (!s)
+		return NULL;
+	*ret_error = socket_address_in(t, f->arg[1], (s32)f->arg[2], ret);
+	return *ret_error < 0 ? NULL : s;
+}
+
 long sys_bind(struct task *t, struct frame *f)
 {
 	struct socket_address a;
 	struct ofd *o;
 	long r;
-	struct socket *s = socket_get(t, f->arg[0], &o, &r);
+	struct socket *s = get_addressed(t, f, &o, &a, &r);
 
 	if (!s)
-		return r;
-	r = socket_address_in(t, f->arg[1], (s32)f->arg[2], &a);
-	if (r < 0)
 		return r;
 	return s->ops->bind ? s->ops->bind(t, s, &a) : -EOPNOTSUPP;
 }
@@ -340,12 +349,9 @@ long sys_connect(struct task *t, struct frame *f)
 	struct socket_address a;
 	struct ofd *o;
 	long r;
-	struct socket *s = socket_get(t, f->arg[0], &o, &r);
+	struct socket *s = get_addressed(t, f, &o, &a, &r);
 
 	if (!s)
-		return r;
-	r = socket_address_in(t, f->arg[1], (s32)f->arg[2], &a);
-	if (r < 0)
 		return r;
 	if (!s->ops->connect)
 		return -EOPNOTSUPP;
