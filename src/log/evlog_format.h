@@ -19,6 +19,7 @@
 
 /* Key and value of the configuration of a log that names files without holding their contents. */
 #define EVLOG_KEY_IMAGE	  "image"
+#define EVLOG_KEY_MOUNTS  "mounts"
 #define EVLOG_IMAGE_NAMES "names"
 
 enum evlog_section_type {

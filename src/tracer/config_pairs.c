@@ -100,7 +100,7 @@ static void add_yields(struct config_pairs *p, const struct region_config *c)
 }
 
 void config_pairs_make(const struct region_config *c, uint64_t seed, const char *program,
-		       bool names_only, struct config_pairs *p)
+		       bool names_only, const char *mounts, struct config_pairs *p)
 {
 	p->count = p->used = 0;
 	add(p, "baseline", "%s", cpu_baseline_name(&c->cpu));
@@ -115,6 +115,9 @@ void config_pairs_make(const struct region_config *c, uint64_t seed, const char 
 	if (names_only)
 		add(p, EVLOG_KEY_IMAGE, EVLOG_IMAGE_NAMES);
 	add(p, "memory", "%" PRIu64, c->memory_bytes);
+	/* Only if there are any. */
+	if (mounts[0] != '\0')
+		add(p, EVLOG_KEY_MOUNTS, "%s", mounts);
 	/* Only if so, as that of yields. */
 	if (c->partial_root)
 		add(p, "partial-root", "1");
@@ -250,10 +253,11 @@ static void baseline(struct parse *p, struct region_config *c)
 }
 
 static const char *const known[] = {
-	"baseline",	"cpu-features", "cpus",		 "egid",   "epoch-events", "euid",
-	"gid",		"groups",	EVLOG_KEY_IMAGE, "memory", "partial-root", "program",
-	"seed",		"slice",	"start-time-ns", "stderr", "stdin",	   "stdout",
-	"time-step-ns", "tty-columns",	"tty-rows",	 "uid",	   "umask",	   "yield-at",
+	"baseline",	  "cpu-features", "cpus",    "egid",	      "epoch-events",
+	"euid",		  "gid",	  "groups",  EVLOG_KEY_IMAGE, "memory",
+	EVLOG_KEY_MOUNTS, "partial-root", "program", "seed",	      "slice",
+	"start-time-ns",  "stderr",	  "stdin",   "stdout",	      "time-step-ns",
+	"tty-columns",	  "tty-rows",	  "uid",     "umask",	      "yield-at",
 };
 
 static bool is_known(const char *key)

@@ -16,9 +16,9 @@ struct config_pairs {
 };
 
 /* Fills *ret from the configuration; program is the path found for argv[0]; names_only: the log
- * names files without holding them.  Keys come out sorted. */
+ * names files without holding them; mounts: as mounts_list gives them.  Keys come out sorted. */
 void config_pairs_make(const struct region_config *config, uint64_t seed, const char *program,
-		       bool names_only, struct config_pairs *ret);
+		       bool names_only, const char *mounts, struct config_pairs *ret);
 
 /* The way back; *ret_bad names a key that is missing or not understood.  0 or -EBADMSG. */
 int config_pairs_parse(const struct evlog_reader *reader, struct region_config *ret,

@@ -105,13 +105,14 @@ struct container {
 	bool enough;		      /* set by the observer: to end as soon as possible */
 	bool ended;
 	enum container_end end;
-	char message[512]; /* what went wrong, for one line to the user */
-	uint64_t perturb;  /* state of --perturb's delays; 0: off */
-	const char *root;  /* folder to enter as root (replay), or NULL */
-	const char *cwd;   /* working directory inside */
-	int stdio_fd[3];   /* regular files for descriptors 0 to 2, or -1 */
-	cpu_set_t cpus;	   /* where the container runs */
-	cpu_set_t others;  /* where it is made, beside us */
+	char message[512];  /* what went wrong, for one line to the user */
+	uint64_t perturb;   /* state of --perturb's delays; 0: off */
+	const char *root;   /* folder to enter as root (replay), or NULL */
+	const char *mounts; /* with a root: its mount points, as mounts_list gives them; or NULL */
+	const char *cwd;    /* working directory inside */
+	int stdio_fd[3];    /* regular files for descriptors 0 to 2, or -1 */
+	cpu_set_t cpus;	    /* where the container runs */
+	cpu_set_t others;   /* where it is made, beside us */
 	bool own_user_namespace;
 };
 

@@ -18,6 +18,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/sched.h>
@@ -38,6 +39,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "mounts.h"
 #include "patcher.h"
 #include "remedy.h"
 #include "tracee.h"
@@ -154,6 +156,20 @@ static void enter_root(const char *root, int back)
 		init_fail(back, "cannot enter the replay's root");
 }
 
+/*
+ * Where the recorded machine had something mounted, the folder is mounted on itself, with what lies
+ * below it: so the kernel has the recorded answer to renaming and linking from one to the other.
+ */
+static void mount_folders(const char *mounts, int back)
+{
+	char path[PATH_MAX];
+
+	while (mounts != NULL && mounts_next(&mounts, path, sizeof(path))) {
+		if (mount(path, path, NULL, MS_BIND | MS_REC, NULL) < 0)
+			init_fail(back, "cannot make the replay's mount points");
+	}
+}
+
 static void init_mounts(struct container *c, int back)
 {
 	struct region_config *config = &HEAD->config;
@@ -163,8 +179,10 @@ static void init_mounts(struct container *c, int back)
 	if (c->proc_fd < 0)
 		init_fail(back, "/proc");
 	make_mounts_private(back);
-	if (c->root != NULL)
+	if (c->root != NULL) {
 		enter_root(c->root, back);
+		mount_folders(c->mounts, back);
+	}
 	cover(back, "/proc", &config->proc_dev);
 	cover(back, "/sys", &config->sys_dev);
 	cover(back, "/dev", &config->dev_dev);

@@ -1,12 +1,16 @@
 /*
- * See mounts.h.  Owns nothing beyond a call.
+ * See mounts.h.  Owns nothing beyond a call.  mountinfo: proc_pid_mountinfo(5).
  */
 #include "mounts.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <mntent.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define MOUNT_TEXT_MAX 8192
@@ -52,4 +56,81 @@ bool mounts_cover_files(pid_t tid)
 	if (root >= 0)
 		close(root);
 	return !folders;
+}
+
+/* ---- what is recorded ---- */
+
+static bool is_octal(const char *s)
+{
+	return s[0] >= '0' && s[0] <= '3' && s[1] >= '0' && s[1] <= '7' && s[2] >= '0' &&
+	       s[2] <= '7';
+}
+
+bool mounts_next(const char **text, char *ret_path, size_t size)
+{
+	const char *s = *text;
+	size_t len = 0;
+
+	while (*s == ' ')
+		s++;
+	for (; *s != '\0' && *s != ' '; s++) {
+		if (len + 1 == size)
+			return false;
+		bool escaped = *s == '\\' && is_octal(s + 1);
+		ret_path[len++] =
+			escaped ? (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0')) : *s;
+		s += escaped ? 3 : 0;
+	}
+	ret_path[len] = '\0';
+	*text = s;
+	return ret_path[0] == '/';
+}
+
+/* Below what every container has its own of. */
+static bool is_covered(const char *path)
+{
+	static const char *const own[] = {"/proc", "/sys", "/dev"};
+
+	for (size_t i = 0; i < sizeof(own) / sizeof(*own); i++) {
+		size_t len = strlen(own[i]);
+
+		if (strncmp(path, own[i], len) == 0 && (path[len] == '\0' || path[len] == '/'))
+			return true;
+	}
+	return false;
+}
+
+/* Whether the path leads to the mount `id`, not to one that hides it, and to a folder. */
+static bool is_folder_of(const char *escaped, unsigned long long id)
+{
+	char path[PATH_MAX];
+	struct statx st;
+
+	return mounts_next(&escaped, path, sizeof(path)) &&
+	       statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC,
+		     STATX_TYPE | STATX_MNT_ID, &st) == 0 &&
+	       S_ISDIR(st.stx_mode) && st.stx_mnt_id == id;
+}
+
+void mounts_list(char *ret_text, size_t size)
+{
+	FILE *mounts = fopen("/proc/self/mountinfo", "re");
+	char *line = NULL;
+	size_t room = 0, used = 0;
+
+	ret_text[0] = '\0';
+	while (mounts != NULL && getline(&line, &room, mounts) >= 0) {
+		char *rest = line, *id = strsep(&rest, " "), *path = NULL;
+
+		for (int field = 2; field <= 5; field++)
+			path = strsep(&rest, " ");
+		if (path == NULL || strcmp(path, "/") == 0 || is_covered(path) ||
+		    used + strlen(path) + 2 > size || !is_folder_of(path, strtoull(id, NULL, 10)))
+			continue;
+		used += (size_t)snprintf(ret_text + used, size - used, "%s%s", used ? " " : "",
+					 path);
+	}
+	free(line);
+	if (mounts != NULL)
+		fclose(mounts);
 }

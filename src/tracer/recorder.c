@@ -27,6 +27,7 @@
 #include "../syscall-table/vnode.h"
 #include "capture_feed.h"
 #include "config_pairs.h"
+#include "mounts.h"
 #include "needed.h"
 #include "output.h"
 #include "written.h"
@@ -83,13 +84,14 @@ static int writer_create(struct recorder *r, const struct recorder_options *o)
 {
 	struct config_pairs *pairs = malloc(sizeof(*pairs));
 	time_t now = time(NULL);
-	char date[64] = "";
+	char date[64] = "", mounts[CONFIG_VALUE_MAX];
 	struct utsname u;
 	struct tm tm;
 
 	if (pairs == NULL)
 		return -ENOMEM;
-	config_pairs_make(&HEAD->config, o->seed, o->program, o->names_only, pairs);
+	mounts_list(mounts, sizeof(mounts));
+	config_pairs_make(&HEAD->config, o->seed, o->program, o->names_only, mounts, pairs);
 	uname(&u);
 	strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));
 	const char *host[] = {"date",	date,	   "hostname", u.nodename,

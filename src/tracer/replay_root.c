@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 #include "../base/path_below.h"
 #include "../log/image_unpack.h"
 #include "../syscall-table/vnode.h"
+#include "mounts.h"
 
 #define FOLDER_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 /* The deepest tree that is removed: a program can nest deeper than we have descriptors. */
@@ -101,7 +103,17 @@ static int make_folders(int root_fd, const char *path)
 	return error;
 }
 
-int replay_root_make(const char *cwd, struct replay_root *root)
+static int make_needed(int root_fd, const char *cwd, const char *mounts)
+{
+	char path[PATH_MAX];
+	int error = make_folders(root_fd, cwd);
+
+	while (error == 0 && mounts != NULL && mounts_next(&mounts, path, sizeof(path)))
+		error = make_folders(root_fd, path);
+	return error;
+}
+
+int replay_root_make(const char *cwd, const char *mounts, struct replay_root *root)
 {
 	const char *tmp = getenv("TMPDIR");
 
@@ -120,7 +132,7 @@ int replay_root_make(const char *cwd, struct replay_root *root)
 	if (root->fd < 0)
 		return -errno;
 	mode_t mask = umask(0);
-	int error = make_folders(root->fd, cwd);
+	int error = make_needed(root->fd, cwd, mounts);
 	umask(mask);
 	return error;
 }

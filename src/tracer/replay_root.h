@@ -10,9 +10,9 @@ struct replay_root {
 	int fd;		    /* of the folder */
 };
 
-/* Makes a folder below $TMPDIR or /tmp, and `cwd` in it.  0 or a negative errno;
- * replay_root_remove() is due in any case. */
-int replay_root_make(const char *cwd, struct replay_root *root);
+/* Makes a folder below $TMPDIR or /tmp, and `cwd` and `mounts` (as mounts_list has them, or NULL)
+ * in it.  0 or a negative errno; replay_root_remove() is due in any case. */
+int replay_root_make(const char *cwd, const char *mounts, struct replay_root *root);
 
 /*
  * Unpacks the image into it, and tells the shim of each file's recorded metadata (the preload table

@@ -34,7 +34,8 @@ static void say_not_rebuilt(const struct session *s, int error)
 /* The container is made while the image is unpacked into its root. */
 static int rebuild(struct session *s)
 {
-	int error = replay_root_make(s->options->cwd, &s->root);
+	s->container.mounts = evlog_reader_config(s->reader, EVLOG_KEY_MOUNTS);
+	int error = replay_root_make(s->options->cwd, s->container.mounts, &s->root);
 
 	if (error < 0) {
 		say_not_rebuilt(s, error);
