@@ -45,6 +45,8 @@ static const struct {
 	{"/proc/#P/task/#T", synth_net_nodes},
 	{"/proc/#P", synth_socket_nodes},
 	{"/proc/#P/task/#T", synth_socket_nodes},
+	{"/proc/#P", synth_snmp_nodes},
+	{"/proc/#P/task/#T", synth_snmp_nodes},
 	{"/proc/sys", synth_net_settings},
 	{"/sys", synth_interface_nodes},
 	{"/sys", synth_sys_nodes},

@@ -94,6 +94,7 @@ extern const struct synth_node synth_kernel_nodes[];	/* below /proc: what ours n
 extern const struct synth_node synth_sysctl_nodes[];	/* below /proc/sys */
 extern const struct synth_node synth_ipc_nodes[];	/* below /proc */
 extern const struct synth_node synth_net_nodes[];	/* below /proc/#P and its tasks */
+extern const struct synth_node synth_snmp_nodes[];	/* the same */
 extern const struct synth_node synth_socket_nodes[];	/* the same */
 extern const struct synth_node synth_net_settings[];	/* below /proc/sys */
 extern const struct synth_node synth_interface_nodes[]; /* below /sys */

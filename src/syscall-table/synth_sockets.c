@@ -175,35 +175,6 @@ static void make_udp6(const struct synth_ctx *c, struct synth_text *out)
 	put_udp(out, AF_INET6);
 }
 
-/* Names may hold bytes 0, those of abstract ones, which are shown as @. */
-static void put_unix_name(struct synth_text *out, const struct socket_address *a)
-{
-	for (u32 k = sizeof(a->family); k < a->len; k++) {
-		if (!a->bytes[k] && a->bytes[sizeof(a->family)])
-			return;
-		text_add(out, "%s%c", k == sizeof(a->family) ? " " : "",
-			 a->bytes[k] ? a->bytes[k] : '@');
-	}
-}
-
-static void make_unix(const struct synth_ctx *c, struct synth_text *out)
-{
-	struct socket_address a;
-
-	text_add(out, "Num       RefCount Protocol Flags    Type St Inode Path\n");
-	for (struct socket *s = socket_first(); s; s = s->next) {
-		if (s->family != AF_UNIX)
-			continue;
-		bool connected = !s->ops->name(c->t, s, true, &a);
-		text_add(out, "0000000000000000: 00000002 00000000 %s %04x %s %5lu",
-			 s->is_listening ? "00010000" : "00000000", s->type,
-			 connected ? "03" : "01", s->ino);
-		if (!s->ops->name(c->t, s, false, &a))
-			put_unix_name(out, &a);
-		text_add(out, "\n");
-	}
-}
-
 static void make_netlink(const struct synth_ctx *c, struct synth_text *out)
 {
 	(void)c;
@@ -263,7 +234,6 @@ const struct synth_node synth_socket_nodes[] = {
 	NODE_TEXT("/net/tcp6", make_tcp6),
 	NODE_TEXT("/net/udp", make_udp),
 	NODE_TEXT("/net/udp6", make_udp6),
-	NODE_TEXT("/net/unix", make_unix),
 	{.path = NULL},
 };
 

@@ -117,8 +117,68 @@ static void check_lo(void)
 	CHECK(access("/proc/self/net/tcp", R_OK) == 0 && access("/proc/net/none", F_OK) == -1);
 }
 
+/* The figure of that name in the two lines that begin with `title`: each name has a value. */
+static long counter(const char *title, const char *name)
+{
+	char *names = strstr(text, title), *values, *a, *b;
+	long found = -2;
+
+	CHECK(names != NULL && (values = strstr(names + 1, title)) != NULL);
+	*strchr(names, '\n') = *strchr(values, '\n') = '\0';
+	char *word = strtok_r(names, " ", &a), *value = strtok_r(values, " ", &b);
+	for (; word && value; word = strtok_r(NULL, " ", &a), value = strtok_r(NULL, " ", &b)) {
+		if (strcmp(word, name) == 0)
+			found = atol(value);
+	}
+	CHECK(!word && !value && found != -2);
+	return found;
+}
+
+static void check_counters(void)
+{
+	int l = listener(4), c = socket_of(SOCK_STREAM), s;
+
+	CHECK(connect4(c, "127.0.0.1", port_of(l)) == 0 && (s = accept(l, NULL, NULL)) >= 0);
+	load("snmp");
+	CHECK(counter("Tcp: ", "CurrEstab") >= 2);
+	close(c);
+	close(s);
+	close(l);
+	load("snmp");
+	CHECK(counter("Ip: ", "DefaultTTL") == 64);
+	load("snmp");
+	CHECK(counter("Tcp: ", "MaxConn") == -1);
+	load("netstat");
+	CHECK(counter("IpExt: ", "InOctets") >= 0);
+	load("netstat");
+	CHECK(counter("TcpExt: ", "SyncookiesSent") >= 0);
+	load("snmp6");
+	CHECK(strncmp(text, "Ip6InReceives                   \t", 33) == 0);
+	CHECK(strstr(text, "\nUdp6InDatagrams                 \t") != NULL);
+}
+
+/* Nobody has such sockets: a line that says what would be told of them. */
+static void check_heads(void)
+{
+	static const char *const names[] = {"raw", "raw6", "udplite", "udplite6", "icmp", "icmp6"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		load(names[i]);
+		CHECK(strstr(text, "  sl  local_address") != NULL &&
+		      strstr(text, " inode ref pointer drops") != NULL);
+	}
+	load("igmp");
+	CHECK(strstr(text,
+		     "\n1\tlo        :     1      V3\n\t\t\t\t010000E0     1 0:00000000\t\t0\n"));
+	load("igmp6");
+	CHECK(strstr(text,
+		     "1    lo              ff020000000000000000000000000001     1 0000000C 0\n"));
+}
+
 int main(void)
 {
+	check_counters();
+	check_heads();
 	check_tcp();
 	check_udp();
 	check_unix();
