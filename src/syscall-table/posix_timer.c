@@ -241,11 +241,15 @@ static long timer_create(struct task *t, const struct clock *clock, struct app_e
 		error = -EINVAL;
 	else if (user_put(number_addr, number) < 0)
 		error = -EFAULT;
+	else
+		digest_u64(t, number);
+	/* Known of an alarm clock only now: it needs an RTC. */
+	if (error == 0 && clock->use & CLOCK_HIDDEN)
+		error = -EOPNOTSUPP;
 	if (error < 0) {
 		signal_uncharge(user);
 		return error;
 	}
-	digest_u64(t, number);
 	timer_make(t, number, clock, event, user);
 	return 0;
 }
@@ -257,7 +261,7 @@ long sys_timer_create(struct task *t, struct frame *f)
 	long error = event_in(t, f->arg[1], &event);
 
 	if (error == 0)
-		error = clock_find_for(t, (s32)f->arg[0], CLOCK_TIMES, &clock);
+		error = clock_find_for(t, (s32)f->arg[0], CLOCK_TIMES | CLOCK_HIDDEN, &clock);
 	if (error < 0)
 		return error;
 	return timer_create(t, &clock, &event, f->arg[1] == 0, f->arg[2]);

@@ -5,8 +5,10 @@
  * Owns a struct timer_file per description, in its `state`.  TFD_TIMER_CANCEL_ON_SET is taken, but
  * nothing ever sets the clock.
  */
+#include <linux/capability.h>
 #include <linux/time.h>
 #include <linux/timerfd.h>
+#include "credentials.h"
 #include "ready.h"
 #include "timer.h"
 #include "../shim/signal.h"
@@ -118,9 +120,28 @@ static void timerfd_info(struct ofd *o, struct synth_text *out)
 		 now.interval_ns % NS_PER_SEC);
 }
 
+/* For checkpoints: ticks as if so many periods had passed. */
+static long timerfd_ioctl(struct task *t, struct ofd *o, u32 fd, u32 request, u64 arg)
+{
+	u64 ticks;
+
+	(void)fd;
+	if (request != TFD_IOC_SET_TICKS)
+		return -ENOTTY;
+	if (user_get(ticks, arg) < 0)
+		return -EFAULT;
+	digest_u64(t, ticks);
+	if (ticks == 0)
+		return -EINVAL;
+	file_of(o)->ticks = ticks;
+	ready_changed(timerfd_key(o), POLLIN);
+	return 0;
+}
+
 const struct file_ops timerfd_ops = {
 	.info = timerfd_info,
 	.read = timerfd_read,
+	.ioctl = timerfd_ioctl,
 	.poll = timerfd_poll,
 	.poll_key = timerfd_key,
 	.seek_stays = true,
@@ -129,9 +150,10 @@ const struct file_ops timerfd_ops = {
 
 /* ---- calls ---- */
 
-static bool is_for_alarm(s32 id)
+/* Clocks that wake the machine: for who may do that, though ours never sleeps. */
+static bool may_use(const struct task *t, const struct clock *clock)
 {
-	return id == CLOCK_REALTIME_ALARM || id == CLOCK_BOOTTIME_ALARM;
+	return !(clock->use & CLOCK_HIDDEN) || capable(t, CAP_WAKE_ALARM);
 }
 
 long sys_timerfd_create(struct task *t, struct frame *f)
@@ -143,7 +165,7 @@ long sys_timerfd_create(struct task *t, struct frame *f)
 	if (flags & ~(u32)(TFD_CLOEXEC | TFD_NONBLOCK) ||
 	    clock_find_for(t, id, CLOCK_FILES, &clock) < 0)
 		return -EINVAL;
-	if (is_for_alarm(id) && proc_of(t)->euid != 0)
+	if (!may_use(t, &clock))
 		return -EPERM;
 	long index = ofd_create(OFD_TIMERFD, O_RDWR | (flags & TFD_NONBLOCK));
 	if (index < 0)
@@ -199,6 +221,8 @@ long sys_timerfd_settime(struct task *t, struct frame *f)
 	error = file_find(t, f->arg[0], &file);
 	if (error != 0)
 		return error;
+	if (!may_use(t, &file->timer.clock))
+		return -EPERM;
 	/* One that repeats tells the rest of the period it is in; nobody will read its ticks. */
 	if (file->fired && file->timer.interval_ns != 0)
 		catch_up(file);

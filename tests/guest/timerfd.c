@@ -18,6 +18,8 @@
 #include <unistd.h>
 #include "check.h"
 
+#define SET_TICKS _IOW('T', 0, uint64_t) /* TFD_IOC_SET_TICKS */
+
 #define SECOND 1000000000L
 
 static volatile sig_atomic_t seen;
@@ -331,6 +333,53 @@ static void check_processes(char *self)
 	close(twin);
 }
 
+/* As a checkpoint is restored: ticks as if so many periods had passed. */
+static void check_set_ticks(void)
+{
+	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK), bytes;
+	struct itimerspec later = {.it_value = {.tv_sec = 1000}};
+	struct pollfd poller = {.fd = fd, .events = POLLIN};
+	uint64_t ticks = 7, got = 0;
+
+	CHECK(ioctl(fd, FIONREAD, &bytes) == -1 && errno == ENOTTY);
+	CHECK(ioctl(fd, SET_TICKS, NULL) == -1 && errno == EFAULT);
+	ticks = 0;
+	CHECK(ioctl(fd, SET_TICKS, &ticks) == -1 && errno == EINVAL);
+	CHECK(poll(&poller, 1, 0) == 0);
+	ticks = 7;
+	CHECK(ioctl(fd, SET_TICKS, &ticks) == 0 && poll(&poller, 1, 0) == 1);
+	CHECK(read(fd, &got, sizeof(got)) == sizeof(got) && got == 7);
+	CHECK(read(fd, &got, sizeof(got)) == -1 && errno == EAGAIN);
+	CHECK(ioctl(fd, SET_TICKS, &ticks) == 0 && timerfd_settime(fd, 0, &later, NULL) == 0);
+	CHECK(read(fd, &got, sizeof(got)) == -1 && errno == EAGAIN);
+	close(fd);
+}
+
+/* Who may not wake the machine can neither make one of an alarm clock nor set it. */
+static void check_alarm_clocks(void)
+{
+	struct itimerspec later = {.it_value = {.tv_sec = 1000}}, now;
+	int fd = timerfd_create(CLOCK_BOOTTIME_ALARM, 0), status;
+
+	if (fd < 0) {
+		CHECK(errno == EPERM);
+		return;
+	}
+	CHECK(timerfd_settime(fd, 0, &later, NULL) == 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		CHECK(setuid(65534) == 0);
+		CHECK(timerfd_create(CLOCK_REALTIME_ALARM, 0) == -1 && errno == EPERM);
+		CHECK(timerfd_create(CLOCK_REALTIME_ALARM, 1) == -1 && errno == EINVAL);
+		CHECK(timerfd_settime(fd, 0, &later, NULL) == -1 && errno == EPERM);
+		CHECK(timerfd_settime(fd, 8, &later, NULL) == -1 && errno == EINVAL);
+		CHECK(timerfd_gettime(fd, &now) == 0 && now.it_value.tv_sec > 900);
+		_exit(0);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+	close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc > 1)
@@ -343,6 +392,8 @@ int main(int argc, char **argv)
 	check_order();
 	check_interrupted();
 	check_readers();
+	check_set_ticks();
+	check_alarm_clocks();
 	check_processes(argv[0]);
 	printf("timerfd ok\n");
 	return 0;

@@ -150,6 +150,24 @@ static void check_numbers(void)
 	CHECK(delete (0) == 0 && delete (1) == 0);
 }
 
+/* A bad event is told before the want of an RTC. */
+static void check_alarm_clocks(void)
+{
+	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = 65};
+	timer_t timer;
+
+	CHECK(timer_create(CLOCK_REALTIME_ALARM, &event, &timer) == -1 && errno == EINVAL);
+	event = (struct sigevent){.sigev_notify = 77};
+	CHECK(timer_create(CLOCK_BOOTTIME_ALARM, &event, &timer) == -1 && errno == EINVAL);
+	event = (struct sigevent){.sigev_notify = SIGEV_NONE};
+	CHECK(syscall(SYS_timer_create, CLOCK_BOOTTIME_ALARM, &event, NULL) == -1 &&
+	      errno == EFAULT);
+	if (timer_create(CLOCK_BOOTTIME_ALARM, &event, &timer) == 0)
+		CHECK(timer_delete(timer) == 0);
+	else
+		CHECK(errno == EOPNOTSUPP || errno == EPERM);
+}
+
 static void check_clocks(void)
 {
 	static const struct {
@@ -708,6 +726,7 @@ int main(int argc, char **argv)
 		return after_exec();
 	check_numbers();
 	check_clocks();
+	check_alarm_clocks();
 	check_arguments();
 	check_silent();
 	check_signal();
