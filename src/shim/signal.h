@@ -202,6 +202,12 @@ enum signal_itimer { ITIMER_OF_REAL, ITIMER_OF_VIRTUAL, ITIMER_OF_PROF, ITIMERS 
 #define POSIX_TIMER_BUCKETS 64
 
 /* The signal state of a process. */
+/* In the heap: what signals do, of all processes that share it (CLONE_SIGHAND). */
+struct signal_actions {
+	u64 refs;
+	struct k_sigaction at[SIG_MAX]; /* by signal - 1 */
+};
+
 struct signal_proc {
 	struct signal_queue queue; /* shared by its threads */
 	struct timer itimers[ITIMERS];
@@ -210,10 +216,11 @@ struct signal_proc {
 	u32 timer_number;		   /* of the next POSIX timer */
 	u32 stop_signal;  /* not zero: the process is stopped or stopping, by this signal */
 	u32 stop_waiting; /* tasks that have yet to park before the stop is complete */
-	struct k_sigaction actions[SIG_MAX]; /* by signal - 1 */
+	struct signal_actions *actions;
 };
 
 struct signal_state {
+	struct signal_actions no_actions; /* of our init, and of who has ended */
 	struct timers timers;
 	struct signal_user *users; /* who have something queued */
 	u32 root_pgid;		   /* process group of the container's first process */
@@ -228,6 +235,11 @@ _Static_assert(sizeof(struct signal_state) <= REGION_FILES_OFF - REGION_SIGNAL_O
 static inline struct signal_proc *signal_proc_of(const struct task *t)
 {
 	return &SIGNALS->procs[t->proc];
+}
+
+static inline struct k_sigaction *signal_action(u32 proc, int sig)
+{
+	return &SIGNALS->procs[proc].actions->at[sig - 1];
 }
 
 /*
@@ -362,15 +374,18 @@ int signal_take(struct task *t, u64 set, struct k_siginfo *ret_info);
 void signal_first(struct task *t);
 /*
  * fork, vfork: `child` is the only thread of a new process, whose pid, pgid, sid, parent and
- * thread list are filled in.  Copies dispositions, mask and altstack; nothing is pending.
+ * thread list are filled in.  Copies dispositions (`share`: they are one with the parent's), mask
+ * and altstack; nothing is pending.
  */
-void signal_fork(struct task *parent, struct task *child);
+void signal_fork(struct task *parent, struct task *child, bool share);
 /* clone(CLONE_THREAD): mask is inherited, altstack is not, nothing is pending. */
 void signal_thread(struct task *parent, struct task *child);
 /* execve: handlers become default, ignored stays ignored, altstack goes; pending and mask stay. */
 void signal_exec(struct task *t);
 /* CLONE_CLEAR_SIGHAND: the same for the dispositions only. */
 void signal_clear_handlers(u32 proc);
+/* Whether other processes share the dispositions. */
+bool signal_actions_are_shared(u32 proc);
 /* The task ends: its own queue is dropped, and what it was to take goes to another thread. */
 void signal_release(struct task *t);
 /* The process became a zombie: shared queue and timers go. */

@@ -153,7 +153,7 @@ static void run_handler(struct task *t, struct frame *f, int sig, const struct k
 
 	if (signal_frame_build(t, f, action, info, restored) < 0) {
 		if (sig == SIG_SEGV)
-			signal_proc_of(t)->actions[sig - 1].handler = SIG_HANDLER_DFL;
+			signal_action(t->proc, sig)->handler = SIG_HANDLER_DFL;
 		signal_force_segv(t);
 		return;
 	}
@@ -164,7 +164,7 @@ static void run_handler(struct task *t, struct frame *f, int sig, const struct k
 static void take_one(struct task *t, struct frame *f, int sig, const struct k_siginfo *info,
 		     long *result)
 {
-	struct k_sigaction *in_force = &signal_proc_of(t)->actions[sig - 1];
+	struct k_sigaction *in_force = signal_action(t->proc, sig);
 	struct k_sigaction action = *in_force;
 
 	if (action.handler == SIG_HANDLER_IGN)

@@ -336,7 +336,7 @@ int signal_take(struct task *t, u64 set, struct k_siginfo *ret_info)
 
 bool signal_is_ignored(u32 proc, int sig)
 {
-	u64 handler = state_of(proc)->actions[sig - 1].handler;
+	u64 handler = signal_action(proc, sig)->handler;
 
 	return handler == SIG_HANDLER_IGN ||
 	       (handler == SIG_HANDLER_DFL && IGNORED_BY_DEFAULT & SIG_BIT(sig));
@@ -386,8 +386,7 @@ static bool kills_at_once(u32 proc, int sig)
 {
 	u64 survived = IGNORED_BY_DEFAULT | STOP_SIGNALS | SIG_DUMPS_CORE;
 
-	return state_of(proc)->actions[sig - 1].handler == SIG_HANDLER_DFL &&
-	       !(survived & SIG_BIT(sig));
+	return signal_action(proc, sig)->handler == SIG_HANDLER_DFL && !(survived & SIG_BIT(sig));
 }
 
 /*
@@ -528,7 +527,7 @@ void signal_from_outside(int sig)
 void signal_force(struct task *t, int sig, const struct k_siginfo *info)
 {
 	struct signal_task *s = signal_task_of(t);
-	struct k_sigaction *action = &signal_proc_of(t)->actions[sig - 1];
+	struct k_sigaction *action = signal_action(t->proc, sig);
 
 	if (s->mask & SIG_BIT(sig) || action->handler == SIG_HANDLER_IGN)
 		action->handler = SIG_HANDLER_DFL;
@@ -612,8 +611,30 @@ long signal_set_restart(struct task *t, signal_restart_fn *fn, u64 a, u64 b, u64
 
 /* ---- life ---- */
 
+static struct signal_actions *actions_new(const struct signal_actions *like)
+{
+	struct signal_actions *a = heap_alloc_unset(sizeof(*a));
+
+	*a = *like;
+	a->refs = 1;
+	return a;
+}
+
+static void actions_put(struct signal_actions *a)
+{
+	if (--a->refs == 0)
+		heap_free(a);
+}
+
+bool signal_actions_are_shared(u32 proc)
+{
+	return state_of(proc)->actions->refs > 1;
+}
+
 void signal_first(struct task *t)
 {
+	state_of(PROC_INIT)->actions = &SIGNALS->no_actions;
+	signal_proc_of(t)->actions = actions_new(&SIGNALS->no_actions);
 	SIGNALS->root_pgid = proc_of(t)->pgid;
 	proc_tree_add(t->proc);
 }
@@ -630,8 +651,9 @@ static void inherit(struct task *parent, struct task *child)
 	to->cr2 = from->cr2;
 }
 
-void signal_fork(struct task *parent, struct task *child)
+void signal_fork(struct task *parent, struct task *child, bool share)
 {
+	struct signal_actions *actions = signal_proc_of(parent)->actions;
 	struct signal_task *from = signal_task_of(parent), *to = signal_task_of(child);
 	struct signal_proc *state = signal_proc_of(child);
 
@@ -639,8 +661,9 @@ void signal_fork(struct task *parent, struct task *child)
 	to->alt_sp = from->alt_sp;
 	to->alt_size = from->alt_size;
 	to->alt_flags = from->alt_flags;
-	memset(state, 0, offsetof(struct signal_proc, actions));
-	memcpy(state->actions, signal_proc_of(parent)->actions, sizeof(state->actions));
+	*state = (struct signal_proc){.actions = share ? actions : actions_new(actions)};
+	if (share)
+		actions->refs++;
 	proc_tree_add(child->proc);
 	cpu_limit_changed(child->proc);
 }
@@ -662,17 +685,28 @@ void signal_thread(struct task *parent, struct task *child)
 void signal_clear_handlers(u32 proc)
 {
 	for (int i = 0; i < SIG_MAX; i++) {
-		struct k_sigaction *a = &state_of(proc)->actions[i];
+		struct k_sigaction *a = signal_action(proc, i + 1);
 		u64 kept = a->handler == SIG_HANDLER_IGN ? SIG_HANDLER_IGN : SIG_HANDLER_DFL;
 
 		*a = (struct k_sigaction){.handler = kept};
 	}
 }
 
+static void actions_unshare(struct signal_proc *state)
+{
+	struct signal_actions *shared = state->actions;
+
+	if (shared->refs == 1)
+		return;
+	state->actions = actions_new(shared);
+	actions_put(shared);
+}
+
 void signal_exec(struct task *t)
 {
 	struct signal_task *s = signal_task_of(t);
 
+	actions_unshare(signal_proc_of(t));
 	signal_clear_handlers(t->proc);
 	posix_timers_drop(t->proc);
 	queue_drop_timers(&s->queue);
@@ -701,11 +735,13 @@ void signal_release_proc(u32 proc)
 	timer_disarm(&state_of(proc)->cpu_limit);
 	queue_drop(&state_of(proc)->queue, ~0ull, true);
 	state_of(proc)->stop_signal = 0;
+	actions_put(state_of(proc)->actions);
+	state_of(proc)->actions = &SIGNALS->no_actions;
 }
 
 bool signal_child_ignored(u32 proc)
 {
-	const struct k_sigaction *a = &state_of(proc)->actions[SIG_CHLD - 1];
+	const struct k_sigaction *a = signal_action(proc, SIG_CHLD);
 
 	return a->handler == SIG_HANDLER_IGN || a->flags & SIG_SA_NOCLDWAIT;
 }

@@ -251,7 +251,7 @@ bool spin_waits_for_signal(void)
 		const struct task *t = task_at(s->task);
 
 		for (u32 i = 0; i < SIGNALS_FORWARDED; i++) {
-			u64 handler = signal_proc_of(t)->actions[forwarded[i] - 1].handler;
+			u64 handler = signal_action(t->proc, forwarded[i])->handler;
 
 			if (handler != SIG_HANDLER_DFL && handler != SIG_HANDLER_IGN)
 				return true;

@@ -66,9 +66,6 @@ static long check_request(struct task *t, const struct clone_request *r)
 		return -EINVAL;
 	if (r->flags & CLONE_NEW_ANY)
 		return refuse(-EPERM);
-	/* Signal handlers are a process's own here. */
-	if (r->flags & CLONE_SIGHAND && !(r->flags & CLONE_THREAD))
-		return refuse(-EINVAL);
 	if (!limits_allow_task(t))
 		return -EAGAIN;
 	if (r->set_tid != 0 && id_in_use(r->set_tid))
@@ -134,7 +131,7 @@ static long new_process(struct task *t, const struct clone_request *r, struct ta
 	p->shares_files = (r->flags & CLONE_FILES) != 0;
 	p->files = r->flags & CLONE_FILES ? files_share(parent->files) : files_clone(parent->files);
 	p->fs = r->flags & CLONE_FS ? fs_share(parent->fs) : fs_clone(parent->fs);
-	signal_fork(t, child);
+	signal_fork(t, child, r->flags & CLONE_SIGHAND);
 	if (r->flags & CLONE_CLEAR_SIGHAND)
 		signal_clear_handlers(index);
 	return 0;

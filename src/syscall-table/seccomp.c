@@ -153,7 +153,7 @@ static long deny_by_signal(struct task *t, struct frame *f, u32 verdict, bool fa
 	/* The registers are those of before the call. */
 	f->rax = f->nr;
 	if (fatal)
-		signal_proc_of(t)->actions[SIG_SYS - 1].handler = SIG_HANDLER_DFL;
+		signal_action(t->proc, SIG_SYS)->handler = SIG_HANDLER_DFL;
 	signal_force(t, SIG_SYS, &info);
 	return -ENOSYS;
 }

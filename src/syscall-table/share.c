@@ -46,6 +46,8 @@ long sys_unshare(struct task *t, struct frame *f)
 		return -EINVAL;
 	if (flags & OF_A_TASK && (!is_one || (flags & CLONE_VM && shares_memory(t))))
 		return -EINVAL;
+	if (flags & (u32)(CLONE_SIGHAND | CLONE_VM) && signal_actions_are_shared(t->proc))
+		return -EINVAL;
 	if (flags & NAMESPACES || (flags & OF_A_PROCESS && !is_one))
 		return refuse(NR_unshare, -EPERM);
 	/* The kernel's tables follow ours. */
@@ -93,7 +95,7 @@ long sys_kcmp(struct task *t, struct frame *f)
 	case KCMP_FS:
 		return compare(proc_of(a)->fs, proc_of(b)->fs);
 	case KCMP_SIGHAND:
-		return compare(a->proc, b->proc);
+		return compare((u64)signal_proc_of(a)->actions, (u64)signal_proc_of(b)->actions);
 	case KCMP_IO: /* nobody has set one of its own */
 		return 0;
 	case KCMP_SYSVSEM: /* of who never had an undo, both are none: the same */

@@ -50,7 +50,7 @@ static long learn(struct task *t, void *p, u64 addr, u64 len)
 
 static void action_set(struct task *t, int sig, struct k_sigaction *new)
 {
-	struct k_sigaction *action = &signal_proc_of(t)->actions[sig - 1];
+	struct k_sigaction *action = signal_action(t->proc, sig);
 	bool was_ignored = action->handler == SIG_HANDLER_IGN;
 
 	new->flags &= SA_KEPT;
@@ -76,7 +76,7 @@ long sys_rt_sigaction(struct task *t, struct frame *f)
 		return -EFAULT;
 	if (!is_signal((u64)sig) || (new_addr != 0 && SIG_UNBLOCKABLE & SIG_BIT(sig)))
 		return -EINVAL;
-	old = signal_proc_of(t)->actions[sig - 1];
+	old = *signal_action(t->proc, sig);
 	if (new_addr != 0)
 		action_set(t, sig, &new);
 	return old_addr != 0 ? tell(t, old_addr, &old, sizeof(old)) : 0;

@@ -328,9 +328,9 @@ static struct signal_sets signals_of(const struct synth_ctx *c)
 	s.shared = p->queue.pending;
 	s.blocked = signal_task_of(thread)->mask;
 	for (u32 i = 0; i < SIG_MAX; i++) {
-		if (p->actions[i].handler == SIG_HANDLER_IGN)
+		if (p->actions->at[i].handler == SIG_HANDLER_IGN)
 			s.ignored |= SIG_BIT(i + 1);
-		else if (p->actions[i].handler != SIG_HANDLER_DFL)
+		else if (p->actions->at[i].handler != SIG_HANDLER_DFL)
 			s.caught |= SIG_BIT(i + 1);
 	}
 	return s;

@@ -18,7 +18,7 @@ static bool is_leader(const struct proc *p)
 static bool is_refused(struct task *t, int sig)
 {
 	return signal_task_of(t)->mask & SIG_BIT(sig) ||
-	       signal_proc_of(t)->actions[sig - 1].handler == SIG_HANDLER_IGN;
+	       signal_action(t->proc, sig)->handler == SIG_HANDLER_IGN;
 }
 
 long tty_job_check(struct task *t, const struct tty *tty, int sig)

@@ -229,7 +229,7 @@ void proc_tell_stop(u32 proc, int sig)
 	u32 parent = proc_at(proc)->parent;
 	struct k_siginfo info = sig != 0 ? child_info(proc, CLD_IS_STOPPED, sig)
 					 : child_info(proc, CLD_IS_CONTINUED, SIG_CONT);
-	const struct k_sigaction *action = &SIGNALS->procs[parent].actions[SIG_CHLD - 1];
+	const struct k_sigaction *action = signal_action(parent, SIG_CHLD);
 
 	report_set(proc, (u32)sig, sig == 0);
 	if (parent == PROC_INIT)

@@ -542,6 +542,53 @@ static void check_leaderless(void)
 	gate_end(&ready);
 }
 
+/* ---- what signals do, shared by two processes ---- */
+
+static volatile int handled;
+
+static void on_shared(int sig)
+{
+	handled = sig;
+}
+
+static int set_and_end(void *arg)
+{
+	(void)arg;
+	CHECK(fails(unshare(CLONE_SIGHAND), EINVAL));
+	CHECK(signal(SIGUSR1, on_shared) == SIG_DFL && signal(SIGUSR2, SIG_IGN) == SIG_DFL);
+	CHECK(raise(SIGUSR1) == 0 && handled == SIGUSR1);
+	handled = 0;
+	return 3;
+}
+
+static int set_and_exec(void *arg)
+{
+	(void)arg;
+	CHECK(signal(SIGUSR2, on_shared) == SIG_IGN);
+	execl("/bin/true", "true", NULL);
+	return 1;
+}
+
+static void check_shared_handlers(void)
+{
+	static char stack[65536] __attribute__((aligned(16)));
+	int flags = CLONE_VM | CLONE_SIGHAND | SIGCHLD, status;
+	struct sigaction now;
+
+	pid_t pid = clone(set_and_end, stack + sizeof(stack), flags, NULL);
+	CHECK(waitpid(pid, &status, 0) == pid && status == 3 << 8);
+	CHECK(sigaction(SIGUSR1, NULL, &now) == 0 && now.sa_handler == on_shared);
+	CHECK(raise(SIGUSR2) == 0 && raise(SIGUSR1) == 0 && handled == SIGUSR1);
+	CHECK(unshare(CLONE_SIGHAND) == 0); /* alone again */
+	/* exec takes a copy, and sets only that to the default. */
+	pid = clone(set_and_exec, stack + sizeof(stack), flags, NULL);
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+	CHECK(sigaction(SIGUSR1, NULL, &now) == 0 && now.sa_handler == on_shared);
+	CHECK(raise(SIGUSR2) == 0 && handled == SIGUSR2);
+	signal(SIGUSR1, SIG_DFL);
+	signal(SIGUSR2, SIG_DFL);
+}
+
 /* ---- clone's flags ---- */
 
 static void check_flags(void)
@@ -751,6 +798,7 @@ int main(void)
 	check_setpgid();
 	check_leaderless();
 	check_flags();
+	check_shared_handlers();
 	check_clear_handlers();
 	check_set_tid();
 	check_unshare();
