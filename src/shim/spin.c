@@ -3,6 +3,11 @@
  *
  * Owns the list of parked spinning tasks.  A task is in it exactly as long as it is parked and
  * nobody has seen its memory changed; its entry (task->spin) lives until it runs again or ends.
+ *
+ * Of many whose memory has changed one is woken at a time: the one that waits longest.  If it is
+ * the one that can go on (a lock's next owner), the others mostly need not look: a spin lock is
+ * taken again when they are looked at, and who has the next ticket is the next to be woken.  A task
+ * that was woken and makes no event before it is back waits on, and keeps its turn.
  */
 #include "spin.h"
 
@@ -52,12 +57,14 @@ static bool is_shared(const struct mm *mm, const struct spinner *s)
 	return false;
 }
 
-static void append(struct spinner *s)
+/* Who waits longest comes first, however often it was woken for nothing. */
+static void insert(struct spinner *s)
 {
 	struct spinner **link = &SPIN->first;
 
-	while (*link != NULL)
+	while (*link != NULL && (*link)->turn <= s->turn)
 		link = &(*link)->next;
+	s->next = *link;
 	*link = s;
 }
 
@@ -94,9 +101,13 @@ void spin_park(struct task *t)
 	SHIM_ASSERT(take_bytes(s));
 	s->shared = is_shared(mm_at(s->mm), s);
 	t->spin = (u64)s;
-	append(s);
+	if (t->spin_turn == 0 || t->events != t->spin_events + 1)
+		t->spin_turn = ++SPIN->turns;
+	s->turn = t->spin_turn;
+	insert(s);
 	turn_park(t, SCHED_NEVER);
 	spin_forget(t);
+	t->spin_events = t->events;
 }
 
 /* The bytes now, of the task's own address space or, through the tracer, of another. */
@@ -134,20 +145,15 @@ static bool is_due(const struct spinner *s, bool far)
 bool spin_wake_changed(bool far)
 {
 	struct spinner **link = &SPIN->first;
-	bool woken = false;
 
-	while (*link != NULL) {
-		struct spinner *s = *link;
-
-		if (is_due(s, far)) {
-			*link = s->next;
-			sched_task_wake(SCHED, s->task, SCHED_WOKEN_OWN, SCHED_NONE);
-			woken = true;
-		} else {
-			link = &s->next;
-		}
-	}
-	return woken;
+	while (*link != NULL && !is_due(*link, far))
+		link = &(*link)->next;
+	if (*link == NULL)
+		return false;
+	struct spinner *s = *link;
+	*link = s->next;
+	sched_task_wake(SCHED, s->task, SCHED_WOKEN_OWN, SCHED_NONE);
+	return true;
 }
 
 static bool is_code(const struct mm *mm, u64 start, u64 end)

@@ -31,12 +31,14 @@ struct spinner {
 	u32 mm;
 	u32 shared; /* who has another address space can store there, too */
 	u32 count;
+	u64 turn; /* waits are numbered as they begin */
 	struct spin_range ranges[SPIN_RANGES_MAX];
 	u8 bytes[SPIN_BYTES_MAX]; /* what the ranges held when it was parked, one after the other */
 };
 
 struct spin_state {
-	struct spinner *first; /* oldest first */
+	struct spinner *first; /* who waits longest first */
+	u64 turns;	       /* waits begun */
 	/* What the tracer found: the memory that a round of the loop touches, sorted, disjoint. */
 	u32 found_count;
 	/* UPCALL_SPIN_PEEK: the memory of a task in another address space. */
@@ -52,8 +54,9 @@ _Static_assert(REGION_SPIN_OFF + sizeof(struct spin_state) <= REGION_GENERATOR_O
 void spin_park(struct task *t);
 
 /*
- * Makes those spinning tasks runnable whose memory has changed; true if there were any.  Memory
- * shared with another address space is looked at only if `far`: that costs a stop of the tracer.
+ * Makes the spinning task runnable that waits longest of those whose memory has changed; true if
+ * there is one.  Memory shared with another address space is looked at only if `far`: that costs a
+ * stop of the tracer.
  */
 bool spin_wake_changed(bool far);
 

@@ -62,10 +62,12 @@ struct task {
 	u64 step_page;	      /* page that is executed and stored into: see code_pages.c; or 0 */
 	struct seccomp_filter *seccomp_filter; /* the youngest of the app's own filters, or NULL */
 	u64 seccomp_mode;		       /* SECCOMP_MODE_* */
-	u64 spin;	/* heap address of struct spinner while it spins, parked; or 0 */
-	u64 ipc_waiter; /* heap: its place in a queue of ipc.h or mqueue.h while it waits, or 0 */
-	u64 sem_undo;	/* heap: what semop is to undo at its end, or 0; see sysv_sem.c */
-	u32 pdeathsig;	/* sent when the thread that made its process ends; 0: none */
+	u64 spin;	 /* heap address of struct spinner while it spins, parked; or 0 */
+	u64 spin_turn;	 /* of its last wait in a loop: see spin.c */
+	u64 spin_events; /* its events when that ended */
+	u64 ipc_waiter;	 /* heap: its place in a queue of ipc.h or mqueue.h while it waits, or 0 */
+	u64 sem_undo;	 /* heap: what semop is to undo at its end, or 0; see sysv_sem.c */
+	u32 pdeathsig;	 /* sent when the thread that made its process ends; 0: none */
 	u32 made_children; /* some living process was made by this task */
 };
 _Static_assert(sizeof(struct task) + TASK_IN_PAGE + 15 * 64 <= 0x1000, "one page");

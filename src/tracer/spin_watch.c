@@ -67,7 +67,8 @@
 /*
  * Who spins once will do so again, most often at the same place.  A breakpoint register is set to
  * it, which the program cannot see, so that the next time is found after two rounds, not after some
- * ten milliseconds.  One that does not pay is cleared.
+ * ten milliseconds.  One that does not pay is cleared.  The other threads of the process get it,
+ * too, and so do those to come: until one of theirs does not pay.
  */
 struct spin_trap {
 	pid_t tid; /* 0: not in use */
@@ -95,6 +96,8 @@ struct spin_watch {
 	uint64_t cost_ns; /* of examinations that found nothing */
 	bool reported;
 	struct spin_trap traps[TRAPS];
+	uint32_t common_proc; /* whose threads get a trap without having been looked at; NONE */
+	uint64_t common_address;
 };
 
 static volatile sig_atomic_t ticked;
@@ -137,6 +140,7 @@ int spin_watch_create(struct spin_watch **ret_watch)
 	w->has_timer = timer_create(CLOCK_MONOTONIC, &event, &w->timer) == 0;
 	tick_every(w, TICK_NS);
 	w->begun_ns = monotonic_ns();
+	w->common_proc = NONE;
 	*ret_watch = w;
 	return 0;
 }
@@ -441,13 +445,46 @@ static void trap_set(struct spin_watch *w, pid_t tid, uint64_t address)
 		trap->tid = 0;
 }
 
-static void trap_useless(struct spin_trap *trap, unsigned count)
+static void trap_useless(struct spin_watch *w, struct spin_trap *trap, unsigned count)
 {
 	trap->useless += count;
 	if (trap->useless < TRAPS_USELESS)
 		return;
 	trap_enable(trap->tid, false);
 	trap->tid = 0;
+	if (trap->address == w->common_address)
+		w->common_proc = NONE;
+}
+
+/*
+ * Task `l`, stopped, spins at `address`: so may the other threads of its process.  It holds the
+ * turn, so they wait for theirs in the shim, which can be interrupted; they stop before they go on.
+ */
+static void trap_others(struct spin_watch *w, const struct container *c, const struct looked_at *l,
+			uint64_t address)
+{
+	if (w->common_proc == l->task->proc && w->common_address == address)
+		return;
+	w->common_proc = l->task->proc;
+	w->common_address = address;
+	for (size_t i = 0; i < CONTAINER_TASK_TABLE; i++) {
+		const struct container_task *e = &c->tasks[i];
+
+		if (e->tid > 0 && e->tid != l->tid && !e->gone && e->slot < TASK_SLOTS_MAX &&
+		    task_at(e->slot)->proc == w->common_proc && trap_of(w, e->tid) == NULL)
+			tracee_interrupt(e->tid);
+	}
+}
+
+/* Thread `tid` has stopped, for that reason or because it is new. */
+static void trap_common(struct spin_watch *w, const struct container *c, pid_t tid)
+{
+	const struct container_task *e = NULL;
+
+	if (w->common_proc != NONE && trap_of(w, tid) == NULL && trap_of(w, 0) != NULL)
+		e = container_task_get((struct container *)c, tid);
+	if (e != NULL && e->slot < TASK_SLOTS_MAX && task_at(e->slot)->proc == w->common_proc)
+		trap_set(w, tid, w->common_address);
 }
 
 /* Whether the task is at the same place again as at the last trap, and nothing was between. */
@@ -563,6 +600,7 @@ static enum spin_verdict look(struct spin_watch *w, struct container *c, struct 
 	if (steps != 0 && examine(w, l, regs, steps, &cycle) == 0) {
 		hand_over(c, task_at(l->task->index), &cycle, regs);
 		trap_set(w, l->tid, cycle.regs.rip);
+		trap_others(w, c, l, cycle.regs.rip);
 		w->silent = false;
 		return SPIN_PARKS;
 	}
@@ -578,8 +616,10 @@ static enum spin_verdict look(struct spin_watch *w, struct container *c, struct 
 enum spin_verdict spin_watch_stopped(struct spin_watch *w, struct container *c, pid_t tid,
 				     struct user_regs_struct *ret_regs, int *ret_status)
 {
-	if (tid != w->asked)
+	if (tid != w->asked) {
+		trap_common(w, c, tid);
 		return SPIN_NOT_ASKED;
+	}
 	w->asked = 0;
 	look_later(w);
 	if (!is_silent(w) || tracee_regs_get(tid, ret_regs) < 0 || in_shim(ret_regs->rip))
@@ -606,7 +646,7 @@ enum spin_verdict spin_watch_trapped(struct spin_watch *w, struct container *c, 
 	if (trap == NULL || slot == NONE || trap->address != regs->rip)
 		return SPIN_NO;
 	if (!trap_again(trap, regs)) {
-		trap_useless(trap, 1);
+		trap_useless(w, trap, 1);
 		return SPIN_NO;
 	}
 	struct looked_at l = {.watch = w, .tid = tid, .task = task_at(slot)};
@@ -616,7 +656,7 @@ enum spin_verdict spin_watch_trapped(struct spin_watch *w, struct container *c, 
 	if (l.status != 0)
 		return SPIN_DISTURBED;
 	if (!found) {
-		trap_useless(trap, USELESS_EXAM);
+		trap_useless(w, trap, USELESS_EXAM);
 		return SPIN_NO;
 	}
 	hand_over(c, task_at(slot), &cycle, regs);
