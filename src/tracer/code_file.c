@@ -131,6 +131,8 @@ int code_file_parse(struct code_file *f)
 	f->parsed = true;
 	if (elf_image_parse(f->map, f->key.size, &image) < 0)
 		return 0;
+	memcpy(f->code, image.code, sizeof(f->code));
+	f->code_count = image.code_count;
 	for (size_t i = 0; i < image.segment_count; i++) {
 		const struct elf_segment *s = &image.segments[i];
 
@@ -148,6 +150,17 @@ int code_file_parse(struct code_file *f)
 		return 0;
 	}
 	return 0;
+}
+
+bool code_file_is_code(const struct code_file *f, uint64_t offset)
+{
+	uint64_t at = f->key.file_off + offset;
+
+	for (size_t i = 0; i < f->code_count; i++) {
+		if (at >= f->code[i].begin && at < f->code[i].end)
+			return true;
+	}
+	return f->code_count == 0;
 }
 
 struct code_file *code_file_create(const struct task *t, const struct patch_key *key,

@@ -18,6 +18,8 @@ struct code_file {
 	struct code_view view; /* bytes NULL until code_file_open or _copy */
 	struct code_data data[ELF_IMAGE_SEGMENTS_MAX]; /* the file's other segments, if mapped */
 	size_t data_count;
+	struct elf_range code[ELF_IMAGE_CODE_MAX]; /* of the file, see elf_image.h; if parsed */
+	size_t code_count;
 	uint64_t linked; /* address of the view's first byte as linked */
 	struct code_targets targets;
 	bool parsed; /* function starts and data are known, if there are any */
@@ -44,5 +46,8 @@ int code_file_copy(struct code_file *f, pid_t tid, uint64_t address, uint64_t le
 /* Function starts, from the segment the mapping lies in.  Needed for plans alone; the file is open.
  */
 int code_file_parse(struct code_file *f); /* 0 or -ENOMEM */
+
+/* False if the file, which was parsed, says that what is there in the view is no code. */
+bool code_file_is_code(const struct code_file *f, uint64_t offset);
 
 #endif

@@ -104,6 +104,46 @@ static Elf64_Phdr header_at(const uint8_t *table, size_t i)
 	return header;
 }
 
+/* The table of sections, or NULL. */
+static const uint8_t *find_sections(const struct elf_image *image, size_t *ret_count)
+{
+	Elf64_Ehdr header;
+
+	memcpy(&header, image->bytes, sizeof(header));
+	*ret_count = header.e_shnum;
+	if (header.e_shentsize != sizeof(Elf64_Shdr))
+		return NULL;
+	return image_at(image, header.e_shoff, (uint64_t)header.e_shnum * sizeof(Elf64_Shdr));
+}
+
+static Elf64_Shdr section_at(const uint8_t *table, size_t i)
+{
+	Elf64_Shdr section;
+
+	memcpy(&section, table + i * sizeof(section), sizeof(section));
+	return section;
+}
+
+/* Linkers make a handful of them; of a file with more than there is room for, all may be code. */
+static void find_code(struct elf_image *image)
+{
+	size_t count, n = 0;
+	const uint8_t *table = find_sections(image, &count);
+
+	for (size_t i = 0; table && i < count; i++) {
+		Elf64_Shdr section = section_at(table, i);
+
+		if (!(section.sh_flags & SHF_EXECINSTR) || section.sh_type == SHT_NOBITS ||
+		    !image_at(image, section.sh_offset, section.sh_size))
+			continue;
+		if (n == ELF_IMAGE_CODE_MAX)
+			return;
+		image->code[n++] =
+			(struct elf_range){section.sh_offset, section.sh_offset + section.sh_size};
+	}
+	image->code_count = n;
+}
+
 int elf_image_parse(const void *bytes, size_t size, struct elf_image *ret_image)
 {
 	struct elf_image image = {.bytes = bytes, .size = size};
@@ -116,9 +156,11 @@ int elf_image_parse(const void *bytes, size_t size, struct elf_image *ret_image)
 
 		r = add_program_header(&image, &header);
 	}
-	if (r == 0)
-		*ret_image = image;
-	return r;
+	if (r < 0)
+		return r;
+	find_code(&image);
+	*ret_image = image;
+	return 0;
 }
 
 int elf_image_headers(const void *bytes, size_t size, Elf64_Phdr *ret_headers, size_t max)
@@ -209,19 +251,14 @@ static int take_symbol_tables(const struct elf_image *image, const struct elf_se
 {
 	bool seen_static = false;
 	bool seen_dynamic = false;
-	Elf64_Ehdr header;
-	const uint8_t *table;
+	size_t sections;
+	const uint8_t *table = find_sections(image, &sections);
 
-	memcpy(&header, image->bytes, sizeof(header));
-	table = image_at(image, header.e_shoff, (uint64_t)header.e_shnum * sizeof(Elf64_Shdr));
-	if (!table || header.e_shentsize != sizeof(Elf64_Shdr))
-		return 0;
-	for (size_t i = 0; i < header.e_shnum; i++) {
-		Elf64_Shdr section;
+	for (size_t i = 0; table && i < sections; i++) {
+		Elf64_Shdr section = section_at(table, i);
 		bool *seen;
 		int r;
 
-		memcpy(&section, table + i * sizeof(section), sizeof(section));
 		if (section.sh_type != SHT_SYMTAB && section.sh_type != SHT_DYNSYM)
 			continue;
 		seen = section.sh_type == SHT_SYMTAB ? &seen_static : &seen_dynamic;

@@ -1,5 +1,5 @@
 /*
- * What the tracer needs of an ELF64 file: its segments, and where functions start.
+ * What the tracer needs of an ELF64 file: its segments, where functions start, and what is code.
  * The file is hostile: everything is checked against its size.
  */
 #ifndef SHADOW_TRACER_ELF_IMAGE_H
@@ -10,12 +10,18 @@
 #include <stdint.h>
 
 #define ELF_IMAGE_SEGMENTS_MAX 16
+#define ELF_IMAGE_CODE_MAX     64
 
 /* A PT_LOAD segment. file_offset + file_size lies within the file. */
 struct elf_segment {
 	uint64_t file_offset;
 	uint64_t file_size;
 	uint64_t address; /* as linked */
+};
+
+/* Bytes of the file: [begin, end). */
+struct elf_range {
+	uint64_t begin, end;
 };
 
 /* A parsed file; a plain value that borrows the bytes. */
@@ -26,6 +32,10 @@ struct elf_image {
 	size_t segment_count;
 	struct elf_segment data[ELF_IMAGE_SEGMENTS_MAX]; /* the others that have bytes */
 	size_t data_count;
+	/* The sections of code: an executable segment can hold tables and constants beside them.
+	 * None: the file does not tell. */
+	struct elf_range code[ELF_IMAGE_CODE_MAX];
+	size_t code_count;
 	uint64_t unwind_offset; /* of .eh_frame_hdr in the file */
 	uint64_t unwind_size;	/* 0 if there is none */
 	uint64_t unwind_address;

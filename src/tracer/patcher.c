@@ -250,7 +250,7 @@ static void scan(struct patcher *p, struct known_file *f, struct patch_file *pf,
 		struct patch_plan plan;
 		struct patch entry;
 
-		if (!sites[i].confirmed)
+		if (!sites[i].confirmed || !code_file_is_code(f->code, sites[i].offset))
 			continue;
 		error = make_plan(p, patch_plan, f->code, pf, address, stub, sites[i].offset,
 				  &plan);
