@@ -20,6 +20,18 @@ static long name_begin(struct task *t, const struct path *p, u32 *ret_parent)
 	return p->special ? -EACCES : entry_change_begin(t, p, ret_parent);
 }
 
+/* Slashes behind a name that is to be no directory: it is there, or it is none. */
+static long slash_check(struct task *t, struct path *p)
+{
+	struct stat st;
+	u32 vnode;
+
+	if (!p->slash || p->special)
+		return 0;
+	long r = lookup(t, p, AT_SYMLINK_NOFOLLOW, &st, &vnode);
+	return r < 0 ? r : -EEXIST;
+}
+
 static long name_in(struct task *t, s32 dirfd, u64 user, struct path *p, u32 *ret_parent)
 {
 	long r = path_in(t, dirfd, user, PATH_ENTRY, p);
@@ -97,7 +109,9 @@ long node_make(struct task *t, struct path *p, u32 mode)
 {
 	u32 parent, type = mode & S_IFMT;
 
-	long r = name_begin(t, p, &parent);
+	long r = slash_check(t, p);
+	if (!r)
+		r = name_begin(t, p, &parent);
 	if (r < 0)
 		return r == -EACCES ? begin_failed(t, p, r) : r;
 	if (type == S_IFCHR || type == S_IFBLK) {
@@ -144,7 +158,12 @@ static long make_symlink(struct task *t, u64 user_target, s32 dirfd, u64 user)
 	if (!n)
 		return -ENOENT;
 	digest_bytes(t, target, (u64)n + 1);
-	long r = name_in(t, dirfd, user, &p, &parent);
+	long r = path_in(t, dirfd, user, PATH_ENTRY, &p);
+	if (!r)
+		r = slash_check(t, &p);
+	if (r < 0)
+		return r;
+	r = name_begin(t, &p, &parent);
 	if (r < 0)
 		return r == -EACCES ? begin_failed(t, &p, r) : r;
 	r = SYS3(NR_symlinkat, target, p.dirfd, p.name);
@@ -200,7 +219,12 @@ static long make_link(struct task *t, s32 from_fd, u64 from, s32 to_fd, u64 to, 
 		r = link_special(t, &a, &st, &vnode, &flags);
 	if (r)
 		return r < 0 ? r : -EXDEV;
-	r = name_in(t, to_fd, to, &b, &parent);
+	r = path_in(t, to_fd, to, PATH_ENTRY, &b);
+	if (!r)
+		r = slash_check(t, &b);
+	if (r < 0)
+		return r;
+	r = name_begin(t, &b, &parent);
 	if (r < 0)
 		return r == -EACCES ? begin_failed(t, &b, r) : r;
 	struct vnode *v = vnode_at(vnode);
@@ -257,6 +281,8 @@ static long remove_name(struct task *t, s32 dirfd, u64 user, u32 flags)
 		r = -EACCES;
 	if (!r)
 		r = lookup(t, &p, AT_SYMLINK_NOFOLLOW, &st, &vnode);
+	if (!r && p.slash && (st.st_mode & S_IFMT) != S_IFDIR)
+		r = -ENOTDIR;
 	if (!r)
 		r = entry_change_begin(t, &p, &parent);
 	if (!r)

@@ -305,11 +305,24 @@ static long open_failed(struct task *t, struct opening *o, long error)
 	return error;
 }
 
+/* Files that are made have no slash behind their names; what leads there is looked at first. */
+static long open_slashed(struct task *t, const struct path *p, u32 flags)
+{
+	u32 parent;
+
+	long r = p->special ? 0 : path_parent(p, &parent);
+	if (r < 0)
+		return lookup_failed(t, p, r);
+	return flags & O_EXCL && !path_is_entry(p) ? -EEXIST : -EISDIR;
+}
+
 long open_path(struct task *t, struct path *p, u32 flags, u32 mode)
 {
 	struct opening o = {.p = p, .flags = flags, .mode = mode};
 	long fd;
 
+	if (p->slash)
+		return open_slashed(t, p, flags);
 	if (p->special)
 		return special_open(t, p->abs, flags, mode);
 	if (flags & O_PATH)
@@ -336,8 +349,10 @@ static long open_user(struct task *t, s32 dirfd, u64 user, u32 flags, u32 mode)
 {
 	struct path p;
 
-	bool link_meant = flags & O_NOFOLLOW || (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
-	long r = path_in(t, dirfd, user, link_meant ? PATH_NOFOLLOW : 0, &p);
+	bool makes = flags & O_CREAT && !(flags & O_PATH);
+	bool link_meant = flags & O_NOFOLLOW || (makes && flags & O_EXCL);
+	u32 last = (link_meant ? PATH_NOFOLLOW : 0) | (makes ? PATH_CREATE : 0);
+	long r = path_in(t, dirfd, user, last, &p);
 	/* Before anything is looked for, made or emptied; a name that is none comes first. */
 	if (!fd_has_room(t) && r != -EFAULT && r != -ENAMETOOLONG && r != -ENOENT)
 		r = -EMFILE;

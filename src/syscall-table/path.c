@@ -174,6 +174,21 @@ static long finish_rooted(struct task *t, s32 dirfd, u32 flags, struct path *p)
 	return r < 0 ? r : path_rooted(p, fs->root, start[1] ? start : "", flags);
 }
 
+/* Whether there were any; "/" itself is left. */
+static bool drop_slashes(struct path *p)
+{
+	u32 len = p->len;
+
+	while (len > 1 && p->name[len - 1] == '/')
+		len--;
+	bool any = len < p->len && (len > 1 || p->name[0] != '/');
+	if (any) {
+		p->len = len;
+		p->name[len] = '\0';
+	}
+	return any;
+}
+
 static long finish(struct task *t, s32 dirfd, u32 flags, struct path *p)
 {
 	p->dirfd = dirfd;
@@ -182,6 +197,9 @@ static long finish(struct task *t, s32 dirfd, u32 flags, struct path *p)
 	p->base_hash = 0;
 	p->base_vnode = 0;
 	p->is_empty = !p->len;
+	p->slash = flags & (PATH_ENTRY | PATH_CREATE) && drop_slashes(p);
+	if (p->slash)
+		flags |= PATH_ENTRY;
 	if (p->is_empty && !(flags & PATH_EMPTY_OK))
 		return -ENOENT;
 	if (!p->is_empty && FILES->fs[proc_of(t)->fs].root)
@@ -258,6 +276,20 @@ u32 path_absolute(const struct path *p, char *to)
 u64 path_key(const struct path *p)
 {
 	return hash_bytes(p->base_hash, p->name, p->len);
+}
+
+bool path_is_entry(const struct path *p)
+{
+	const char *last = p->name + p->len;
+
+	while (last > p->name && last[-1] == '/')
+		last--;
+	u64 n = 0;
+	while (last > p->name && last[-1] != '/') {
+		last--;
+		n++;
+	}
+	return n > 2 || (n && strncmp(last, "..", n) != 0);
 }
 
 bool is_log(u64 dev, u64 ino)

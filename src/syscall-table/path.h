@@ -8,11 +8,12 @@
 #include "files.h"
 
 #define PATH_EMPTY_OK 1 /* AT_EMPTY_PATH was given */
-/* What the call does with a link that the last component is: by itself the kernel finds that out,
- * so this is only for tasks with a root of their own. */
-#define PATH_NOFOLLOW 2 /* takes it as it is, if no slash follows */
-#define PATH_ENTRY    4 /* makes or removes the name, whatever follows */
+/* What the call does with the last component.  Links the kernel follows or not by itself: so for
+ * them it counts only where the task has a root of its own. */
+#define PATH_NOFOLLOW 2 /* takes a link as it is, if no slash follows */
+#define PATH_ENTRY    4 /* makes or removes the name: slashes behind it are taken off, path.slash */
 #define PATH_OUTER    8 /* an absolute name begins at the container's root, not at the task's */
+#define PATH_CREATE   16 /* the same for a file that is made if it is not there */
 
 static inline u32 path_flags(u32 at_flags)
 {
@@ -25,7 +26,9 @@ struct path {
 	u32 len;      /* of name */
 	bool special; /* below /proc, /sys, /dev: `abs` is lexically normal, the kernel is not asked
 		       */
-	bool is_empty;	/* AT_EMPTY_PATH and "": dirfd itself is meant */
+	bool is_empty; /* AT_EMPTY_PATH and "": dirfd itself is meant */
+	bool slash; /* slashes stood behind a name to be made or removed (PATH_ENTRY, PATH_CREATE)
+		     */
 	u32 base_vnode; /* of the directory a relative name starts from; 0: absolute name */
 	u64 base_hash;
 	const char *base; /* its absolute path, or "" */
@@ -67,6 +70,9 @@ long path_rooted(struct path *p, const char *root, const char *start, u32 flags)
 /* The name, without links, that the directory has now (FILE_PATH_MAX bytes).  -ENOENT: none; or the
  * errno of fchdir. */
 long path_of_dir(s32 dirfd, char *ret);
+
+/* Whether the last component is a name in a directory: not "/", "." or "..", which cannot go. */
+bool path_is_entry(const struct path *p);
 
 /* Whether a normalised absolute path is one the shim answers. */
 bool path_is_special(const char *abs);

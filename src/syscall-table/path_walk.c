@@ -14,11 +14,12 @@
  */
 #include "capture.h"
 
+#define PATH_NAMES    (PATH_ENTRY | PATH_CREATE)
 #define LINK_HOPS_MAX 40 /* as Linux: MAXSYMLINKS */
 
 struct walk {
 	const char *root; /* "/", and no ".." leads out of it; "" is the container's */
-	u32 keeps;	  /* PATH_NOFOLLOW, PATH_ENTRY: the last component */
+	u32 keeps;	  /* PATH_NOFOLLOW, PATH_NAMES: the last component */
 	u32 hops;
 	u32 type;   /* S_IFMT of done, where path_rooted has looked; 0: none that is known */
 	bool slash; /* a directory is asked for */
@@ -254,7 +255,7 @@ static bool is_no_entry(const struct walk *w, u32 n)
 {
 	const char *rest = w->left + n;
 
-	return w->keeps & PATH_ENTRY && (is_dot(w->left, n) || is_dots(w->left, n)) &&
+	return w->keeps & PATH_NAMES && (is_dot(w->left, n) || is_dots(w->left, n)) &&
 	       !rest[slashes_of(rest)];
 }
 
@@ -303,7 +304,7 @@ long path_rooted(struct path *p, const char *root, const char *start, u32 flags)
 	memcpy(w->done, start, strlen(start) + 1);
 	memcpy(w->left, p->name, p->len + 1);
 	/* The root is nobody's entry: the kernel says that of its own, too. */
-	bool is_root = flags & PATH_ENTRY && !p->name[slashes_of(p->name)];
+	bool is_root = flags & PATH_NAMES && !p->name[slashes_of(p->name)];
 	if (is_root)
 		w->done[0] = '\0';
 	r = rooted_walk(w);

@@ -114,6 +114,16 @@ static long look_at_target(struct task *t, struct renaming *r)
 	return e == 0 && r->flags & RENAME_NOREPLACE ? -EEXIST : e;
 }
 
+/* Only directories have slashes behind their names. */
+static long slash_check(const struct renaming *r)
+{
+	bool from_dir = (r->from_st.st_mode & S_IFMT) == S_IFDIR;
+	bool to_dir = r->to_vnode && (r->to_st.st_mode & S_IFMT) == S_IFDIR;
+	bool to_may = r->flags & RENAME_EXCHANGE ? to_dir : from_dir;
+
+	return (r->from.slash && !from_dir) || (r->to.slash && !to_may) ? -ENOTDIR : 0;
+}
+
 static void capture_moved(const struct path *p, const struct stat *st, u32 vnode)
 {
 	if ((st->st_mode & S_IFMT) == S_IFDIR)
@@ -192,21 +202,6 @@ static void rename_books(struct renaming *r)
 	}
 }
 
-/* "/", "." and ".." are no names that could go. */
-static bool is_entry(const struct path *p)
-{
-	const char *last = p->name + p->len;
-
-	while (last > p->name && last[-1] == '/')
-		last--;
-	u64 n = 0;
-	while (last > p->name && last[-1] != '/') {
-		last--;
-		n++;
-	}
-	return n > 2 || (n && strncmp(last, "..", n) != 0);
-}
-
 static long rename_run(struct task *t, struct renaming *r)
 {
 	/* path_in has set both. */
@@ -220,9 +215,9 @@ static long rename_run(struct task *t, struct renaming *r)
 	e = path_parent(&r->to, &r->to_dir);
 	if (e < 0)
 		return lookup_failed(t, &r->to, e);
-	if (!is_entry(&r->from))
+	if (!path_is_entry(&r->from))
 		return -EBUSY;
-	if (!is_entry(&r->to))
+	if (!path_is_entry(&r->to))
 		return r->flags & RENAME_NOREPLACE ? -EEXIST : -EBUSY;
 	e = lookup(t, &r->from, AT_SYMLINK_NOFOLLOW, &r->from_st, &r->from_vnode);
 	if (!e)
@@ -231,6 +226,8 @@ static long rename_run(struct task *t, struct renaming *r)
 		e = entry_change_begin(t, &r->to, &r->to_dir);
 	if (!e)
 		e = look_at_target(t, r);
+	if (!e)
+		e = slash_check(r);
 	if (!e)
 		e = sticky_check(t, r->from_dir, r->from_vnode);
 	if (!e)
@@ -259,8 +256,13 @@ static long rename_user(struct task *t, s32 from_fd, u64 from, s32 to_fd, u64 to
 		return -EINVAL;
 	r.flags = flags;
 	long e = path_in(t, from_fd, from, PATH_ENTRY, &r.from);
-	if (!e)
-		e = path_in(t, to_fd, to, PATH_ENTRY, &r.to);
+	if (e < 0)
+		return e;
+	e = path_in(t, to_fd, to, PATH_ENTRY, &r.to);
+	/* It was walked along already, which Linux does with the other one first. */
+	long first = e == -ELOOP ? path_parent(&r.from, &r.from_dir) : 0;
+	if (first < 0)
+		e = first;
 	return e < 0 ? e : rename_run(t, &r);
 }
 
