@@ -56,8 +56,9 @@ struct message {
  * descriptors another shares (CLONE_FILES): then nobody is told, but until then it is in the way.
  */
 struct notice {
-	u32 proc; /* NONE: nobody */
-	u32 pid;  /* of it */
+	u32 proc;  /* NONE: nobody */
+	u32 pid;   /* of it */
+	u32 execs; /* of it, as it asked: another program is sent no signal */
 	s32 notify, signo;
 	u64 value;
 	/* SIGEV_THREAD: what is sent, by a netlink socket of its own; its last byte says why. */
@@ -309,7 +310,7 @@ static void tell_signal(struct task *t, const struct notice *n)
 		.value = n->value,
 	};
 
-	if (n->signo && to->state == PROC_LIVE && to->pid == n->pid)
+	if (n->signo && to->state == PROC_LIVE && to->pid == n->pid && to->exec_count == n->execs)
 		signal_send_proc(n->proc, n->signo, &info);
 }
 
@@ -372,6 +373,7 @@ static long notice_make(struct task *t, const struct k_sigevent *event, struct n
 {
 	*n = (struct notice){.proc = t->proc,
 			     .pid = proc_of(t)->pid,
+			     .execs = proc_of(t)->exec_count,
 			     .notify = event->notify,
 			     .signo = event->signo,
 			     .value = event->value};

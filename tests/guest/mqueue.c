@@ -458,6 +458,32 @@ static void test_notify_shared(void)
 	unmake(q);
 }
 
+/* The program that comes after it in the process did not ask. */
+static void test_notify_exec(void)
+{
+	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGTERM};
+	int go[2], ready[2];
+	char byte;
+	mqd_t q = make(0, 5);
+
+	CHECK(pipe2(go, O_CLOEXEC) == 0 && pipe2(ready, O_CLOEXEC) == 0);
+	pid_t pid = fork();
+	if (!pid) {
+		CHECK(fcntl(q, F_SETFD, 0) == 0 && dup2(go[0], 0) == 0);
+		CHECK(mq_notify(q, &event) == 0);
+		execl("/bin/cat", "cat", NULL);
+		_exit(1);
+	}
+	close(ready[1]); /* the child's goes with exec */
+	CHECK(read(ready[0], &byte, 1) == 0);
+	FAILS(mq_notify(q, &event), EBUSY);
+	put(q, "x", 0);
+	close(go[1]);
+	CHECK(status_of(pid) == 0);
+	CHECK(close(go[0]) == 0 && close(ready[0]) == 0);
+	unmake(q);
+}
+
 static int as_user(void (*what)(void))
 {
 	pid_t pid = fork();
@@ -529,6 +555,7 @@ int main(void)
 	test_notify_socket();
 	test_notify_thread();
 	test_notify_shared();
+	test_notify_exec();
 	test_limits();
 	printf("mqueue ok\n");
 	return 0;
