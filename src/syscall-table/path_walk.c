@@ -12,6 +12,7 @@
  * What /proc, /sys and /dev hold is a matter of names: from there on the walk is lexical, and links
  * are synth.c's.
  */
+#include <asm/statfs.h>
 #include "capture.h"
 
 #define PATH_NAMES    (PATH_ENTRY | PATH_CREATE)
@@ -21,6 +22,7 @@ struct walk {
 	const char *root; /* "/", and no ".." leads out of it; "" is the container's */
 	u32 keeps;	  /* PATH_NOFOLLOW, PATH_NAMES: the last component */
 	u32 hops;
+	u64 dev;    /* of what was looked at last */
 	u32 type;   /* S_IFMT of done, where path_rooted has looked; 0: none that is known */
 	bool slash; /* a directory is asked for */
 	char done[FILE_ABS_MAX]; /* without links; "" is the container's root */
@@ -203,6 +205,25 @@ static void announce(struct walk *w, const struct stat *st)
 	capture_path(p, CAPTURE_LINK, st, vnode_of(st));
 }
 
+/*
+ * A /proc, /sys and their like that somebody has mounted there are the host's: nothing of them may
+ * be seen.
+ */
+static void check_file_system(const char *abs)
+{
+	static const long kernels[] = {0x9fa0, 0x62656572, 0x27e0eb, 0x63677270, 0x1cd1};
+	struct statfs fs;
+
+	if (SYS2(NR_statfs, abs, &fs) < 0)
+		return;
+	for (u32 i = 0; i < sizeof(kernels) / sizeof(kernels[0]); i++) {
+		if (fs.f_type == kernels[i])
+			shim_host_failed(
+				"the program goes into a /proc, /sys or /dev/pts of the "
+				"host that is mounted below its root (chroot): unmount it");
+	}
+}
+
 /* done has got a component: what it is.  1 if it was a link, and is followed. */
 static long look(struct walk *w, const char *rest)
 {
@@ -213,6 +234,9 @@ static long look(struct walk *w, const char *rest)
 		return 0;
 	if (SYS4(NR_newfstatat, AT_FDCWD, w->done, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return 0;
+	if (st.st_dev != w->dev)
+		check_file_system(w->done);
+	w->dev = st.st_dev;
 	w->type = st.st_mode & S_IFMT;
 	if (w->type != S_IFLNK || is_kept(w, rest))
 		return 0;
@@ -300,6 +324,7 @@ long path_rooted(struct path *p, const char *root, const char *start, u32 flags)
 	w->root = root;
 	w->keeps = flags;
 	w->hops = 0;
+	w->dev = 0;
 	w->slash = false;
 	memcpy(w->done, start, strlen(start) + 1);
 	memcpy(w->left, p->name, p->len + 1);
