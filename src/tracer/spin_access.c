@@ -1,9 +1,10 @@
 /*
  * See spin_access.h.  A loop may only be taken for a fixed point if nothing it writes escapes us,
  * so all memory operands count, whether read or written, and what is not understood is refused:
- * encodings that capstone 4 does not know or gets wrong (EVEX), operands beside the memory operand
- * (bit strings), sizes that depend on the processor (xsave).  So is what would show that it is
- * single-stepped (pushf), and what holds the trap back for another instruction (loading ss).
+ * encodings that capstone 4 does not know or gets wrong (EVEX: see spin_evex.h), operands beside
+ * the memory operand (bit strings), sizes that depend on the processor (xsave).  So is what would
+ * show that it is single-stepped (pushf), and what holds the trap back for another instruction
+ * (loading ss).
  */
 #include "spin_access.h"
 
@@ -13,8 +14,8 @@
 #include <stdlib.h>
 
 #include "insn_scan.h"
+#include "spin_evex.h"
 
-#define EVEX	   0x62
 #define CACHE_SIZE 512 /* instructions, by address */
 
 struct spin_decoder {
@@ -207,16 +208,6 @@ static int on_stack(const cs_insn *insn, const struct user_regs_struct *regs,
 	}
 }
 
-static bool is_evex(const uint8_t *bytes, size_t size)
-{
-	size_t i = 0;
-
-	while (i < size && (bytes[i] == 0x64 || bytes[i] == 0x67 || bytes[i] == 0x2e ||
-			    bytes[i] == 0x3e || bytes[i] == 0x26 || bytes[i] == 0x36))
-		i++;
-	return i < size && bytes[i] == EVEX;
-}
-
 static bool in_group(const struct spin_decoder *d, const cs_insn *insn, unsigned group)
 {
 	return cs_insn_group(d->capstone, insn, group);
@@ -244,8 +235,8 @@ static int check(const struct spin_decoder *d, const cs_insn *insn, const uint8_
 	/* pause makes an event by what is patched around it, which is not executed here */
 	if (insn_classify(bytes, size, &site) == 0 && site.kind != INSN_PAUSE)
 		return -EPERM;
-	if (insn == NULL || is_evex(bytes, size) || is_refused(insn) || is_bit_string(insn) ||
-	    loads_segment(insn) || pops_to_memory(insn) || in_group(d, insn, X86_GRP_PRIVILEGE) ||
+	if (insn == NULL || is_refused(insn) || is_bit_string(insn) || loads_segment(insn) ||
+	    pops_to_memory(insn) || in_group(d, insn, X86_GRP_PRIVILEGE) ||
 	    in_group(d, insn, X86_GRP_INT) || in_group(d, insn, X86_GRP_IRET))
 		return -ENOTSUP;
 	return 0;
@@ -255,6 +246,8 @@ int spin_decoder_accesses(struct spin_decoder *d, const uint8_t *bytes, size_t s
 			  const struct user_regs_struct *regs,
 			  struct spin_range ranges[SPIN_ACCESSES_MAX])
 {
+	if (spin_is_evex(bytes, size))
+		return spin_evex_accesses(bytes, size, regs, &ranges[0]);
 	const cs_insn *insn = decode(d, bytes, size, regs->rip);
 	int error = check(d, insn, bytes, size), count = 0;
 
