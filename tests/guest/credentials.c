@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "check.h"
+#include "children.h"
 
 #define OTHER 1234
 #define ALL   ((2ull << CAP_CHECKPOINT_RESTORE) - 1)
@@ -61,19 +62,6 @@ static int ids_are(uid_t r, uid_t e, uid_t s)
 }
 
 /* In a process of its own, since nothing of it can be undone. */
-static void in_child(void (*check)(void))
-{
-	pid_t child = fork();
-	int status;
-
-	CHECK(child >= 0);
-	if (child == 0) {
-		check();
-		_exit(0);
-	}
-	CHECK(waitpid(child, &status, 0) == child && status == 0);
-}
-
 /* ---- as anybody ---- */
 
 static void check_versions(void)

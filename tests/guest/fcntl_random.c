@@ -14,17 +14,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "check.h"
+#include "draw.h"
 
 #define FIRST 3
 #define LAST  20 /* numbers that are used */
-
-static unsigned long state;
-
-static unsigned pick(unsigned below)
-{
-	state = state * 6364136223846793005ul + 1442695040888963407ul;
-	return (unsigned)(state >> 33) % below;
-}
 
 static int any(void)
 {

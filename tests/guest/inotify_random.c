@@ -11,18 +11,12 @@
 #include <sys/uio.h>
 #include <unistd.h>
 #include "check.h"
+#include "draw.h"
 
 #define OPEN_MAX 6
 
-static unsigned long state;
 static int in, fds[OPEN_MAX];
 static char buf[1 << 16];
-
-static unsigned pick(unsigned below)
-{
-	state = state * 6364136223846793005ul + 1442695040888963407ul;
-	return (unsigned)(state >> 33) % below;
-}
 
 /* A path of the tree, which may be there or not. */
 static const char *any(void)

@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "check.h"
+#include "children.h"
 
 #define OTHER 54321
 
@@ -27,19 +28,6 @@
 static int fails(long result, int error)
 {
 	return result == -1 && errno == error;
-}
-
-static void in_child(void (*check)(void))
-{
-	pid_t child = fork();
-	int status;
-
-	CHECK(child >= 0);
-	if (child == 0) {
-		check();
-		_exit(0);
-	}
-	CHECK(waitpid(child, &status, 0) == child && status == 0);
 }
 
 static struct rlimit limit_of(int resource)

@@ -16,6 +16,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 #include "check.h"
+#include "draw.h"
 
 #define PIPES	  3
 #define FILES	  2
@@ -24,25 +25,9 @@
 #define BYTES_MAX (2 * ROOM)
 #define SLOTS	  16
 
-static unsigned long state;
 static char bytes[BYTES_MAX], fixed[PAGE];
 static int ends[PIPES][2], files[FILES + 1]; /* the last one does not change */
 static unsigned slots[PIPES];		     /* that may be in use, at most */
-
-static unsigned pick(unsigned below)
-{
-	state = state * 6364136223846793005ul + 1442695040888963407ul;
-	return (unsigned)(state >> 33) % below;
-}
-
-static unsigned sum(long n)
-{
-	unsigned s = 0;
-
-	for (long i = 0; i < n; i++)
-		s = s * 31 + (unsigned char)bytes[i];
-	return s;
-}
 
 static void fill(unsigned n)
 {
@@ -59,7 +44,7 @@ static void say(const char *what, long result)
 
 static void say_read(const char *what, long result)
 {
-	printf("%s %ld %d %u\n", what, result, result < 0 ? errno : 0, sum(result));
+	printf("%s %ld %d %u\n", what, result, result < 0 ? errno : 0, sum_of(bytes, result));
 }
 
 static void drain(unsigned p)

@@ -14,35 +14,20 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "check.h"
+#include "draw.h"
 
 #define FILES	    3
 #define DESCRIPTORS 10
 #define BYTES_MAX   5000
 
-static unsigned long state;
 static char bytes[BYTES_MAX];
 static int fds[DESCRIPTORS];
-
-static unsigned pick(unsigned below)
-{
-	state = state * 6364136223846793005ul + 1442695040888963407ul;
-	return (unsigned)(state >> 33) % below;
-}
 
 static const char *name(unsigned i)
 {
 	static const char *const names[FILES] = {"p0", "p1", "p2"};
 
 	return names[i];
-}
-
-static unsigned sum(long n)
-{
-	unsigned s = 0;
-
-	for (long i = 0; i < n; i++)
-		s = s * 31 + (unsigned char)bytes[i];
-	return s;
 }
 
 static void fill(unsigned n)
@@ -92,7 +77,7 @@ static void read_one(int fd)
 	default:
 		r = read(fd, bytes, n);
 	}
-	printf("read %ld %u\n", r, r > 0 ? sum(r) : 0);
+	printf("read %ld %u\n", r, r > 0 ? sum_of(bytes, r) : 0);
 }
 
 static void write_one(int fd)

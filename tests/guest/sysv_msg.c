@@ -292,19 +292,6 @@ static void test_interruption(void)
 	CHECK(status_of(pid) == EIDRM << 8 && status_of(other) == EIDRM << 8);
 }
 
-static int as_user(void (*what)(int id), int id)
-{
-	pid_t pid = fork();
-
-	if (!pid) {
-		if (setgid(1234) || setuid(1234))
-			_exit(77);
-		what(id);
-		_exit(0);
-	}
-	return status_of(pid);
-}
-
 static void write_only(int id)
 {
 	struct msqid_ds ds = {.msg_qbytes = 10};
@@ -332,12 +319,12 @@ static void test_permissions(void)
 	int id = msgget(IPC_PRIVATE, 0602);
 
 	if (!geteuid()) {
-		CHECK(as_user(write_only, id) == 0);
+		CHECK(as_somebody(write_only, id) == 0);
 		struct msqid_ds ds = stat_of(id);
 		ds.msg_perm.uid = 1234;
 		ds.msg_perm.mode = 0600;
 		CHECK(msgctl(id, IPC_SET, &ds) == 0);
-		CHECK(as_user(own, id) == 0);
+		CHECK(as_somebody(own, id) == 0);
 	}
 	remove_queue(id);
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "children.h"
 
 #define FAILS(call, error) CHECK((errno = 0, (long)(call) == -1) && errno == (error))
 #define OP(...)		   ((struct sembuf[]){__VA_ARGS__})
@@ -46,14 +47,6 @@ static int value(int id, int num)
 static void set_value(int id, int num, int val)
 {
 	CHECK(semctl(id, num, SETVAL, (union semun){.val = val}) == 0);
-}
-
-static int status_of(pid_t pid)
-{
-	int status;
-
-	CHECK(waitpid(pid, &status, 0) == pid);
-	return status;
 }
 
 /* Until so many wait: for more (GETNCNT) or for zero (GETZCNT). */
@@ -341,19 +334,6 @@ static void test_undo_of_threads(void)
 	remove_set(id);
 }
 
-static int as_user(void (*what)(int id), int id)
-{
-	pid_t pid = fork();
-
-	if (!pid) {
-		if (setgid(1234) || setuid(1234))
-			_exit(77);
-		what(id);
-		_exit(0);
-	}
-	return status_of(pid);
-}
-
 static void read_only(int id)
 {
 	struct semid_ds ds;
@@ -381,13 +361,13 @@ static void test_permissions(void)
 	int id = semget(IPC_PRIVATE, 1, 0604);
 
 	if (!geteuid())
-		CHECK(as_user(read_only, id) == 0);
+		CHECK(as_somebody(read_only, id) == 0);
 	struct semid_ds ds = stat_of(id);
 	ds.sem_perm.mode = 0600;
 	CHECK(semctl(id, 0, IPC_SET, (union semun){.buf = &ds}) == 0);
 	CHECK(stat_of(id).sem_perm.mode == 0600);
 	if (!geteuid())
-		CHECK(as_user(none, id) == 0);
+		CHECK(as_somebody(none, id) == 0);
 	remove_set(id);
 }
 

@@ -15,6 +15,7 @@
 #include <linux/futex.h>
 
 #include "check.h"
+#include "children.h"
 
 #define PAGE		   4096ul
 #define FAILS(call, error) CHECK((errno = 0, (long)(call) == -1) && errno == (error))
@@ -33,14 +34,6 @@ static int segment(size_t size)
 
 	CHECK(id >= 0);
 	return id;
-}
-
-static int status_of(pid_t pid)
-{
-	int status;
-
-	CHECK(waitpid(pid, &status, 0) == pid);
-	return status;
 }
 
 /* A key nobody else on this machine uses, natively. */

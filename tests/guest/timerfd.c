@@ -14,34 +14,14 @@
 #include <sys/time.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 #include "check.h"
+#include "times.h"
 
 #define SET_TICKS _IOW('T', 0, uint64_t) /* TFD_IOC_SET_TICKS */
 
-#define SECOND 1000000000L
-
 static volatile sig_atomic_t seen;
 static void *volatile nowhere = (void *)16;
-
-static struct timespec spec(long ns)
-{
-	return (struct timespec){ns / SECOND, ns % SECOND};
-}
-
-static long ns_of(struct timespec t)
-{
-	return t.tv_sec * SECOND + t.tv_nsec;
-}
-
-static long now_ns(clockid_t clock)
-{
-	struct timespec now;
-
-	CHECK(clock_gettime(clock, &now) == 0);
-	return ns_of(now);
-}
 
 static int make(int flags)
 {
@@ -156,17 +136,17 @@ static void check_ticks(void)
 	int fd = make(0);
 
 	CHECK(ns_of(state(fd).it_value) == 0 && ns_of(state(fd).it_interval) == 0);
-	long before = now_ns(CLOCK_MONOTONIC);
+	long before = clock_ns(CLOCK_MONOTONIC);
 	arm(fd, 3000000, 0);
 	CHECK(read(fd, value, sizeof(value)) == 8 && value[0] == 1 && value[1] == 0);
-	CHECK(now_ns(CLOCK_MONOTONIC) - before >= 3000000);
+	CHECK(clock_ns(CLOCK_MONOTONIC) - before >= 3000000);
 	CHECK(ns_of(state(fd).it_value) == 0);
 	/* Those of the past are counted when they are read. */
-	before = now_ns(CLOCK_MONOTONIC);
+	before = clock_ns(CLOCK_MONOTONIC);
 	arm(fd, 1000000, 1000000);
 	usleep(20000);
 	uint64_t many = ticks(fd);
-	CHECK(many >= 20 && many <= (uint64_t)(now_ns(CLOCK_MONOTONIC) - before) / 1000000);
+	CHECK(many >= 20 && many <= (uint64_t)(clock_ns(CLOCK_MONOTONIC) - before) / 1000000);
 	usleep(3000);
 	/* Asking does not take them. */
 	CHECK(ns_of(state(fd).it_value) <= 1000000 && state(fd).it_interval.tv_nsec == 1000000);
@@ -193,12 +173,12 @@ static void check_ticks(void)
 static void check_wall(void)
 {
 	int fd = timerfd_create(CLOCK_REALTIME, 0);
-	long at = now_ns(CLOCK_REALTIME) / SECOND + 1;
+	long at = clock_ns(CLOCK_REALTIME) / SECOND + 1;
 	struct itimerspec next = {{0, 0}, {at, 0}};
 
 	CHECK(fd >= 0);
 	CHECK(timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &next, NULL) == 0);
-	CHECK(ticks(fd) == 1 && now_ns(CLOCK_REALTIME) >= at * SECOND);
+	CHECK(ticks(fd) == 1 && clock_ns(CLOCK_REALTIME) >= at * SECOND);
 	close(fd);
 }
 
@@ -235,7 +215,7 @@ static void check_order(void)
 {
 	struct epoll_event event = {.events = EPOLLIN}, got;
 	int fds[50], ep = epoll_create1(0);
-	long start = now_ns(CLOCK_MONOTONIC) + 20000000;
+	long start = clock_ns(CLOCK_MONOTONIC) + 20000000;
 
 	for (int i = 0; i < 50; i++) {
 		struct itimerspec at = {{0, 0}, spec(start + (i * 17 % 50) * 1000000L)};

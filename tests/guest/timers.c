@@ -11,12 +11,11 @@
 #include <sys/time.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 #include "check.h"
+#include "times.h"
 
-#define SECOND 1000000000L
-#define MANY   3000
+#define MANY 3000
 
 static volatile sig_atomic_t seen;
 static volatile pid_t seen_by;
@@ -44,24 +43,6 @@ static int overrun(int timer)
 static int delete (int timer)
 {
 	return (int)syscall(SYS_timer_delete, timer);
-}
-
-static struct timespec spec(long ns)
-{
-	return (struct timespec){ns / SECOND, ns % SECOND};
-}
-
-static long ns_of(struct timespec t)
-{
-	return t.tv_sec * SECOND + t.tv_nsec;
-}
-
-static long clock_ns(clockid_t clock)
-{
-	struct timespec now;
-
-	CHECK(clock_gettime(clock, &now) == 0);
-	return ns_of(now);
 }
 
 /* Arms for `value` ns, then every `interval`. */

@@ -19,6 +19,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 #include "check.h"
+#include "draw.h"
 
 #define SOCKETS	     10
 #define NAMES	     5 /* of each sort */
@@ -27,26 +28,10 @@
 #define PATH_OFFSET  offsetof(struct sockaddr_un, sun_path)
 #define CONTROL_SIZE 128
 
-static unsigned long state;
 static char bytes[SENDS_MAX * SOCKETS * BYTES_MAX];
 static int sockets[SOCKETS]; /* -1: none */
 static int sends[SOCKETS];
 static int passed; /* what is sent along */
-
-static unsigned pick(unsigned below)
-{
-	state = state * 6364136223846793005ul + 1442695040888963407ul;
-	return (unsigned)(state >> 33) % below;
-}
-
-static unsigned sum(long n)
-{
-	unsigned s = 0;
-
-	for (long i = 0; i < n; i++)
-		s = s * 31 + (unsigned char)bytes[i];
-	return s;
-}
 
 static void say(const char *what, unsigned i, long result)
 {
@@ -125,7 +110,7 @@ static void do_receive(unsigned i)
 
 	long r = pick(3) ? recv(sockets[i], bytes, size, f) : receive_with_control(i, f);
 	say("receive", i, r);
-	printf("sum %u\n", r > (long)size || f & MSG_TRUNC ? 0 : sum(r));
+	printf("sum %u\n", r > (long)size || f & MSG_TRUNC ? 0 : sum_of(bytes, r));
 }
 
 static void drain_all(void)
@@ -138,7 +123,7 @@ static void drain_all(void)
 			continue;
 		for (unsigned n = 0;
 		     n < 1000 && (r = recv(sockets[i], bytes, sizeof(bytes), 0)) > 0; n++)
-			printf("drain %u %ld %u\n", i, r, sum(r));
+			printf("drain %u %ld %u\n", i, r, sum_of(bytes, r));
 		say("drained", i, r);
 	}
 }
