@@ -41,7 +41,11 @@ long host_reopen(struct task *t, u32 proc, u32 fd, u32 flags)
 		str_format(name, sizeof(name), &len, "%u", HEAD->host_tid);
 	}
 	str_format(name, sizeof(name), &len, "/fd/%u", fd);
-	return SYS4(NR_openat, SHIM_FD_PROC, name, flags | O_NONBLOCK, 0);
+	long r = SYS4(NR_openat, SHIM_FD_PROC, name, flags | O_NONBLOCK, 0);
+	/* The descriptor is there: it is /proc that is not what it should be. */
+	if (r == -ENOENT || r == -ESRCH)
+		shim_host_failed("the host's /proc does not show our descriptors");
+	return r;
 }
 
 static u32 want_of(u32 flags)
