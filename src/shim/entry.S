@@ -9,6 +9,7 @@
 #include "shim_abi.h"
 
 #define NR_CLOCK_GETTIME 228
+#define FLAG_AC		 0x40000
 
 	.macro save_general
 	push	%rax
@@ -38,11 +39,14 @@
 shim_entry:
 	mov	%rsp, %gs:TASK_USER_RSP
 	mov	%gs:TASK_STACK, %rsp
+	mov	%eax, %eax		/* as the kernel, which looks at these bits alone */
 	push	%rax			/* nr */
 	push	%r11			/* resume */
 	push	%gs:TASK_USER_RSP
 	pushfq
-	cmp	$NR_CLOCK_GETTIME, %eax
+	testl	$FLAG_AC, (%rsp)	/* the app's wish to fault on unaligned access is not ours */
+	jnz	7f
+8:	cmp	$NR_CLOCK_GETTIME, %eax
 	je	fast_clock
 slow_call:
 	mov	(%rsp), %r11
@@ -104,6 +108,10 @@ shim_return:
 	pop	%rcx
 	pop	%r11
 	iretq
+
+7:	push	$0
+	popfq
+	jmp	8b
 
 /*
  * clock_gettime, the call programs make most: a short way that saves only what C may clobber.
@@ -170,7 +178,9 @@ shim_fault_entry:
 	push	%gs:TASK_RESUME
 	push	%gs:TASK_USER_RSP
 	pushfq
-	push	%gs:TASK_RESUME
+	testl	$FLAG_AC, (%rsp)
+	jnz	9f
+10:	push	%gs:TASK_RESUME
 	push	%r11
 	push	%rcx
 	save_general
@@ -178,6 +188,9 @@ shim_fault_entry:
 	mov	%rsp, %rdi
 	call	shim_dispatch_insn
 	jmp	shim_return
+9:	push	$0
+	popfq
+	jmp	10b
 
 /* long raw_syscall(long nr, a, b, c, d, e, f) */
 	.globl	raw_syscall

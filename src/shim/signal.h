@@ -318,6 +318,15 @@ void signal_send_group(u32 pgid, int sig);
  */
 void signal_force(struct task *t, int sig, const struct k_siginfo *info);
 
+/* The same after a general protection fault, as of a jump to no address at all; `err` is its error
+ * code. */
+void signal_force_protection(struct task *t, u64 err);
+/* Whether a jump there is one: else the processor faults before it has gone there. */
+static inline bool signal_may_resume(u64 rip)
+{
+	return (u64)((s64)(rip << 16) >> 16) == rip;
+}
+
 /* SIGSEGV without an address, for a frame that cannot be built or read. */
 void signal_force_segv(struct task *t);
 

@@ -13,6 +13,7 @@
  * are the `syscall` or a patch, they lead back into the shim.
  */
 #include "shim.h"
+#include "mm.h"
 #include "process.h"
 #include "signal.h"
 #include "syscall_nr.h"
@@ -159,6 +160,8 @@ static void run_handler(struct task *t, struct frame *f, int sig, const struct k
 	}
 	s->flags &= ~(u32)SIGNAL_HAS_SAVED;
 	signal_set_mask(t, s->mask | action->mask | own);
+	if (!signal_may_resume(f->rip))
+		signal_force_protection(t, 0);
 }
 
 static void take_one(struct task *t, struct frame *f, int sig, const struct k_siginfo *info,
@@ -234,15 +237,19 @@ long signal_finish_result(struct task *t, struct frame *f, long result)
 
 /*
  * Whether a page happened to be present shows in the error code, but is the host's affair: the bit
- * says what the app can know, that there is a mapping (which forbade the access) or there is none.
+ * says what the app can know, that there is a mapping which forbade the access and allows others,
+ * or that the address is the kernel's, where Linux always sets it.
  */
-static u64 fault_error_code(const struct task *t)
+static u64 fault_error_code(struct task *t)
 {
-	u64 present = t->fault_code == SEGV_ACCERR_CODE ? PF_PRESENT : 0;
+	u64 addr = t->fault_addr;
+	const struct vma *v = addr < APP_ADDR_MAX ? vma_find(mm_of(t), addr) : NULL;
+	bool forbidden = t->fault_signal == SIG_SEGV && t->fault_code == SEGV_ACCERR_CODE &&
+			 v != NULL && v->prot != 0;
 
 	if (t->fault_trapno != TRAP_PAGE_FAULT)
 		return t->fault_err;
-	return (t->fault_err & ~PF_PRESENT) | present;
+	return (t->fault_err & ~PF_PRESENT) | (forbidden || addr >= APP_ADDR_MAX ? PF_PRESENT : 0);
 }
 
 void signal_fault(struct task *t, struct frame *f)

@@ -22,13 +22,16 @@
 #define RED_ZONE	    128
 #define FP_MAGIC1	    0x46505853u
 #define FP_MAGIC2	    0x46505845u
+#define XSTATE_SSE	    2
 #define FCW_INITIAL	    0x37f
 #define MXCSR_INITIAL	    0x1f80
 #define MXCSR_VALID	    0xffffu
 #define UC_HAS_XSTATE	    1
 #define UC_SS_FLAGS	    6 /* UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS */
+#define UC_STRICT_SS	    4
 #define SELECTOR_CS	    0x33
 #define SELECTOR_SS	    0x2b
+#define SELECTOR_INDEX	    0xfffc
 #define ALTSTACK_SIZE_LEAST 2048
 
 #define FLAG_DF 0x400
@@ -141,16 +144,41 @@ static void fpu_reset(void)
 	fpu_load(&i);
 }
 
-/* Whether the app left the extended part in place; else only the fxsave part counts. */
-static bool fpu_is_extended(const struct fpu_image *i, u64 uc_flags)
+/*
+ * Whether the extended part counts (check_xstate_in_sigframe), else only the fxsave part: the app
+ * may say it is smaller, and uc_flags say nothing.  -EFAULT.
+ */
+static long fpu_is_extended(const struct fpu_image *i, u64 addr)
 {
-	u32 size = cpu()->xsave_bytes;
+	u32 size = i->xstate_size, end;
 
-	return uc_flags & UC_HAS_XSTATE && i->magic1 == FP_MAGIC1 && i->xstate_size == size &&
-	       i->extended_size == size + sizeof(u32);
+	if (!has_xsave() || i->magic1 != FP_MAGIC1 || size < CPU_XSAVE_FIRST ||
+	    size > cpu()->xsave_bytes || size > i->extended_size)
+		return false;
+	if (user_get(end, addr + size) < 0)
+		return -EFAULT;
+	return end == FP_MAGIC2;
 }
 
-static long fpu_restore(u64 addr, u64 uc_flags)
+/* Whether xrstor would answer with a fault inside the shim. */
+static bool fpu_is_broken(const struct fpu_image *i)
+{
+	u64 reserved = i->compaction;
+
+	for (u32 k = 0; k < sizeof(i->reserved) / sizeof(i->reserved[0]); k++)
+		reserved |= i->reserved[k];
+	return i->present & ~(u64)cpu()->components || reserved != 0;
+}
+
+/* What the app says is not there starts anew. */
+static void fpu_forget(struct fpu_image *i)
+{
+	i->present &= i->features;
+	if (!(i->features & XSTATE_SSE))
+		i->mxcsr = MXCSR_INITIAL;
+}
+
+static long fpu_restore(u64 addr)
 {
 	u64 basic = offsetof(struct fpu_image, present);
 	struct fpu_image i;
@@ -162,20 +190,17 @@ static long fpu_restore(u64 addr, u64 uc_flags)
 	memset(&i, 0, fpu_size());
 	if (addr % 64 != 0 || user_copy_in(&i, addr, basic) < 0)
 		return -EFAULT;
-	bool extended = has_xsave() && fpu_is_extended(&i, uc_flags);
-	if (extended && user_copy_in(&i.present, addr + basic, fpu_size() - basic) < 0)
+	long extended = fpu_is_extended(&i, addr);
+	if (extended < 0 || i.mxcsr & ~MXCSR_VALID)
 		return -EFAULT;
-	if (extended && *magic2(&i) != FP_MAGIC2)
-		extended = false;
-	/* What xrstor would answer with a fault inside the shim. */
-	if (i.mxcsr & ~MXCSR_VALID)
-		return -EFAULT;
-	if (!extended)
-		i.present = 3;
-	else if (i.present & ~(u64)cpu()->components || i.compaction != 0 || i.reserved[0] != 0 ||
-		 i.reserved[1] != 0 || i.reserved[2] != 0 || i.reserved[3] != 0 ||
-		 i.reserved[4] != 0 || i.reserved[5] != 0)
-		return -EFAULT;
+	if (extended) {
+		if (user_copy_in(&i.present, addr + basic, cpu()->xsave_bytes - basic) < 0 ||
+		    fpu_is_broken(&i))
+			return -EFAULT;
+		fpu_forget(&i);
+	} else {
+		i.present = CPU_X87_SSE;
+	}
 	fpu_load(&i);
 	return 0;
 }
@@ -324,9 +349,10 @@ long signal_frame_build(struct task *t, struct frame *f, const struct k_sigactio
 
 /* ---- returning ---- */
 
-static bool is_app_address(u64 addr)
+/* Where the shim lies the app has no code. */
+static bool is_of_shim(u64 addr)
 {
-	return addr < APP_ADDR_MAX && !(addr >= SHIM_BASE && addr < SHIM_LIMIT);
+	return addr >= SHIM_BASE && addr < SHIM_LIMIT;
 }
 
 static void context_apply(struct frame *f, const struct rt_context *c)
@@ -351,6 +377,20 @@ static void context_apply(struct frame *f, const struct rt_context *c)
 	f->rflags = (f->rflags & ~FLAGS_RESTORED) | (c->flags & FLAGS_RESTORED);
 }
 
+/* What iretq would answer with a fault: selectors other than those of 64-bit programs, no address.
+ */
+static void check_return(struct task *t, const struct rt_frame *r)
+{
+	u32 cs = r->context.cs | 3u, ss = r->context.ss | 3u;
+
+	if (cs != SELECTOR_CS)
+		signal_force_protection(t, cs & SELECTOR_INDEX);
+	else if (ss != SELECTOR_SS && r->uc_flags & UC_STRICT_SS)
+		signal_force_protection(t, ss & SELECTOR_INDEX);
+	else if (!signal_may_resume(r->context.ip))
+		signal_force_protection(t, 0);
+}
+
 long signal_frame_restore(struct task *t, struct frame *f)
 {
 	struct signal_task *s = signal_task_of(t);
@@ -359,13 +399,17 @@ long signal_frame_restore(struct task *t, struct frame *f)
 	/* The app's `ret` to the restorer has taken the return address off. */
 	if (user_copy_in(&r, f->rsp - 8, offsetof(struct rt_frame, info)) < 0)
 		return -EFAULT;
+	/* Not the vectors: what a program leaves there may be approximations, which processors
+	 * differ in, and of no consequence. */
+	digest_bytes(t, &r, offsetof(struct rt_frame, info));
 	s->restart = NULL;
 	signal_set_mask(t, r.mask);
-	if (!is_app_address(r.context.ip) || fpu_restore(r.context.fpstate, r.uc_flags) < 0)
+	if (is_of_shim(r.context.ip) || fpu_restore(r.context.fpstate) < 0)
 		return -EFAULT;
 	context_apply(f, &r.context);
 	f->resume = patch_resume(t, f->rip);
 	f->nr = ~0ull;
+	check_return(t, &r);
 	/* As Linux, a stack it does not like is passed over. */
 	signal_altstack_set(t, r.ss_sp, r.ss_flags, r.ss_size, f->rsp);
 	return 0;

@@ -21,6 +21,7 @@
 	 SIG_BIT(SIG_FPE) | SIG_BIT(SIG_SYS))
 #define STOP_SIGNALS	  (SIG_BIT(SIG_STOP) | SIG_BIT(SIG_TSTP) | SIG_BIT(SIG_TTIN) | SIG_BIT(SIG_TTOU))
 #define RLIMIT_OF_SIGNALS 11
+#define TRAP_PROTECTION	  13
 #define TAKEN_VOID	  -1 /* a node was taken that means nothing any more */
 #define IGNORED_BY_DEFAULT \
 	(SIG_BIT(SIG_CHLD) | SIG_BIT(SIG_CONT) | SIG_BIT(SIG_URG) | SIG_BIT(SIG_WINCH))
@@ -541,6 +542,13 @@ void signal_force_segv(struct task *t)
 	struct k_siginfo info = {.signo = SIG_SEGV, .code = SIG_SI_KERNEL};
 
 	signal_force(t, SIG_SEGV, &info);
+}
+
+void signal_force_protection(struct task *t, u64 err)
+{
+	signal_task_of(t)->trapno = TRAP_PROTECTION;
+	signal_task_of(t)->err = err;
+	signal_force_segv(t);
 }
 
 /* ---- masks ---- */

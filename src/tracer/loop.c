@@ -270,6 +270,24 @@ static void on_upcall(struct container *c, pid_t tid, const struct user_regs_str
 	}
 }
 
+/* Exceptions of the processor, and what the error code of a page fault says. */
+enum {
+	TRAP_DIVIDE,
+	TRAP_DEBUG,
+	TRAP_INT3 = 3,
+	TRAP_OPCODE = 6,
+	TRAP_STACK = 12,
+	TRAP_PROTECTION,
+	TRAP_PAGE,
+	TRAP_X87 = 16,
+	TRAP_ALIGN,
+	TRAP_SSE = 19,
+	FAULT_WRITE = 2,
+	FAULT_USER = 4,
+	FAULT_FETCH = 16,
+	X87_ES = 0x80,
+};
+
 /* The kernel does not tell a tracer whether a page fault was a write; the instruction does. */
 static bool fault_is_write(struct container *c, pid_t tid, uint64_t rip)
 {
@@ -297,6 +315,46 @@ static bool fault_is_write(struct container *c, pid_t tid, uint64_t rip)
 	return write;
 }
 
+/* Bits of a page fault's error code, but for that of presence. */
+static uint64_t fault_access(struct container *c, pid_t tid, uint64_t rip, uint64_t addr)
+{
+	bool is_fetch = addr == rip;
+	uint64_t access = is_fetch ? FAULT_FETCH : fault_is_write(c, tid, rip) ? FAULT_WRITE : 0;
+
+	return FAULT_USER | access;
+}
+
+/* Unmasked exceptions of the x87 come late, with the bit ES; those of SSE do not set it. */
+static bool is_x87(pid_t tid)
+{
+	struct user_fpregs_struct fpu;
+
+	return ptrace(PTRACE_GETFPREGS, tid, 0, &fpu) == 0 && fpu.swd & X87_ES;
+}
+
+/* Which exception of the processor it was: the kernel tells no tracer. */
+static uint32_t fault_trap(pid_t tid, const siginfo_t *info)
+{
+	bool by_kernel = info->si_code == SI_KERNEL;
+
+	switch (info->si_signo) {
+	case SIGFPE:
+		return info->si_code == FPE_INTDIV ? TRAP_DIVIDE
+		       : is_x87(tid)		   ? TRAP_X87
+						   : TRAP_SSE;
+	case SIGILL:
+		return TRAP_OPCODE;
+	case SIGTRAP:
+		return by_kernel ? TRAP_INT3 : TRAP_DEBUG;
+	case SIGBUS:
+		return by_kernel		     ? TRAP_STACK
+		       : info->si_code == BUS_ADRALN ? TRAP_ALIGN
+						     : TRAP_PAGE;
+	default:
+		return by_kernel ? TRAP_PROTECTION : TRAP_PAGE;
+	}
+}
+
 /* Hands a fault to the shim, which makes the app's signal of it. */
 static void send_fault(struct container *c, pid_t tid, struct task *t,
 		       struct user_regs_struct *regs, const siginfo_t *info)
@@ -306,12 +364,9 @@ static void send_fault(struct container *c, pid_t tid, struct task *t,
 	t->fault_signal = (u32)sig;
 	t->fault_code = info->si_code;
 	t->fault_addr = (u64)info->si_addr;
-	t->fault_trapno = sig == SIGFPE ? 0 : sig == SIGILL ? 6 : sig == SIGTRAP ? 3 : 14;
-	if (sig == SIGSEGV && info->si_code == SI_KERNEL)
-		t->fault_trapno = 13; /* #GP */
-	t->fault_err = sig != SIGSEGV && sig != SIGBUS	   ? 0
-		       : fault_is_write(c, tid, regs->rip) ? 6
-							   : 4;
+	t->fault_trapno = fault_trap(tid, info);
+	t->fault_err =
+		t->fault_trapno == TRAP_PAGE ? fault_access(c, tid, regs->rip, t->fault_addr) : 0;
 	t->fault_tf = regs->eflags & FLAG_TF;
 	regs->eflags &= ~(unsigned long long)FLAG_TF;
 	t->resume = patcher_original(t, regs->rip);
