@@ -88,6 +88,8 @@ struct mm {
 	u64 code_pages, code_sites; /* heap arrays: see code_pages.h */
 	u32 code_page_count, code_page_room, code_site_count, code_site_room;
 	u32 membarrier; /* commands registered */
+	u32 dumpable;	/* PR_SET_DUMPABLE: whose memory others may look at */
+	u32 pad;
 	u32 lock_future;
 	u32 auxv_words;
 	u32 exe;		 /* vnode of the program, counted as run; 0: none yet */

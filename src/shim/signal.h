@@ -387,6 +387,8 @@ void signal_first(struct task *t);
  * and altstack; nothing is pending.
  */
 void signal_fork(struct task *parent, struct task *child, bool share);
+/* clone(CLONE_VM), which shares the stacks: the child has no alternate one. */
+void signal_altstack_forget(struct task *child);
 /* clone(CLONE_THREAD): mask is inherited, altstack is not, nothing is pending. */
 void signal_thread(struct task *parent, struct task *child);
 /* execve: handlers become default, ignored stays ignored, altstack goes; pending and mask stay. */

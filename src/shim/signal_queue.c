@@ -676,13 +676,21 @@ void signal_fork(struct task *parent, struct task *child, bool share)
 	cpu_limit_changed(child->proc);
 }
 
+void signal_altstack_forget(struct task *child)
+{
+	struct signal_task *s = signal_task_of(child);
+
+	s->alt_sp = s->alt_size = 0;
+	s->alt_flags = SIG_SS_DISABLE;
+}
+
 void signal_thread(struct task *parent, struct task *child)
 {
 	struct signal_task *s = signal_task_of(child);
 	struct signal_proc *state = signal_proc_of(child);
 
 	inherit(parent, child);
-	s->alt_flags = SIG_SS_DISABLE;
+	signal_altstack_forget(child);
 	if (state->stop_signal != 0) {
 		s->flags |= SIGNAL_STOPPING;
 		state->stop_waiting++;

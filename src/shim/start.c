@@ -57,7 +57,6 @@ static void first_process(struct task *t)
 	p->euid = p->fsuid = c->euid;
 	p->gid = p->sgid = c->gid;
 	p->egid = p->fsgid = c->egid;
-	p->dumpable = 1;
 	limits_init(p);
 	credentials_init(p);
 	p->start_time_ns = now_ns();

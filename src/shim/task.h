@@ -139,7 +139,7 @@ struct proc {
 	u64 exe_path; /* heap string: absolute path of the program */
 	u64 cmdline;  /* heap blob: NUL-separated */
 	u32 cmdline_len;
-	u32 dumpable, no_new_privs, subreaper;
+	u32 no_new_privs, subreaper;
 	u32 no_huge_pages, personality, securebits;
 	u64 cap_effective, cap_permitted, cap_inheritable, cap_bounding, cap_ambient;
 	u64 events;		 /* of its tasks, as of their last turns: see proc_cpu_ns */

@@ -132,6 +132,8 @@ static long new_process(struct task *t, const struct clone_request *r, struct ta
 	p->files = r->flags & CLONE_FILES ? files_share(parent->files) : files_clone(parent->files);
 	p->fs = r->flags & CLONE_FS ? fs_share(parent->fs) : fs_clone(parent->fs);
 	signal_fork(t, child, r->flags & CLONE_SIGHAND);
+	if ((r->flags & (CLONE_VM | CLONE_VFORK)) == CLONE_VM)
+		signal_altstack_forget(child);
 	if (r->flags & CLONE_CLEAR_SIGHAND)
 		signal_clear_handlers(index);
 	return 0;

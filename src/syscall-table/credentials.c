@@ -13,6 +13,7 @@
 #include "credentials.h"
 #include "../shim/event.h"
 #include "../shim/exec_load.h"
+#include "../shim/mm.h"
 #include "files.h"
 #include "syscall_handlers.h"
 #include "wait.h"
@@ -32,8 +33,10 @@ bool may_look_into(const struct task *t, u32 proc)
 
 	if (t->proc == proc || capable(t, CAP_SYS_PTRACE))
 		return true;
-	return p->dumpable && own->uid == p->uid && own->uid == p->euid && own->uid == p->suid &&
-	       own->gid == p->gid && own->gid == p->egid && own->gid == p->sgid &&
+	/* A zombie has no memory any more. */
+	return (p->state != PROC_LIVE || mm_at(p->mm)->dumpable) && own->uid == p->uid &&
+	       own->uid == p->euid && own->uid == p->suid && own->gid == p->gid &&
+	       own->gid == p->egid && own->gid == p->sgid &&
 	       !(p->cap_permitted & ~own->cap_permitted);
 }
 
@@ -189,7 +192,7 @@ static void ids_commit(struct task *t, const struct exec_ids *new, bool is_hidde
 	p->cap_ambient = new->ambient;
 	p->cap_effective = new->is_effective ? new->permitted : new->ambient;
 	p->securebits &= ~(u32)SECBIT_KEEP_CAPS;
-	p->dumpable = is_plain && !is_other;
+	mm_at(p->mm)->dumpable = is_plain && !is_other;
 	if (is_other)
 		t->pdeathsig = 0;
 }
@@ -269,6 +272,13 @@ static void fix_capabilities(struct proc *p, const struct old_users *old)
 		p->cap_effective = p->cap_permitted;
 }
 
+/* Others may neither look into it nor have it signalled any more. */
+static void lose_trust(struct task *t)
+{
+	mm_of(t)->dumpable = 0;
+	t->pdeathsig = 0;
+}
+
 /* Sets what is not NONE. */
 static void ids_set(struct task *t, const struct ids *ids, u32 real, u32 effective, u32 saved)
 {
@@ -282,7 +292,7 @@ static void ids_set(struct task *t, const struct ids *ids, u32 real, u32 effecti
 	*ids->fs = *ids->effective;
 	fix_capabilities(p, &old);
 	if (*ids->effective != acting || *ids->fs != fs)
-		p->dumpable = t->pdeathsig = 0;
+		lose_trust(t);
 }
 
 static bool one_of(u32 id, u32 a, u32 b, u32 c)
@@ -397,7 +407,7 @@ static u32 set_fs(struct task *t, const struct ids *ids, u32 id)
 		return old;
 	*ids->fs = id;
 	if (id != old)
-		proc_of(t)->dumpable = t->pdeathsig = 0;
+		lose_trust(t);
 	return old;
 }
 

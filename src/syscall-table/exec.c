@@ -440,9 +440,9 @@ static void exchange_books(struct task *t, struct exec_request *r)
 	proc_kill_other_threads(t);
 	files_exec(t);
 	signal_exec(t);
-	exec_commit_ids(t, r);
 	p->mm = mm_create();
 	mm_put(old);
+	exec_commit_ids(t, r);
 	proc_release_vfork(t);
 	p->exec_count++;
 	t->clear_child_tid = t->robust_list = t->robust_len = t->gs_app = 0;

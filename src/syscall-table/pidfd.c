@@ -179,20 +179,29 @@ static u32 target_of(const struct ofd *o)
 	return o->kind == OFD_SYNTH_DIR ? directory_process(o) : 0;
 }
 
+/*
+ * The group that the process made, which may outlive it: while it has members nobody else gets the
+ * id.  0, which no group has: there is none.
+ */
+static u32 group_of(const struct ofd *o, u32 proc)
+{
+	return proc != NONE || proc_find_pid(target_of(o)) == NONE ? target_of(o) : 0;
+}
+
 static long send_to(struct task *t, const struct ofd *o, u32 scope, u64 sig,
 		    const struct k_siginfo *info)
 {
 	u32 proc = o->kind == OFD_PIDFD ? process_of(o) : proc_find_pid(target_of(o));
 
+	if (scope == SIGNAL_PROCESS_GROUP)
+		return signal_to_group(t, group_of(o, proc), sig, info);
 	if (proc == NONE)
 		return -ESRCH;
 	if (scope == 0)
 		scope = o->kind == OFD_PIDFD && o->object ? SIGNAL_THREAD : SIGNAL_THREAD_GROUP;
 	if (scope == SIGNAL_THREAD)
 		return signal_to_thread(t, 0, target_of(o), sig, info);
-	if (scope == SIGNAL_THREAD_GROUP)
-		return signal_to_process(t, proc, sig, info);
-	return signal_to_group(t, proc_at(proc)->pgid, sig, info);
+	return signal_to_process(t, proc, sig, info);
 }
 
 long sys_pidfd_send_signal(struct task *t, struct frame *f)
@@ -216,7 +225,8 @@ long sys_pidfd_send_signal(struct task *t, struct frame *f)
 			return error;
 		if (signo != sig)
 			return -EINVAL;
-		if (!signal_may_fake(&info, target_of(o) == t->tid))
+		bool to_self = target_of(o) == t->tid && scope != SIGNAL_PROCESS_GROUP;
+		if (!signal_may_fake(&info, to_self))
 			return -EPERM;
 		given = &info;
 	}

@@ -6,6 +6,7 @@
  * those that Linux would carry out and we do not are counted and named as refused.
  */
 #include <linux/prctl.h>
+#include "../shim/mm.h"
 #include "../shim/process.h"
 #include "credentials.h"
 #include "priority.h"
@@ -98,14 +99,14 @@ static long tid_address_get(struct task *t, const u64 *arg)
 static long dumpable_get(struct task *t, const u64 *arg)
 {
 	(void)arg;
-	return proc_of(t)->dumpable;
+	return mm_of(t)->dumpable;
 }
 
 static long dumpable_set(struct task *t, const u64 *arg)
 {
 	if (arg[0] > 1)
 		return -EINVAL;
-	proc_of(t)->dumpable = (u32)arg[0];
+	mm_of(t)->dumpable = (u32)arg[0];
 	return 0;
 }
 
@@ -135,17 +136,24 @@ static long seccomp_set(struct task *t, const u64 *arg)
 
 /* ---- what has no consequences ---- */
 
+static u64 slack_default(const struct task *t)
+{
+	u64 inherited = priority_of(t)->default_slack_ns;
+
+	return inherited != 0 ? inherited : TIMER_SLACK_NS;
+}
+
 static long slack_get(struct task *t, const u64 *arg)
 {
 	u64 slack = priority_of(t)->timer_slack_ns;
 
 	(void)arg;
-	return slack != 0 ? (long)slack : TIMER_SLACK_NS;
+	return (long)(slack != 0 ? slack : slack_default(t));
 }
 
 static long slack_set(struct task *t, const u64 *arg)
 {
-	priority_of(t)->timer_slack_ns = (s64)arg[0] > 0 ? arg[0] : 0;
+	priority_of(t)->timer_slack_ns = arg[0];
 	return 0;
 }
 
@@ -237,6 +245,12 @@ static long nothing(struct task *t, const u64 *arg)
 	return 0;
 }
 
+static long mdwe_get(struct task *t, const u64 *arg)
+{
+	(void)t;
+	return has_more(arg, 0) ? -EINVAL : 0;
+}
+
 static long invalid(struct task *t, const u64 *arg)
 {
 	(void)t;
@@ -318,7 +332,7 @@ static const struct prctl_option options[] = {
 	{PR_SET_SYSCALL_USER_DISPATCH, not_here}, /* would come before the shim */
 	{PR_SCHED_CORE, invalid},		  /* as a kernel without core scheduling */
 	{MDWE_SET, not_here},			  /* code is written and executed all the same */
-	{MDWE_GET, nothing},
+	{MDWE_GET, mdwe_get},
 	{MEMORY_MERGE_SET, invalid}, /* as a kernel without merging */
 	{MEMORY_MERGE_GET, invalid},
 	{PR_SET_VMA, invalid}, /* as a kernel without names of anonymous memory */

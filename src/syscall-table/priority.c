@@ -26,6 +26,9 @@ void priority_inherit(const struct task *t, const struct task *child)
 	struct priority *p = priority_of(child);
 
 	*p = *priority_of(t);
+	if (p->timer_slack_ns != 0)
+		p->default_slack_ns = p->timer_slack_ns;
+	p->timer_slack_ns = 0;
 	if (!p->reset_on_fork)
 		return;
 	p->reset_on_fork = 0;

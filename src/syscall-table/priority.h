@@ -16,6 +16,7 @@ struct priority {
 	u32 ioprio;
 	u32 mce_kill;		      /* PR_MCE_KILL_*, plus 1; 0: the default */
 	u64 timer_slack_ns;	      /* 0: the default */
+	u64 default_slack_ns;	      /* its maker's; 0: what every process starts with */
 	u64 affinity[AFFINITY_WORDS]; /* all zero: all processors */
 };
 

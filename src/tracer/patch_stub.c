@@ -31,9 +31,20 @@ void emit_jump(struct emitter *out, uint64_t target)
 	emit_relative(out, target);
 }
 
+/* How far the address of an absolute jump is moved on to lie aligned: the app may have asked for
+ * faults where one does not (EFLAGS.AC). */
+static uint32_t jump_padding(uint64_t at)
+{
+	return (uint32_t)(-at % sizeof(uint64_t));
+}
+
 static void emit_jump_absolute(struct emitter *out, uint64_t target)
 {
-	emit(out, "\xff\x25\0\0\0\0", 6); /* jmp *0(%rip) */
+	uint32_t before = jump_padding(out->address + out->size + 6);
+
+	emit(out, "\xff\x25", 2); /* jmp *before(%rip) */
+	emit(out, &before, sizeof(before));
+	emit(out, "\xcc\xcc\xcc\xcc\xcc\xcc\xcc", before);
 	emit(out, &target, sizeof(target));
 }
 
@@ -69,12 +80,14 @@ static void emit_xbegin(struct emitter *out, const struct patch_plan *plan)
 	emit_jump(out, plan->resume_address);
 }
 
-/* Size of what the three functions above emit: the tail comes after it. */
-static size_t core_size(unsigned kind)
+/* Size of what the three functions above emit at `start`: the tail comes after it. */
+static size_t core_size(unsigned kind, uint64_t start)
 {
-	if (kind == INSN_SYSCALL)
-		return 28;
-	return kind == INSN_XBEGIN ? 10 : 52;
+	size_t size = kind == INSN_SYSCALL ? 28 : 52;
+
+	if (kind == INSN_XBEGIN)
+		return 10;
+	return size + jump_padding(start + size - sizeof(uint64_t));
 }
 
 static void plan_moves(const struct near *near, const struct window *window,
@@ -86,7 +99,8 @@ static void plan_moves(const struct near *near, const struct window *window,
 	plan->head_address = near_address(near, window->begin);
 	plan->head_to = near->request->stub_address;
 	plan->tail_address = site_end;
-	plan->tail_to = plan->head_to + plan->head_size + core_size(near->site.kind);
+	plan->tail_to = plan->head_to + plan->head_size;
+	plan->tail_to += core_size(near->site.kind, plan->tail_to);
 	if (window->covers_site)
 		plan->tail_size = (uint32_t)(near_address(near, window->end) - site_end);
 	if (plan->tail_size)

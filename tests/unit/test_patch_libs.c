@@ -165,23 +165,32 @@ static uint64_t lea_value(const struct patch_plan *plan, size_t at)
 	return STUB_ADDRESS + at + 7 + (uint64_t)(int64_t)relative;
 }
 
+/* A jump to `entry`, whose address lies aligned; where it ends. */
+static size_t check_jump(const struct patch_plan *plan, size_t at, uint64_t entry)
+{
+	uint64_t target;
+	uint32_t padding;
+
+	CHECK(!memcmp(plan->stub + at, "\xff\x25", 2));
+	memcpy(&padding, plan->stub + at + 2, sizeof(padding));
+	at += 6 + padding;
+	CHECK(padding < 8 && (STUB_ADDRESS + at) % 8 == 0);
+	memcpy(&target, plan->stub + at, sizeof(target));
+	CHECK(target == entry);
+	return at + 8;
+}
+
 static size_t check_core_syscall(const struct patch_plan *plan, size_t at)
 {
-	uint64_t entry;
-
 	CHECK(!memcmp(plan->stub + at, "\x48\x8d\x0d", 3));
 	CHECK(lea_value(plan, at) == plan->return_address);
 	CHECK(!memcmp(plan->stub + at + 7, "\x4c\x8d\x1d", 3));
 	CHECK(lea_value(plan, at + 7) == plan->resume_address);
-	CHECK(!memcmp(plan->stub + at + 14, "\xff\x25\0\0\0\0", 6));
-	memcpy(&entry, plan->stub + at + 20, sizeof(entry));
-	CHECK(entry == ENTRY);
-	return at + 28;
+	return check_jump(plan, at + 14, ENTRY);
 }
 
 static size_t check_core_insn(const struct patch_plan *plan, size_t at)
 {
-	uint64_t entry;
 	unsigned code;
 
 	CHECK(!memcmp(plan->stub + at, "\x65\x4c\x89\x1c\x25\x20\0\0\0\x4c\x8d\x1d", 12));
@@ -190,10 +199,7 @@ static size_t check_core_insn(const struct patch_plan *plan, size_t at)
 	CHECK(!memcmp(plan->stub + at + 25, "\x65\x48\xc7\x04\x25\x28\0\0\0", 9));
 	memcpy(&code, plan->stub + at + 34, sizeof(code));
 	CHECK(code == plan->insn);
-	CHECK(!memcmp(plan->stub + at + 38, "\xff\x25\0\0\0\0", 6));
-	memcpy(&entry, plan->stub + at + 44, sizeof(entry));
-	CHECK(entry == INSN_ENTRY);
-	return at + 52;
+	return check_jump(plan, at + 38, INSN_ENTRY);
 }
 
 /* What a displacement at `place` of an instruction of `length` bytes at `address` names. */

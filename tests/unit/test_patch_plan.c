@@ -171,7 +171,8 @@ static void test_stub_bytes(void)
 		0xb8, 0x27, 0,	  0,	0,		  /* mov $39, %eax */
 		0x48, 0x8d, 0x0d, 0xfb, 0xff, 0xfe, 0xff, /* lea CODE+7(%rip), %rcx */
 		0x4c, 0x8d, 0x1d, 0xf4, 0xff, 0xfe, 0xff, /* lea CODE+7(%rip), %r11 */
-		0xff, 0x25, 0,	  0,	0,    0,	  /* jmp *0(%rip) */
+		0xff, 0x25, 7,	  0,	0,    0,	  /* jmp *7(%rip) */
+		0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, /* so that it lies aligned */
 		0x00, 0x10, 0x00, 0x00, 0xff, 0x7f, 0,	  0,
 	};
 	static const struct plan_case one = {
@@ -388,14 +389,14 @@ static void test_limits(void)
 	struct patch_plan plan;
 
 	case_name = "limits";
-	request.stub_room = 32;
+	request.stub_room = 39;
 	CHECK(patch_plan(&request, &plan) == -ENOSPC);
-	request.stub_room = 33;
+	request.stub_room = 40;
 	CHECK(patch_plan(&request, &plan) == 0);
 	request.stub_address = CODE_ADDRESS + 0x80001000ull;
 	CHECK(patch_plan(&request, &plan) == -ERANGE);
 	request = request_for(&cpuid);
-	request.stub_room = 32;
+	request.stub_room = 39;
 	CHECK(patch_plan(&request, &plan) == 0 && plan.kind == PATCH_INT3);
 	CHECK(plan.write_count == 1 && plan.stub_size == 0 && plan.head_size == 0);
 	CHECK(plan.resume_address == CODE_ADDRESS + 7);

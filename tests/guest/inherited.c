@@ -1,0 +1,163 @@
+/*
+ * What processes share and pass on: timer slack, alternate stacks, whether memory may be looked
+ * at, many groups; and whom a signal by a process descriptor to a group reaches.
+ */
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "check.h"
+
+#define TO_THREAD  1
+#define TO_GROUP   4
+#define MANY	   65536
+#define STACK_SIZE 65536
+#define OTHER	   1234
+
+static char stack[STACK_SIZE], child_stack[STACK_SIZE];
+static uint32_t groups[MANY + 1];
+
+static bool fails(long result, int error)
+{
+	return result == -1 && errno == error;
+}
+
+static void succeeds(pid_t child)
+{
+	int status;
+
+	CHECK(child > 0 && waitpid(child, &status, 0) == child && status == 0);
+}
+
+/* The default is what the maker had, not what the first process had. */
+static void check_slack(void)
+{
+	CHECK(prctl(PR_SET_TIMERSLACK, 1234) == 0);
+	pid_t child = fork();
+	if (child == 0) {
+		CHECK(prctl(PR_GET_TIMERSLACK) == 1234 && prctl(PR_SET_TIMERSLACK, 5) == 0);
+		CHECK(prctl(PR_GET_TIMERSLACK) == 5 && prctl(PR_SET_TIMERSLACK, 0) == 0);
+		_exit(prctl(PR_GET_TIMERSLACK) != 1234);
+	}
+	succeeds(child);
+	CHECK(prctl(PR_SET_TIMERSLACK, -2l) == 0);
+	CHECK(syscall(SYS_prctl, PR_GET_TIMERSLACK) == -1 && errno == 2);
+	CHECK(prctl(PR_SET_TIMERSLACK, 0) == 0 && prctl(PR_GET_TIMERSLACK) == 50000);
+}
+
+static int has_stack(void *expected)
+{
+	stack_t now;
+
+	return sigaltstack(NULL, &now) != 0 || (now.ss_flags != SS_DISABLE) != (expected != NULL);
+}
+
+static void check_alternate_stack(void)
+{
+	stack_t own = {.ss_sp = stack, .ss_size = STACK_SIZE};
+
+	CHECK(sigaltstack(&own, NULL) == 0);
+	succeeds(clone(has_stack, child_stack + STACK_SIZE, CLONE_VM | SIGCHLD, NULL));
+	succeeds(clone(has_stack, child_stack + STACK_SIZE, SIGCHLD, &own));
+	succeeds(
+		clone(has_stack, child_stack + STACK_SIZE, CLONE_VM | CLONE_VFORK | SIGCHLD, &own));
+}
+
+static int becomes_other(void *unused)
+{
+	(void)unused;
+	return (int)syscall(SYS_setuid, OTHER);
+}
+
+/* It is the memory that may be looked at, or not. */
+static void check_dumpable(void)
+{
+	if (geteuid() != 0)
+		return;
+	CHECK(prctl(PR_GET_DUMPABLE) == 1);
+	succeeds(clone(becomes_other, child_stack + STACK_SIZE, SIGCHLD, NULL));
+	CHECK(prctl(PR_GET_DUMPABLE) == 1);
+	succeeds(clone(becomes_other, child_stack + STACK_SIZE, CLONE_VM | SIGCHLD, NULL));
+	CHECK(prctl(PR_GET_DUMPABLE) == 0 && prctl(PR_SET_DUMPABLE, 1) == 0);
+}
+
+static void check_groups(void)
+{
+	if (geteuid() != 0)
+		return;
+	for (uint32_t i = 0; i <= MANY; i++)
+		groups[i] = i * 7919 % 65537;
+	CHECK(fails(syscall(SYS_setgroups, MANY + 1, groups), EINVAL));
+	CHECK(syscall(SYS_setgroups, MANY, groups) == 0);
+	pid_t child = fork();
+	if (child == 0) {
+		memset(groups, 0, sizeof(groups));
+		CHECK(syscall(SYS_getgroups, MANY, groups) == MANY && groups[0] == 0);
+		for (uint32_t i = 1; i < MANY; i++)
+			CHECK(groups[i] > groups[i - 1]);
+		_exit(0);
+	}
+	succeeds(child);
+	CHECK(syscall(SYS_setgroups, 0, NULL) == 0 && getgroups(0, NULL) == 0);
+}
+
+/* ---- groups by descriptor ---- */
+
+static pid_t member(pid_t group, int gate[2])
+{
+	char byte;
+	pid_t child = fork();
+
+	CHECK(child >= 0);
+	if (child == 0) {
+		close(gate[1]);
+		_exit(read(gate[0], &byte, 1) != 0);
+	}
+	CHECK(setpgid(child, group) == 0);
+	return child;
+}
+
+static long send_by(int fd, int number, siginfo_t *info, int scope)
+{
+	return syscall(SYS_pidfd_send_signal, fd, number, info, scope);
+}
+
+/* The group is the one the process made, and may outlive it. */
+static void check_group_signals(void)
+{
+	siginfo_t fake = {.si_signo = SIGURG, .si_code = SI_USER};
+	int gate[2], status;
+
+	CHECK(pipe(gate) == 0);
+	pid_t leader = member(0, gate), other = member(leader, gate);
+	int of_leader = (int)syscall(SYS_pidfd_open, leader, 0);
+	int of_other = (int)syscall(SYS_pidfd_open, other, 0);
+	int of_self = (int)syscall(SYS_pidfd_open, getpid(), 0);
+
+	CHECK(send_by(of_leader, 0, NULL, TO_GROUP) == 0);
+	CHECK(fails(send_by(of_other, 0, NULL, TO_GROUP), ESRCH));
+	CHECK(send_by(of_self, SIGURG, &fake, 0) == 0);
+	CHECK(send_by(of_self, SIGURG, &fake, TO_THREAD) == 0);
+	CHECK(fails(send_by(of_self, SIGURG, &fake, TO_GROUP), EPERM));
+	CHECK(kill(leader, SIGKILL) == 0 && waitpid(leader, &status, 0) == leader);
+	CHECK(fails(send_by(of_leader, 0, NULL, 0), ESRCH));
+	CHECK(send_by(of_leader, SIGURG, NULL, TO_GROUP) == 0);
+	close(gate[1]);
+	succeeds(other);
+	CHECK(fails(send_by(of_leader, 0, NULL, TO_GROUP), ESRCH));
+}
+
+int main(void)
+{
+	check_slack();
+	check_alternate_stack();
+	check_dumpable();
+	check_groups();
+	check_group_signals();
+	printf("inherited ok\n");
+	return 0;
+}
