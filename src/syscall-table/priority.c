@@ -82,6 +82,13 @@ static bool may_change(const struct task *t, const struct task *of)
 	return own->euid == p->euid || own->euid == p->uid || capable(t, CAP_SYS_NICE);
 }
 
+/* Nobody changes those who may do more than he (cap_safe_nice). */
+static bool is_safe(const struct task *t, const struct task *of)
+{
+	return !(proc_of(of)->cap_permitted & ~proc_of(t)->cap_permitted) ||
+	       capable(t, CAP_SYS_NICE);
+}
+
 static bool may_be_nice(const struct task *t, const struct task *of, s32 nice)
 {
 	return capable(t, CAP_SYS_NICE) || (u64)(20 - nice) <= proc_of(of)->rlimits[RLIMIT_NICE][0];
@@ -139,7 +146,7 @@ long sys_sched_setaffinity(struct task *t, struct frame *f)
 	digest_bytes(t, mask, size);
 	if (of == NULL)
 		return nobody_to_change(f->arg[0]);
-	if (!may_change(t, of))
+	if (!may_change(t, of) || !is_safe(t, of))
 		return -EPERM;
 	for (u32 i = 0; i < AFFINITY_WORDS; i++)
 		some |= mask[i] &= all_cpus(i);
@@ -155,11 +162,18 @@ struct policy_request {
 	u32 policy, priority;
 	s32 nice;
 	bool reset_on_fork, sets_nice;
+	bool keeps; /* all but reset_on_fork is only checked */
 };
 
 static bool is_rt(u32 policy)
 {
 	return policy == SCHED_FIFO || policy == SCHED_RR;
+}
+
+/* Those with nice values. */
+static bool is_fair(u32 policy)
+{
+	return policy == POLICY_OTHER || policy == SCHED_BATCH;
 }
 
 static bool is_policy(u32 policy)
@@ -175,7 +189,7 @@ static bool is_allowed(const struct task *t, const struct task *of, const struct
 
 	if (capable(t, CAP_SYS_NICE))
 		return true;
-	if (!is_rt(r->policy) && r->sets_nice && r->nice < old->nice &&
+	if (is_fair(r->policy) && r->sets_nice && r->nice < old->nice &&
 	    !may_be_nice(t, of, r->nice))
 		return false;
 	if (is_rt(r->policy) && ((r->policy != old->policy && rt_limit == 0) ||
@@ -193,12 +207,14 @@ static long policy_set(const struct task *t, const struct task *of, const struct
 	if (!is_policy(r->policy) || r->priority > RT_PRIORITY_MAX ||
 	    is_rt(r->policy) != (r->priority != 0))
 		return -EINVAL;
-	if (!is_allowed(t, of, r))
+	if (!is_allowed(t, of, r) || !is_safe(t, of))
 		return -EPERM;
+	p->reset_on_fork = r->reset_on_fork;
+	if (r->keeps)
+		return 0;
 	p->policy = r->policy;
 	p->rt_priority = r->priority;
-	p->reset_on_fork = r->reset_on_fork;
-	if (r->sets_nice && !is_rt(r->policy))
+	if (r->sets_nice && is_fair(r->policy))
 		p->nice = r->nice;
 	return 0;
 }
@@ -222,9 +238,7 @@ long sys_sched_setscheduler(struct task *t, struct frame *f)
 		.reset_on_fork = policy & SCHED_RESET_ON_FORK,
 	};
 
-	if ((s32)policy < 0 && !r.reset_on_fork)
-		return -EINVAL;
-	if ((s32)f->arg[0] < 0)
+	if ((s32)policy < 0 || (s32)f->arg[0] < 0)
 		return -EINVAL;
 	long error = param_in(t, f->arg[2], &r.priority);
 
@@ -415,14 +429,17 @@ long sys_sched_setattr(struct task *t, struct frame *f)
 	}
 	const struct priority *p = priority_of(of);
 	bool keep_params = attr.flags & ATTR_KEEP_PARAMS;
+	bool keep_policy = attr.flags & ATTR_KEEP_POLICY;
 	struct policy_request r = {
-		.policy = attr.flags & ATTR_KEEP_POLICY ? p->policy : attr.policy,
-		.priority = keep_params ? p->rt_priority : attr.priority,
+		.policy = keep_policy ? p->policy : attr.policy,
+		/* Linux keeps the one parameter that the policy in force has. */
+		.priority = keep_params && is_rt(p->policy) ? p->rt_priority : attr.priority,
 		.nice = attr.nice < NICE_LEAST	? NICE_LEAST
 			: attr.nice > NICE_MOST ? NICE_MOST
 						: attr.nice,
-		.reset_on_fork = attr.flags & ATTR_RESET_ON_FORK,
-		.sets_nice = !keep_params,
+		.reset_on_fork = keep_policy ? p->reset_on_fork : attr.flags & ATTR_RESET_ON_FORK,
+		.sets_nice = !keep_params || is_rt(p->policy),
+		.keeps = keep_params,
 	};
 
 	return policy_set(t, of, &r);
@@ -497,6 +514,8 @@ static long nice_set(const struct task *t, const struct task *of, long value)
 		return -EPERM;
 	if (value < priority_of(of)->nice && !may_be_nice(t, of, (s32)value))
 		return -EACCES;
+	if (!is_safe(t, of))
+		return -EPERM;
 	priority_of(of)->nice = (s32)value;
 	return 0;
 }
@@ -536,7 +555,7 @@ long sys_setpriority(struct task *t, struct frame *f)
 #define IOPRIO_CLASS(value) ((u32)(value) >> 13 & 7)
 #define IOPRIO_DATA(value)  ((u32)(value)&0x1fff)
 #define IOPRIO_LEVEL(value) ((u32)(value)&7)
-#define IOPRIO_LEVEL_NORM   4u
+#define IOPRIO_NICE_STEP    5u
 
 enum io_class { IO_NONE, IO_RT, IO_BE, IO_IDLE };
 
@@ -566,6 +585,8 @@ static long io_set(const struct task *t, const struct task *of, long value)
 
 	if (p->uid != own->euid && p->uid != own->uid && !capable(t, CAP_SYS_NICE))
 		return -EPERM;
+	if (!is_safe(t, of))
+		return -EPERM;
 	priority_of(of)->ioprio = (u32)value;
 	return 0;
 }
@@ -577,20 +598,30 @@ static long io_get(const struct task *t, const struct task *of, long value)
 	return priority_of(of)->ioprio;
 }
 
-/* The more important: the lower, but what was never set counts as the middle. */
+/* Of several the one in force counts: what was never set follows from policy and nice value. */
+static long io_get_in_force(const struct task *t, const struct task *of, long value)
+{
+	const struct priority *p = priority_of(of);
+	u32 class = is_rt(p->policy) ? IO_RT : p->policy == SCHED_IDLE ? IO_IDLE : IO_BE;
+
+	(void)t;
+	(void)value;
+	if (IOPRIO_CLASS(p->ioprio) != IO_NONE)
+		return p->ioprio;
+	return io_of(class, (u32)(p->nice - NICE_LEAST) / IOPRIO_NICE_STEP);
+}
+
+/* The more important: the lower. */
 static long better(long so_far, long one)
 {
-	u32 middle = io_of(IO_BE, IOPRIO_LEVEL_NORM);
-	u32 a = so_far != 0 ? (u32)so_far : middle, b = one != 0 ? (u32)one : middle;
-
-	if (so_far == -ESRCH)
-		return one;
-	return a < b ? a : b;
+	return so_far == -ESRCH || one < so_far ? one : so_far;
 }
 
 long sys_ioprio_get(struct task *t, struct frame *f)
 {
-	struct each e = {.t = t, .one = io_get, .join = better, .result = -ESRCH};
+	bool of_one = (u32)f->arg[0] - 1 == OF_PROCESS;
+	struct each e = {
+		.t = t, .one = of_one ? io_get : io_get_in_force, .join = better, .result = -ESRCH};
 
 	if ((u32)f->arg[0] - 1 > OF_USER)
 		return -EINVAL;

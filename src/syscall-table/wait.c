@@ -15,6 +15,7 @@
 #include "../shim/shim.h"
 #include "../shim/signal.h"
 #include "pidfd.h"
+#include "signal_send.h"
 #include "syscall_handlers.h"
 #include "wait.h"
 
@@ -296,12 +297,13 @@ static void hang_up_orphans(u32 proc, u32 parent, u32 ignored)
 	signal_send_group(p->pgid, SIG_CONT);
 }
 
-/* PR_SET_PDEATHSIG of its threads: the thread whose child it was has ended. */
+/* PR_SET_PDEATHSIG of its threads: the thread whose child it was has ended, and sends it, if it
+ * may. */
 static void tell_death(u32 child)
 {
 	for (u32 i = proc_at(child)->threads; i != NONE; i = task_at(i)->next_thread) {
 		if (task_at(i)->pdeathsig != 0)
-			signal_send_proc(child, (int)task_at(i)->pdeathsig, NULL);
+			signal_to_process(current(), child, task_at(i)->pdeathsig, NULL);
 	}
 }
 
