@@ -92,7 +92,8 @@ u64 limits_file_room(struct task *t, u64 begin)
 {
 	u64 limit = proc_of(t)->rlimits[RLIMIT_FSIZE][0];
 
-	if (begin < limit)
+	/* Linux compares them as signed: beyond INT64_MAX nothing may be written. */
+	if ((s64)begin < (s64)limit)
 		return limit - begin;
 	signal_send_task(t->index, SIG_XFSZ, NULL);
 	return 0;
