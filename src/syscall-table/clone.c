@@ -119,8 +119,10 @@ static long new_process(struct task *t, const struct clone_request *r, struct ta
 		p->groups = (u64)heap_alloc_unset(p->ngroups * sizeof(u32));
 		memcpy((void *)p->groups, (void *)parent->groups, p->ngroups * sizeof(u32));
 	}
-	p->environ_blob = 0;
-	p->environ_len = 0;
+	if (p->environ_blob != 0) {
+		p->environ_blob = (u64)heap_alloc_unset(p->environ_len);
+		memcpy((void *)p->environ_blob, (void *)parent->environ_blob, p->environ_len);
+	}
 	if (r->flags & CLONE_VM) {
 		mm_get(p->mm);
 	} else {

@@ -463,6 +463,17 @@ static u64 ino_of(const char *abs)
 	return ino ? ino : 1;
 }
 
+/*
+ * Whether what a process has is root's (task_dump_owner): of one whose memory nobody may look at,
+ * and of one without memory, all but what everybody may search.
+ */
+static bool is_of_root(const struct proc *p, u32 mode)
+{
+	if (mode == (S_IFDIR | 0555))
+		return false;
+	return p->state != PROC_LIVE || !mm_at(p->mm)->dumpable;
+}
+
 static void stat_node(const struct found *f, struct vstat *ret)
 {
 	const struct synth_node *n = f->node;
@@ -492,7 +503,7 @@ static void stat_node(const struct found *f, struct vstat *ret)
 		ret->size = strlen(n->fixed);
 	else if (n->is_fd)
 		ret->size = 64; /* as Linux has it */
-	if (f->ctx.proc != NONE && f->ctx.proc != PROC_INIT) {
+	if (f->ctx.proc != NONE && !is_of_root(proc_at(f->ctx.proc), ret->mode)) {
 		ret->uid = proc_at(f->ctx.proc)->euid;
 		ret->gid = proc_at(f->ctx.proc)->egid;
 	}

@@ -2,11 +2,13 @@
  * What processes share and pass on: timer slack, alternate stacks, whether memory may be looked
  * at, many groups; and whom a signal by a process descriptor to a group reaches.
  */
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -151,8 +153,49 @@ static void check_group_signals(void)
 	CHECK(fails(send_by(of_leader, 0, NULL, TO_GROUP), ESRCH));
 }
 
+/* ---- what /proc tells of others ---- */
+
+static int owner_of(pid_t pid, const char *name)
+{
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+	CHECK(lstat(path, &st) == 0);
+	return (int)st.st_uid;
+}
+
+/* Who may not be looked at, and the dead, show what they have as root's; a forked child shows the
+ * environment it was forked with. */
+static void check_proc(void)
+{
+	char byte, path[64];
+	int gate[2], uid = (int)geteuid();
+
+	CHECK(pipe(gate) == 0);
+	pid_t child = fork();
+	if (child == 0) {
+		close(gate[1]);
+		CHECK(prctl(PR_SET_DUMPABLE, 0) == 0 && read(gate[0], &byte, 1) == 1);
+		CHECK(prctl(PR_SET_DUMPABLE, 1) == 0);
+		int fd = open("/proc/self/environ", O_RDONLY);
+		CHECK(fd >= 0 && read(fd, path, sizeof(path)) > 0);
+		_exit(0);
+	}
+	CHECK(child > 0 && owner_of(getpid(), "status") == uid);
+	while (owner_of(child, "status") != 0)
+		sched_yield();
+	CHECK(owner_of(child, ".") == uid && owner_of(child, "fd") == 0);
+	CHECK(write(gate[1], "", 1) == 1);
+	siginfo_t info;
+	CHECK(waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT) == 0);
+	CHECK(owner_of(child, "status") == 0 && owner_of(child, ".") == uid);
+	succeeds(child);
+}
+
 int main(void)
 {
+	check_proc();
 	check_slack();
 	check_alternate_stack();
 	check_dumpable();
