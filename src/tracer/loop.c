@@ -12,7 +12,6 @@
  */
 #include "container.h"
 
-#include <capstone/capstone.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -24,6 +23,7 @@
 
 #include "../shim/rings.h"
 #include "../shim/spin.h"
+#include "disasm.h"
 #include "insn_kind.h"
 #include "insn_scan.h"
 #include "mounts.h"
@@ -294,23 +294,21 @@ static bool fault_is_write(struct container *c, pid_t tid, uint64_t rip)
 	uint8_t bytes[16];
 	size_t size = sizeof(bytes);
 	bool write = false;
-	cs_insn *insn;
 	csh handle;
 
 	while (size > 1 && tracee_read(tid, tracee_address(rip), bytes, size) < 0)
 		size--;
-	if (cs_open(CS_ARCH_X86, CS_MODE_64, &handle) != CS_ERR_OK) {
+	if (disasm_open(&handle) < 0) {
 		end_with(c, CONTAINER_BUG, "cannot decode an instruction: no memory");
 		return false;
 	}
-	cs_option(handle, CS_OPT_DETAIL, CS_OPT_ON);
-	size_t n = cs_disasm(handle, bytes, size, rip, 1, &insn);
-	for (int i = 0; n == 1 && i < insn->detail->x86.op_count; i++) {
+	cs_insn *insn = disasm_one(handle, bytes, size, rip);
+	for (int i = 0; insn != NULL && i < insn->detail->x86.op_count; i++) {
 		const cs_x86_op *op = &insn->detail->x86.operands[i];
 		write = write || (op->type == X86_OP_MEM && op->access & CS_AC_WRITE);
 	}
-	if (n != 0)
-		cs_free(insn, n);
+	if (insn != NULL)
+		cs_free(insn, 1);
 	cs_close(&handle);
 	return write;
 }

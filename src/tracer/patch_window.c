@@ -9,8 +9,9 @@
  */
 #include "patch_window.h"
 
-#include <capstone/capstone.h>
 #include <errno.h>
+
+#include "disasm.h"
 
 #define MOVED_MAX  4u
 #define WINDOW_MAX 32u
@@ -78,11 +79,12 @@ static bool range_movable(const struct near *near, csh capstone, size_t begin, s
 
 	while (begin < end) {
 		struct insn insn;
-		cs_insn *decoded;
 		bool movable;
 
-		if (insn_decode(code->bytes + begin, end - begin, &insn) < 0 ||
-		    cs_disasm(capstone, code->bytes + begin, insn.length, begin, 1, &decoded) != 1)
+		if (insn_decode(code->bytes + begin, end - begin, &insn) < 0)
+			return false;
+		cs_insn *decoded = disasm_one(capstone, code->bytes + begin, insn.length, begin);
+		if (decoded == NULL)
 			return false;
 		movable = decoded->size == insn.length && position_free(decoded, memory);
 		cs_free(decoded, 1);
@@ -197,9 +199,8 @@ int window_find(struct near *near, struct window *ret_window)
 	bool found;
 
 	near->whole = near->whole && near_dispatches_proven(near) && near_mark_computed(near) == 0;
-	if (cs_open(CS_ARCH_X86, CS_MODE_64, &capstone) != CS_ERR_OK)
+	if (disasm_open(&capstone) < 0)
 		return -ENOMEM;
-	cs_option(capstone, CS_OPT_DETAIL, CS_OPT_ON);
 	found = search(near, capstone, ret_window);
 	cs_close(&capstone);
 	return found ? 0 : -ENOENT;

@@ -8,11 +8,11 @@
  */
 #include "spin_access.h"
 
-#include <capstone/capstone.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "disasm.h"
 #include "insn_scan.h"
 #include "spin_evex.h"
 
@@ -27,11 +27,10 @@ int spin_decoder_create(struct spin_decoder **ret_decoder)
 {
 	struct spin_decoder *d = calloc(1, sizeof(*d));
 
-	if (d == NULL || cs_open(CS_ARCH_X86, CS_MODE_64, &d->capstone) != CS_ERR_OK) {
+	if (d == NULL || disasm_open(&d->capstone) < 0) {
 		free(d);
 		return -ENOMEM;
 	}
-	cs_option(d->capstone, CS_OPT_DETAIL, CS_OPT_ON);
 	*ret_decoder = d;
 	return 0;
 }
@@ -221,8 +220,8 @@ static cs_insn *decode(struct spin_decoder *d, const uint8_t *bytes, size_t size
 		return *known;
 	if (*known != NULL)
 		cs_free(*known, 1);
-	*known = NULL;
-	return cs_disasm(d->capstone, bytes, size, address, 1, known) == 1 ? *known : NULL;
+	*known = disasm_one(d->capstone, bytes, size, address);
+	return *known;
 }
 
 static int check(const struct spin_decoder *d, const cs_insn *insn, const uint8_t *bytes,
