@@ -46,7 +46,7 @@ static long host_truncate(struct task *t, const struct path *p, s64 size)
 
 static bool may_grow(struct task *t, u64 size, u64 to)
 {
-	return to <= size || limits_file_room(t, to - 1) != 0;
+	return to <= size || !limits_file_size(t) || limits_file_room(t, to - 1) != 0;
 }
 
 long sys_truncate(struct task *t, struct frame *f)
@@ -147,7 +147,7 @@ static long allocate(struct task *t, struct vnode *v, u32 fd, u32 mode, u64 at, 
 	if (r < 0)
 		return r;
 	u64 size = (u64)st.st_size, end = at + len;
-	if (!(mode & FALLOC_FL_KEEP_SIZE) && limits_file_size(t) && !may_grow(t, size, end))
+	if (!(mode & FALLOC_FL_KEEP_SIZE) && !may_grow(t, size, end))
 		return -EFBIG;
 	if (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE) && at < size) {
 		r = zero_range(fd, at, end < size ? end : size);

@@ -353,7 +353,8 @@ long file_reopen(struct task *t, u32 proc, u32 fd, u32 flags)
 		return -ELOOP;
 	if (of_kind[r.o->kind])
 		return of_kind[r.o->kind](t, &r);
-	if (flags & O_PATH)
-		return refuse();
-	return flags & O_DIRECTORY ? -ENOTDIR : -ENXIO;
+	/* Of sockets everybody may ask it, of what shares the one nameless inode only root. */
+	u32 mode = r.o->kind == OFD_SOCKET ? S_IFSOCK | 0777 : 0600;
+	long error = admit_object(t, &r, mode, 0, 0);
+	return error < 0 && error != -EINVAL ? error : -ENXIO;
 }
