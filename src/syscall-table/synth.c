@@ -301,6 +301,21 @@ static void link_target(struct found *f, struct synth_text *target)
 	text_string(target, real);
 }
 
+static long permission(struct task *t, const struct found *f, u32 want);
+
+static bool may_look(const struct found *f)
+{
+	return !f->node->looks || may_look_into(f->ctx.t, f->ctx.proc);
+}
+
+/* Goes through a directory: one's own descriptors in any case (proc_fd_permission). */
+static long enter(struct task *t, const struct found *f)
+{
+	if (f->ctx.proc == t->proc)
+		return 0;
+	return may_look(f) ? permission(t, f, 1) : -EACCES;
+}
+
 /* f->abs up to `end` is a link: puts its target in place of it. */
 static long expand(struct found *f, u32 end)
 {
@@ -309,6 +324,10 @@ static long expand(struct found *f, u32 end)
 	long r = FOUND_AGAIN;
 	u32 dir = end;
 
+	if (!may_look(f)) {
+		heap_free(base);
+		return -EACCES;
+	}
 	link_target(f, &target);
 	while (dir > 0 && f->abs[dir - 1] != '/')
 		dir--;
@@ -355,6 +374,9 @@ static long resolve_walk(struct task *t, struct found *f, bool follow)
 			return FOUND_NODE;
 		if (f->node->type != SYNTH_DIR)
 			return -ENOTDIR;
+		long r = enter(t, f);
+		if (r < 0)
+			return r;
 	}
 }
 
@@ -539,6 +561,8 @@ static long open_text(struct task *t, const struct found *f, u32 flags)
 		return -EACCES;
 	u32 want = (flags & O_ACCMODE) == O_WRONLY ? 0 : 4;
 	long r = permission(t, f, want | (writes ? 2 : 0));
+	if (!r && !may_look(f))
+		r = -EACCES;
 	if (r < 0 && !(flags & O_PATH))
 		return r;
 	node_text(f->node, &f->ctx, &text);
@@ -552,6 +576,8 @@ static long open_dir(struct task *t, const struct found *f, u32 flags)
 	if ((flags & O_ACCMODE) != O_RDONLY || flags & O_CREAT)
 		return -EISDIR;
 	long r = flags & O_PATH ? 0 : permission(t, f, 4);
+	if (!r && !(flags & O_PATH) && !may_look(f))
+		r = -EACCES;
 	return r < 0 ? r : file_install_synth_dir(t, f->abs, flags);
 }
 
@@ -583,10 +609,10 @@ static long open_node(struct task *t, const struct found *f, const char *asked, 
 	default:
 		if (!is_object_meant(f) || flags & O_NOFOLLOW)
 			return -ELOOP;
-		if (f->node->is_exe)
-			return program_reopen(t, f->ctx.proc, flags);
-		return may_look_into(t, f->ctx.proc) ? file_reopen(t, f->ctx.proc, f->ctx.fd, flags)
-						     : -EACCES;
+		if (!may_look(f))
+			return -EACCES;
+		return f->node->is_exe ? program_reopen(t, f->ctx.proc, flags)
+				       : file_reopen(t, f->ctx.proc, f->ctx.fd, flags);
 	}
 }
 
@@ -632,6 +658,8 @@ static long link_text(const struct found *f, char *to, u32 size)
 
 	if (f->node->type != SYNTH_LINK)
 		return -EINVAL;
+	if (!may_look(f))
+		return -EACCES;
 	node_text(f->node, &f->ctx, &target);
 	u64 n = target.len < size ? target.len : size;
 	memcpy(to, target.bytes, n);

@@ -39,7 +39,8 @@ enum synth_type { SYNTH_DIR = 1, SYNTH_TEXT, SYNTH_LINK, SYNTH_DEVICE };
  * path: components after the table's root, each a name or one of #P #T #F #C #I, or #Y (the
  * number of a terminal); "" is the root itself.  Text and link targets come from `make`, or are
  * `fixed`. `write` takes what is written to a text; without it a text cannot be opened for writing.
- * `refused` is the errno of every open.
+ * `refused` is the errno of every open.  What `looks` forbids: to open a text, to go through a
+ * directory, and to read or follow a link.
  */
 struct synth_node {
 	const char *path;
@@ -50,6 +51,7 @@ struct synth_node {
 	bool is_fd;  /* the link is a descriptor */
 	bool is_ns;  /* the link is a namespace: to be read only */
 	bool is_exe; /* the link is the program of a process */
+	bool looks;  /* only for who may look into the process: EACCES to others */
 	const char *fixed;
 	void (*make)(const struct synth_ctx *c, struct synth_text *out);
 	long (*write)(const struct synth_ctx *c, const char *bytes, u64 len);
@@ -67,6 +69,10 @@ struct synth_node {
 #define NODE_FIXED(name, contents)                                      \
 	{                                                               \
 		.path = (name), .type = SYNTH_TEXT, .fixed = (contents) \
+	}
+#define NODE_LOOKS(name, function)                                                     \
+	{                                                                              \
+		.path = (name), .type = SYNTH_TEXT, .looks = true, .make = (function), \
 	}
 /* The same with other permission bits than 0444. */
 #define NODE_FIXED_AS(name, bits, contents)                                             \

@@ -159,8 +159,8 @@ static void make_auxv(const struct synth_ctx *c, struct synth_text *out)
 }
 
 const struct synth_node synth_memory_nodes[] = {
-	NODE_TEXT("/smaps", make_smaps),
-	NODE_TEXT("/smaps_rollup", make_smaps_rollup),
+	NODE_LOOKS("/smaps", make_smaps),
+	NODE_LOOKS("/smaps_rollup", make_smaps_rollup),
 	{.path = "/auxv", .type = SYNTH_TEXT, .mode = 0400, .make = make_auxv},
 	NODE_REFUSED("/mem", 0600, EACCES),
 	NODE_REFUSED("/pagemap", 0400, EACCES),

@@ -122,9 +122,10 @@ static void make_children(const struct synth_ctx *c, struct synth_text *out)
 
 /* ---- rows ---- */
 
-#define NODE_NS(name, target)                                                             \
-	{                                                                                 \
-		.path = "/ns/" name, .type = SYNTH_LINK, .is_ns = true, .fixed = (target) \
+#define NODE_NS(name, target)                                                          \
+	{                                                                              \
+		.path = "/ns/" name, .type = SYNTH_LINK, .is_ns = true, .looks = true, \
+		.fixed = (target)                                                      \
 	}
 
 /* The numbers are those that the first namespaces of every kernel have. */

@@ -167,6 +167,37 @@ static int owner_of(pid_t pid, const char *name)
 
 /* Who may not be looked at, and the dead, show what they have as root's; a forked child shows the
  * environment it was forked with. */
+static const char *of(pid_t pid, const char *name)
+{
+	static char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+	return path;
+}
+
+/* By a process that may not look into `pid`. */
+static void check_looks(pid_t pid)
+{
+	static const char *const closed[] = {"maps", "smaps", "smaps_rollup", "environ",
+					     "cwd",  "exe",   "root",	      "fdinfo",
+					     "fd",   "fd/0",  "ns/pid"};
+	static const char *const links[] = {"exe", "cwd", "root", "fd/0", "ns/pid"};
+	struct stat st;
+	char text[8];
+
+	CHECK(geteuid() != 0 || setresuid(20002, 20002, 20002) == 0);
+	for (size_t i = 0; i < sizeof(closed) / sizeof(*closed); i++)
+		CHECK(fails(open(of(pid, closed[i]), O_RDONLY), EACCES));
+	for (size_t i = 0; i < sizeof(links) / sizeof(*links); i++)
+		CHECK(fails(readlink(of(pid, links[i]), text, sizeof(text)), EACCES));
+	CHECK(fails(stat(of(pid, "cwd"), &st), EACCES) && lstat(of(pid, "cwd"), &st) == 0);
+	CHECK(fails(chdir(of(pid, "cwd")), EACCES));
+	CHECK(fails(lstat(of(pid, "fd/0"), &st), EACCES));
+	CHECK(fails(lstat(of(pid, "fdinfo/0"), &st), EACCES));
+	CHECK(open(of(pid, "status"), O_RDONLY) >= 0 && open(of(pid, "stat"), O_RDONLY) >= 0);
+	CHECK(lstat("/proc/self/fd/0", &st) == 0 && open("/proc/self/maps", O_RDONLY) >= 0);
+}
+
 static void check_proc(void)
 {
 	char byte, path[64];
@@ -186,6 +217,12 @@ static void check_proc(void)
 	while (owner_of(child, "status") != 0)
 		sched_yield();
 	CHECK(owner_of(child, ".") == uid && owner_of(child, "fd") == 0);
+	pid_t looker = fork();
+	if (looker == 0) {
+		check_looks(child);
+		_exit(0);
+	}
+	succeeds(looker);
 	CHECK(write(gate[1], "", 1) == 1);
 	siginfo_t info;
 	CHECK(waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT) == 0);
