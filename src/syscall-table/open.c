@@ -345,18 +345,23 @@ long open_path(struct task *t, struct path *p, u32 flags, u32 mode)
 	return fd < 0 ? open_failed(t, &o, fd) : install(t, &o, fd);
 }
 
-static long open_user(struct task *t, s32 dirfd, u64 user, u32 flags, u32 mode)
+static long open_within(struct task *t, s32 dirfd, u64 user, u32 flags, u32 mode, u32 resolve)
 {
 	struct path p;
 
 	bool makes = flags & O_CREAT && !(flags & O_PATH);
 	bool link_meant = flags & O_NOFOLLOW || (makes && flags & O_EXCL);
 	u32 last = (link_meant ? PATH_NOFOLLOW : 0) | (makes ? PATH_CREATE : 0);
-	long r = path_in(t, dirfd, user, last, &p);
+	long r = path_in(t, dirfd, user, last | resolve, &p);
 	/* Before anything is looked for, made or emptied; a name that is none comes first. */
 	if (!fd_has_room(t) && r != -EFAULT && r != -ENAMETOOLONG && r != -ENOENT)
 		r = -EMFILE;
 	return r < 0 ? r : open_path(t, &p, flags, mode);
+}
+
+static long open_user(struct task *t, s32 dirfd, u64 user, u32 flags, u32 mode)
+{
+	return open_within(t, dirfd, user, flags, mode, 0);
 }
 
 long sys_open(struct task *t, struct frame *f)
@@ -374,25 +379,83 @@ long sys_creat(struct task *t, struct frame *f)
 	return open_user(t, AT_FDCWD, f->arg[0], O_CREAT | O_WRONLY | O_TRUNC, (u32)f->arg[1]);
 }
 
+/* Everything openat2 knows; openat ignores what it does not. */
+#define VALID_FLAGS                                                                             \
+	(O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | __O_SYNC | \
+	 O_DSYNC | FASYNC | O_DIRECT | O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW | O_NOATIME |     \
+	 O_CLOEXEC | O_PATH | __O_TMPFILE)
+#define VALID_RESOLVE                                                                      \
+	(RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH | \
+	 RESOLVE_IN_ROOT | RESOLVE_CACHED)
+#define HOW_MAX 4096 /* a page */
+
+/* fs/open.c, build_open_flags */
+static long how_check(const struct open_how *how)
+{
+	u64 scopes = RESOLVE_BENEATH | RESOLVE_IN_ROOT;
+	bool makes = how->flags & (O_CREAT | FLAG_TMPFILE);
+
+	if (how->flags & ~(u64)VALID_FLAGS || how->resolve & ~(u64)VALID_RESOLVE ||
+	    (how->resolve & scopes) == scopes)
+		return -EINVAL;
+	if (makes ? how->mode & ~07777ull : how->mode)
+		return -EINVAL;
+	if ((how->flags & (O_DIRECTORY | O_CREAT)) == (O_DIRECTORY | O_CREAT))
+		return -EINVAL;
+	if (how->flags & FLAG_TMPFILE &&
+	    ((how->flags & O_TMPFILE) != O_TMPFILE || (how->flags & O_ACCMODE) == O_RDONLY))
+		return -EINVAL;
+	if (how->flags & O_PATH &&
+	    how->flags & ~(u64)(O_DIRECTORY | O_NOFOLLOW | O_PATH | O_CLOEXEC))
+		return -EINVAL;
+	/* What is in no cache is EAGAIN, and we have none. */
+	return how->resolve & RESOLVE_CACHED ? -EAGAIN : 0;
+}
+
+static u32 resolve_flags(u64 resolve)
+{
+	return (resolve & RESOLVE_NO_SYMLINKS ? PATH_NO_LINKS : 0) |
+	       (resolve & RESOLVE_NO_XDEV ? PATH_NO_XDEV : 0) |
+	       (resolve & RESOLVE_BENEATH ? PATH_BENEATH : 0) |
+	       (resolve & RESOLVE_IN_ROOT ? PATH_IN_ROOT : 0) |
+	       (resolve & RESOLVE_NO_MAGICLINKS ? PATH_NO_MAGIC : 0);
+}
+
+/* Members that we do not know must be zero. */
+static long how_rest(u64 user, u64 size)
+{
+	char byte;
+
+	for (u64 i = sizeof(struct open_how); i < size; i++) {
+		if (user_get(byte, user + i))
+			return -EFAULT;
+		if (byte)
+			return -E2BIG;
+	}
+	return 0;
+}
+
 long sys_openat2(struct task *t, struct frame *f)
 {
 	struct open_how how;
 
 	if (f->arg[3] < sizeof(how))
 		return -EINVAL;
-	if (f->arg[3] > sizeof(how))
+	if (f->arg[3] > HOW_MAX)
 		return -E2BIG;
+	long r = how_rest(f->arg[2], f->arg[3]);
+	if (r < 0)
+		return r;
 	if (user_get(how, f->arg[2]))
 		return -EFAULT;
 	digest_bytes(t, &how, sizeof(how));
-	/* Restricted resolution is the kernel's own walk, which our special names are no part of.
-	 */
-	if (how.resolve) {
+	r = how_check(&how);
+	if (r < 0)
+		return r;
+	r = open_within(t, (s32)f->arg[0], f->arg[1], (u32)how.flags, (u32)how.mode,
+			resolve_flags(how.resolve));
+	/* By restricted ways nothing of ours is reached. */
+	if (r == -ENOSYS)
 		HEAD->refused_count[NR_openat2]++;
-		return -ENOSYS;
-	}
-	if (how.flags >> 32 || how.mode & ~07777ull ||
-	    (how.mode && !(how.flags & (O_CREAT | FLAG_TMPFILE))))
-		return -EINVAL;
-	return open_user(t, (s32)f->arg[0], f->arg[1], (u32)how.flags, (u32)how.mode);
+	return r;
 }

@@ -174,6 +174,31 @@ static long finish_rooted(struct task *t, s32 dirfd, u32 flags, struct path *p)
 	return r < 0 ? r : path_rooted(p, fs->root, start[1] ? start : "", flags);
 }
 
+/* With PATH_RESOLVE. */
+static long finish_resolved(struct task *t, s32 dirfd, u32 flags, struct path *p)
+{
+	const char *root = FILES->fs[proc_of(t)->fs].root;
+	bool absolute = p->name[0] == '/', scoped = flags & (PATH_BENEATH | PATH_IN_ROOT);
+	char start[FILE_PATH_MAX];
+
+	root = root ? root : "";
+	if (absolute && flags & PATH_BENEATH)
+		return -EXDEV;
+	if (absolute && !scoped)
+		return path_rooted(p, root, root, flags);
+	long r = set_base(t, dirfd, p);
+	if (r < 0)
+		return r;
+	if (path_is_special(p->base))
+		return -ENOSYS;
+	r = path_of_dir(dirfd, start);
+	if (r < 0)
+		return r;
+	if (!start[1])
+		start[0] = '\0';
+	return path_rooted(p, scoped ? start : root, start, flags);
+}
+
 /* Whether there were any; "/" itself is left. */
 static bool drop_slashes(struct path *p)
 {
@@ -202,6 +227,8 @@ static long finish(struct task *t, s32 dirfd, u32 flags, struct path *p)
 		flags |= PATH_ENTRY;
 	if (p->is_empty && !(flags & PATH_EMPTY_OK))
 		return -ENOENT;
+	if (flags & PATH_RESOLVE)
+		return finish_resolved(t, dirfd, flags, p);
 	if (!p->is_empty && FILES->fs[proc_of(t)->fs].root)
 		return finish_rooted(t, dirfd, flags, p);
 	if (p->name[0] != '/') {

@@ -14,6 +14,13 @@
 #define PATH_ENTRY    4 /* makes or removes the name: slashes behind it are taken off, path.slash */
 #define PATH_OUTER    8 /* an absolute name begins at the container's root, not at the task's */
 #define PATH_CREATE   16 /* the same for a file that is made if it is not there */
+/* Of openat2; the shim walks then. */
+#define PATH_NO_LINKS 32  /* a link is ELOOP */
+#define PATH_NO_XDEV  64  /* another file system is EXDEV */
+#define PATH_BENEATH  128 /* what leads out of the directory is EXDEV */
+#define PATH_IN_ROOT  256 /* the directory is the root */
+#define PATH_NO_MAGIC 512 /* a link of /proc that is no name is ELOOP */
+#define PATH_RESOLVE  (PATH_NO_LINKS | PATH_NO_XDEV | PATH_BENEATH | PATH_IN_ROOT | PATH_NO_MAGIC)
 
 static inline u32 path_flags(u32 at_flags)
 {
@@ -63,7 +70,8 @@ bool path_real_of(const char *abs, u32 vnode, char *ret);
 /*
  * Makes p, whose name begins at the directory `start`, the absolute path that it leads to where
  * `root` is the root (both without links, "" for the container's).  0 or a negative errno; what is
- * not there is an errno only of the lookup that follows.
+ * not there is an errno only of the lookup that follows.  With PATH_RESOLVE no name below /proc,
+ * /sys and /dev is reached: -ENOSYS, or -EXDEV.
  */
 long path_rooted(struct path *p, const char *root, const char *start, u32 flags);
 

@@ -9,6 +9,8 @@
  * ending at it, and goes on as the name without links that it leads to.  Links are announced as
  * they are passed; what a name is that is not there, or no directory, the kernel says.
  *
+ * openat2 with restrictions is walked here, too, and the path then opened as any.
+ *
  * What /proc, /sys and /dev hold is a matter of names: from there on the walk is lexical, and links
  * are synth.c's.
  */
@@ -39,9 +41,14 @@ static void drop_last(char *path)
 		*slash = '\0';
 }
 
+static bool is_at_root(const struct walk *w)
+{
+	return !strcmp(w->done, w->root);
+}
+
 static void step_up(struct walk *w)
 {
-	if (strcmp(w->done, w->root) != 0)
+	if (!is_at_root(w))
 		drop_last(w->done);
 }
 
@@ -64,8 +71,10 @@ static long follow(struct walk *w, long length, const char *rest)
 	u64 n = strlen(rest);
 
 	w->link[length] = '\0';
-	if (++w->hops > LINK_HOPS_MAX)
+	if (++w->hops > LINK_HOPS_MAX || w->keeps & PATH_NO_LINKS)
 		return -ELOOP;
+	if (w->link[0] == '/' && w->keeps & PATH_BENEATH)
+		return -EXDEV;
 	if ((u64)length + n + 1 > FILE_PATH_MAX)
 		return -ENAMETOOLONG;
 	memmove(w->left + length, rest, n + 1);
@@ -224,6 +233,18 @@ static void check_file_system(const char *abs)
 	}
 }
 
+/* done is a directory by another way than a name in it: with PATH_NO_XDEV, on the same file system?
+ */
+static long stay(struct walk *w)
+{
+	struct stat st;
+
+	if (!(w->keeps & PATH_NO_XDEV))
+		return 0;
+	long r = SYS4(NR_newfstatat, AT_FDCWD, w->done[0] ? w->done : "/", &st, 0);
+	return r < 0 ? r : st.st_dev == w->dev ? 0 : -EXDEV;
+}
+
 /* done has got a component: what it is.  1 if it was a link, and is followed. */
 static long look(struct walk *w, const char *rest)
 {
@@ -231,9 +252,11 @@ static long look(struct walk *w, const char *rest)
 
 	w->type = 0;
 	if (path_is_special(w->done))
-		return 0;
+		return w->keeps & PATH_NO_XDEV ? -EXDEV : w->keeps & PATH_RESOLVE ? -ENOSYS : 0;
 	if (SYS4(NR_newfstatat, AT_FDCWD, w->done, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return 0;
+	if (st.st_dev != w->dev && w->keeps & PATH_NO_XDEV)
+		return -EXDEV;
 	if (st.st_dev != w->dev)
 		check_file_system(w->done);
 	w->dev = st.st_dev;
@@ -246,6 +269,8 @@ static long look(struct walk *w, const char *rest)
 	announce(w, &st);
 	w->type = S_IFDIR;
 	n = follow(w, n, rest);
+	if (n >= 0 && w->link[0] == '/')
+		n = stay(w);
 	return n < 0 ? n : 1;
 }
 
@@ -262,7 +287,12 @@ static long rooted_step(struct walk *w, u32 n)
 
 	w->slash = dots || is_dot(w->left, n);
 	if (dots) {
+		if (w->keeps & PATH_BENEATH && is_at_root(w))
+			return -EXDEV;
 		step_up(w);
+		long r = stay(w);
+		if (r < 0)
+			return r;
 	} else if (!w->slash) {
 		if (!append(w, w->left, n))
 			return -ENAMETOOLONG;
@@ -274,13 +304,15 @@ static long rooted_step(struct walk *w, u32 n)
 	return 0;
 }
 
-/* "." and ".." as names to be made or removed: an errno of the kernel's, too. */
+/* "." and ".." as names to be made or removed: an errno of the kernel's, too, unless it is ours. */
 static bool is_no_entry(const struct walk *w, u32 n)
 {
 	const char *rest = w->left + n;
+	bool dots = is_dots(w->left, n);
 
-	return w->keeps & PATH_NAMES && (is_dot(w->left, n) || is_dots(w->left, n)) &&
-	       !rest[slashes_of(rest)];
+	if (dots && w->keeps & PATH_BENEATH && is_at_root(w))
+		return false;
+	return w->keeps & PATH_NAMES && (is_dot(w->left, n) || dots) && !rest[slashes_of(rest)];
 }
 
 /* Walks all of left, or up to where it leads nowhere. */
@@ -319,12 +351,16 @@ static long rooted_result(const struct walk *w, struct path *p)
 long path_rooted(struct path *p, const char *root, const char *start, u32 flags)
 {
 	struct walk *w = heap_alloc_unset(sizeof(*w));
+	struct stat st;
 	long r;
 
 	w->root = root;
 	w->keeps = flags;
 	w->hops = 0;
 	w->dev = 0;
+	if (flags & PATH_NO_XDEV &&
+	    SYS4(NR_newfstatat, AT_FDCWD, start[0] ? start : "/", &st, 0) >= 0)
+		w->dev = st.st_dev;
 	w->slash = false;
 	memcpy(w->done, start, strlen(start) + 1);
 	memcpy(w->left, p->name, p->len + 1);
