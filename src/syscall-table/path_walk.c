@@ -27,6 +27,8 @@ struct walk {
 	u64 dev;    /* of what was looked at last */
 	u32 type;   /* S_IFMT of done, where path_rooted has looked; 0: none that is known */
 	bool slash; /* a directory is asked for */
+	bool knows_root;
+	u64 mount;		 /* in which it began (PATH_NO_XDEV) */
 	char done[FILE_ABS_MAX]; /* without links; "" is the container's root */
 	char left[FILE_ABS_MAX]; /* what follows */
 	char link[FILE_PATH_MAX];
@@ -233,44 +235,61 @@ static void check_file_system(const char *abs)
 	}
 }
 
-/* done is a directory by another way than a name in it: with PATH_NO_XDEV, on the same file system?
- */
-static long stay(struct walk *w)
+/* Which mount the name is in, links not followed: to be compared only.  0: it is not there. */
+static u64 mount_of(const char *abs)
 {
-	struct stat st;
+	struct statx st = {0};
 
-	if (!(w->keeps & PATH_NO_XDEV))
-		return 0;
-	long r = SYS4(NR_newfstatat, AT_FDCWD, w->done[0] ? w->done : "/", &st, 0);
-	return r < 0 ? r : st.st_dev == w->dev ? 0 : -EXDEV;
+	SYS5(NR_statx, AT_FDCWD, abs[0] ? abs : "/", AT_SYMLINK_NOFOLLOW, STATX_MNT_ID, &st);
+	return st.stx_mnt_id;
+}
+
+/* With PATH_NO_XDEV: is done, by whatever way, where the walk began? */
+static long stay(const struct walk *w)
+{
+	return w->keeps & PATH_NO_XDEV && mount_of(w->done) != w->mount ? -EXDEV : 0;
+}
+
+/*
+ * An absolute link led to the root.  Linux compares with the root that the walk knows of, and it
+ * knows none before it came by ".." or began there (nd_jump_root).
+ */
+static long jump(struct walk *w)
+{
+	long r = w->keeps & PATH_NO_XDEV && !w->knows_root ? -EXDEV : stay(w);
+
+	w->knows_root = true;
+	return r;
 }
 
 /* done has got a component: what it is.  1 if it was a link, and is followed. */
 static long look(struct walk *w, const char *rest)
 {
 	struct stat st;
+	long n;
 
 	w->type = 0;
 	if (path_is_special(w->done))
 		return w->keeps & PATH_NO_XDEV ? -EXDEV : w->keeps & PATH_RESOLVE ? -ENOSYS : 0;
 	if (SYS4(NR_newfstatat, AT_FDCWD, w->done, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return 0;
-	if (st.st_dev != w->dev && w->keeps & PATH_NO_XDEV)
-		return -EXDEV;
+	n = stay(w);
+	if (n < 0)
+		return n;
 	if (st.st_dev != w->dev)
 		check_file_system(w->done);
 	w->dev = st.st_dev;
 	w->type = st.st_mode & S_IFMT;
 	if (w->type != S_IFLNK || is_kept(w, rest))
 		return 0;
-	long n = SYS4(NR_readlinkat, AT_FDCWD, w->done, w->link, sizeof(w->link) - 1);
+	n = SYS4(NR_readlinkat, AT_FDCWD, w->done, w->link, sizeof(w->link) - 1);
 	if (n <= 0)
 		return n ? n : -ENOENT;
 	announce(w, &st);
 	w->type = S_IFDIR;
 	n = follow(w, n, rest);
 	if (n >= 0 && w->link[0] == '/')
-		n = stay(w);
+		n = jump(w);
 	return n < 0 ? n : 1;
 }
 
@@ -290,6 +309,7 @@ static long rooted_step(struct walk *w, u32 n)
 		if (w->keeps & PATH_BENEATH && is_at_root(w))
 			return -EXDEV;
 		step_up(w);
+		w->knows_root = true;
 		long r = stay(w);
 		if (r < 0)
 			return r;
@@ -351,16 +371,14 @@ static long rooted_result(const struct walk *w, struct path *p)
 long path_rooted(struct path *p, const char *root, const char *start, u32 flags)
 {
 	struct walk *w = heap_alloc_unset(sizeof(*w));
-	struct stat st;
 	long r;
 
 	w->root = root;
 	w->keeps = flags;
 	w->hops = 0;
 	w->dev = 0;
-	if (flags & PATH_NO_XDEV &&
-	    SYS4(NR_newfstatat, AT_FDCWD, start[0] ? start : "/", &st, 0) >= 0)
-		w->dev = st.st_dev;
+	w->knows_root = p->name[0] == '/' || flags & (PATH_BENEATH | PATH_IN_ROOT);
+	w->mount = flags & PATH_NO_XDEV ? mount_of(start) : 0;
 	w->slash = false;
 	memcpy(w->done, start, strlen(start) + 1);
 	memcpy(w->left, p->name, p->len + 1);

@@ -162,7 +162,7 @@ static void show_all(int dir, char name)
 				int fd = open2(dir, paths[i], ways[way].flags, ways[way].mode,
 					       resolve);
 				show(fd, paths[i], way, resolve, name);
-				if (way >= 3)
+				if (way >= 3 && fd >= 0)
 					restore_tree();
 			}
 		}

@@ -21,7 +21,7 @@ cat /../etc/name ../../../../etc/name
 find /work /link -name '*' | sort
 cp /etc/name /link/copy && mv /link/copy /tmp/moved && cat /tmp/moved
 ln -s /tmp/moved /link/l && realpath /link/l && readlink -f /link/../l /link/l || echo none
-stat -c '%n %F %s' /link /link/ /link/l /bin/sh
+stat -c '%n %F' /link /link/ /link/l /bin/sh
 tar -C /work -cf /tmp/x.tar . && tar -tf /tmp/x.tar | sort
 (cd / && exec -a x /bin/sh -c 'echo $0; /bin/pwd')
 cat </etc/none || echo "status $?"
