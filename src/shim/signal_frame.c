@@ -404,13 +404,14 @@ long signal_frame_restore(struct task *t, struct frame *f)
 	digest_bytes(t, &r, offsetof(struct rt_frame, info));
 	s->restart = NULL;
 	signal_set_mask(t, r.mask);
+	/* As Linux since 6.12: judged by the handler's own stack pointer; what it does not like is
+	 * passed over. */
+	signal_altstack_set(t, r.ss_sp, r.ss_flags, r.ss_size, f->rsp);
 	if (is_of_shim(r.context.ip) || fpu_restore(r.context.fpstate) < 0)
 		return -EFAULT;
 	context_apply(f, &r.context);
 	f->resume = patch_resume(t, f->rip);
 	f->nr = ~0ull;
 	check_return(t, &r);
-	/* As Linux, a stack it does not like is passed over. */
-	signal_altstack_set(t, r.ss_sp, r.ss_flags, r.ss_size, f->rsp);
 	return 0;
 }
