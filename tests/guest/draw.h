@@ -10,6 +10,16 @@ static inline unsigned pick(unsigned below)
 	return (unsigned)(state >> 33) % below;
 }
 
+static inline unsigned long pick64(void)
+{
+	unsigned long bits = 0;
+
+	/* pick has 31 of them. */
+	for (int i = 0; i < 3; i++)
+		bits = bits << 22 ^ pick(1u << 31);
+	return bits;
+}
+
 static inline unsigned sum_of(const char *bytes, long n)
 {
 	unsigned s = 0;
