@@ -258,8 +258,11 @@ static void fill(struct probe_state *p)
 	for (int i = 0; i < 16; i++)
 		for (int k = 0; k < 32; k++)
 			p->vector[i][k] = (uint8_t)(low_only && k >= 16 ? 0 : pick(256));
-	p->mxcsr = MXCSR_MASKED | pick(4) << 13 | pick(64) | (pick(3) ? 0 : MXCSR_ZEROS);
-	p->control = (uint16_t)((X87_MASKED & ~(pick(4) << 8)) | pick(4) << 10);
+	p->mxcsr = MXCSR_MASKED | pick(1u << 2) << 13;
+	p->mxcsr |= pick(1u << 6);
+	p->mxcsr |= pick(3) ? 0 : MXCSR_ZEROS;
+	p->control = (uint16_t)(X87_MASKED & ~(pick(1u << 2) << 8));
+	p->control |= (uint16_t)(pick(1u << 2) << 10);
 	for (int i = 0; i < 4; i++)
 		p->red_zone[i] = pick64();
 }
@@ -281,7 +284,9 @@ static void call_tgkill(struct probe_state *p)
 
 static void call_kill(struct probe_state *p)
 {
-	set_call(p, SYS_kill, storm_self, (uint64_t)numbers[pick(NUMBERS)], pick64());
+	uint64_t number = (uint64_t)numbers[pick(NUMBERS)];
+
+	set_call(p, SYS_kill, storm_self, number, pick64());
 }
 
 static void call_mask(struct probe_state *p)

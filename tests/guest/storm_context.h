@@ -101,8 +101,10 @@ static void change_registers(ucontext_t *u)
 					REG_RDI, REG_RBP, REG_R8,  REG_R9,  REG_R10,
 					REG_R11, REG_R12, REG_R13, REG_R14, REG_R15};
 
-	for (unsigned n = pick(4); n > 0; n--)
-		u->uc_mcontext.gregs[registers[pick(PROBE_GENERAL)]] = (greg_t)pick64();
+	for (unsigned n = pick(4); n > 0; n--) {
+		int which = registers[pick(PROBE_GENERAL)];
+		u->uc_mcontext.gregs[which] = (greg_t)pick64();
+	}
 }
 
 static void change_flags(ucontext_t *u)
