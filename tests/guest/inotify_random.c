@@ -205,6 +205,6 @@ int main(int argc, char **argv)
 	CHECK(inotify_add_watch(in, "T/d", IN_ALL_EVENTS) == 2);
 	for (unsigned long n = strtoul(argv[2], NULL, 10); n > 0; n--)
 		calls[pick(sizeof(calls) / sizeof(calls[0]))]();
-	CHECK(system("rm -rf T") == 0);
+	CHECK(system("chmod -R u+rwx T && rm -rf T") == 0);
 	return 0;
 }
