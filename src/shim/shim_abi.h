@@ -196,7 +196,6 @@ struct region_config {
 	u32 umask;
 	u32 trace_events;	/* keep every event in the event ring */
 	u32 replay;		/* compare chain values with the expected ones */
-	u32 search_denied;	/* in a replay: looking up a path was denied once */
 	u32 partial_root;	/* the caller is root of a user namespace that lacks most ids */
 	u32 capture;		/* files used are announced in the capture ring (record) */
 	u32 tty_rows, tty_cols; /* of the terminal, if one of stdio is one */

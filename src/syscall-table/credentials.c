@@ -73,6 +73,7 @@ static void groups_set(struct proc *p, u32 *ids, u32 n)
 	heap_free((void *)p->groups);
 	p->groups = n ? (u64)ids : 0;
 	p->ngroups = n;
+	FILES->search_generation++;
 	if (!n)
 		heap_free(ids);
 }

@@ -137,7 +137,8 @@ struct capture_set {
 };
 
 #define NOT_SPECIAL_SLOTS 1024u /* power of two */
-#define PARENT_SLOTS	  64u	/* power of two */
+#define SEARCHED_SLOTS	  256
+#define PARENT_SLOTS	  64u /* power of two */
 
 /* The directory a path prefix names. */
 struct known_parent {
@@ -207,7 +208,9 @@ struct files_state {
 	u64 not_special[NOT_SPECIAL_SLOTS];
 	struct known_parent parents[PARENT_SLOTS];
 	u64 path_generation;
-	u64 was_rooted; /* some task has, or had, a root of its own */
+	u64 searched[SEARCHED_SLOTS]; /* path_search.c */
+	u64 search_generation;	      /* modes of directories, or groups, have changed */
+	u64 was_rooted;		      /* some task has, or had, a root of its own */
 	struct listed_device listed;
 	struct notify_state notify;
 	struct fdtable_head heads[FDTABLES_MAX];

@@ -19,7 +19,7 @@ long lookup(struct task *t, struct path *p, u32 at_flags, struct stat *ret_st, u
 		capture_failure(p, r);
 		return LOOKUP_SPECIAL;
 	}
-	if (r >= 0 && path_search_denied(t, p))
+	if (r >= 0 && path_search_denied(t, p, !(at_flags & AT_SYMLINK_NOFOLLOW)))
 		r = -EACCES;
 	if (r < 0)
 		return lookup_failed(t, p, r);

@@ -113,6 +113,7 @@ static long set_mode(struct task *t, struct vnode *v, u32 mode)
 	if (p->fsgid != v->gid && !vnode_capable(t, v, CAP_FSETID))
 		mode &= ~(u32)S_ISGID;
 	v->mode = (v->mode & S_IFMT) | mode;
+	FILES->search_generation += (v->mode & S_IFMT) == S_IFDIR;
 	vnode_touch_meta(v);
 	return 0;
 }
@@ -204,6 +205,7 @@ static long set_owner(struct task *t, struct vnode *v, u32 uid, u32 gid)
 		v->gid = gid;
 	if ((v->mode & S_IFMT) == S_IFREG)
 		v->mode &= v->mode & S_IXGRP ? ~(u32)(S_ISUID | S_ISGID) : ~(u32)S_ISUID;
+	FILES->search_generation += (v->mode & S_IFMT) == S_IFDIR;
 	vnode_touch_meta(v);
 	return 0;
 }

@@ -59,6 +59,8 @@ long entry_change_begin(struct task *t, const struct path *p, u32 *ret_parent)
 
 	if (r < 0)
 		return lookup_failed(t, p, r);
+	if (path_search_denied(t, p, false))
+		return -EACCES;
 	r = vnode_permission(t, vnode_at(parent), 3, false);
 	if (r < 0)
 		return r;
@@ -90,6 +92,8 @@ static long open_create(struct task *t, struct opening *o)
 	long r = path_parent(o->p, &parent);
 	if (r < 0)
 		return r;
+	if (path_search_denied(t, o->p, !(excl || o->flags & O_NOFOLLOW)))
+		return -EACCES;
 	bool denied = vnode_permission(t, vnode_at(parent), 3, false) < 0;
 	u32 kept = VNODE_NOT_IMAGE | VNODE_CAPTURED;
 	bool first_look = HEAD->config.capture && !(vnode_at(parent)->flags & kept);
@@ -285,6 +289,11 @@ static long open_failed(struct task *t, struct opening *o, long error)
 	struct stat st;
 	u32 vnode;
 
+	bool excl = (o->flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
+	if (path_search_denied(t, p, !(excl || o->flags & O_NOFOLLOW))) {
+		capture_failure(p, error);
+		return -EACCES;
+	}
 	if (error == -ENOENT && !(o->flags & O_NOFOLLOW) && path_follow_special(p)) {
 		capture_failure(p, error);
 		return special_open(t, p->abs, o->flags, o->mode);
@@ -313,6 +322,8 @@ static long open_slashed(struct task *t, const struct path *p, u32 flags)
 	long r = p->special ? 0 : path_parent(p, &parent);
 	if (r < 0)
 		return lookup_failed(t, p, r);
+	if (path_search_denied(t, p, false))
+		return -EACCES;
 	return flags & O_EXCL && !path_is_entry(p) ? -EEXIST : -EISDIR;
 }
 
@@ -331,6 +342,8 @@ long open_path(struct task *t, struct path *p, u32 flags, u32 mode)
 	    !(flags & (O_PATH | FLAG_TMPFILE)))
 		return -EINVAL;
 	if (o.flags & FLAG_TMPFILE) {
+		if (path_search_denied(t, p, true))
+			return -EACCES;
 		o.created = true;
 		fd = host_open(&o, O_TMPFILE, host_mode(masked_mode(t, mode)));
 	} else if (o.flags & O_CREAT) {
@@ -338,7 +351,7 @@ long open_path(struct task *t, struct path *p, u32 flags, u32 mode)
 	} else {
 		fd = host_open(&o, 0, 0);
 	}
-	if (fd >= 0 && !o.created && path_search_denied(t, p)) {
+	if (fd >= 0 && !o.created && path_search_denied(t, p, !(o.flags & O_NOFOLLOW))) {
 		SYS1(NR_close, fd);
 		fd = -EACCES;
 	}

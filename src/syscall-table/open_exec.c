@@ -113,6 +113,10 @@ static long exec_by_name(struct task *t, struct path *p, int at_flags, struct ex
 
 	long r =
 		SYS4(NR_openat, p->dirfd, p->name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | nofollow, 0);
+	if (r >= 0 && path_search_denied(t, p, !nofollow)) {
+		SYS1(NR_close, r);
+		return -EACCES;
+	}
 	if (r >= 0)
 		return exec_finish(t, p, r, ret);
 	if (r == -EACCES && lookup(t, p, 0, &st, &vnode) == 0) {

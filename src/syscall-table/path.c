@@ -362,7 +362,8 @@ static struct known_parent *parent_slot(const struct path *p, u32 n, u64 *ret_ke
 {
 	if (p->name[0] != '/' && !p->base[0])
 		return NULL;
-	*ret_key = in_generation(hash_bytes(p->base_hash, p->name, n));
+	/* Nor if it may not be searched any more: where the host judges that, it is asked again. */
+	*ret_key = in_generation(hash_bytes(p->base_hash, p->name, n)) + FILES->search_generation;
 	return &FILES->parents[*ret_key >> 32 & (PARENT_SLOTS - 1)];
 }
 
@@ -393,6 +394,11 @@ long path_parent(const struct path *p, u32 *ret_vnode)
 	return 0;
 }
 
+u64 path_parent_key(const struct path *p)
+{
+	return in_generation(hash_bytes(p->base_hash, p->name, parent_length(p)));
+}
+
 /* Libraries are looked for in vain again and again: the kernel is asked once a path. */
 static u64 *not_special_slot(const struct path *p, u64 *ret_key)
 {
@@ -420,42 +426,4 @@ bool path_follow_special(struct path *p)
 	path_normalise(dir, target, p->abs);
 	p->special = path_is_special(p->abs);
 	return p->special;
-}
-
-/* The host judges for us as long as we act under the ids it knows. */
-static bool host_judges(const struct task *t)
-{
-	const struct proc *p = proc_of(t);
-
-	return (!p->fsuid && capable(t, CAP_DAC_OVERRIDE) && !HEAD->config.partial_root) ||
-	       (!HEAD->config.replay && p->fsuid == HEAD->config.euid);
-}
-
-long path_search_error(struct task *t, const struct path *p, long error)
-{
-	char abs[FILE_ABS_MAX];
-	struct stat st;
-	struct vnode v;
-
-	if (error != -ENOENT || host_judges(t))
-		return error;
-	u32 len = path_absolute(p, abs);
-	/* What lies above the task's root is not on the way. */
-	for (u32 i = 1 + fs_root_length(t, abs); i < len; i++) {
-		if (abs[i] != '/')
-			continue;
-		abs[i] = '\0';
-		if (SYS4(NR_newfstatat, AT_FDCWD, abs, &st, 0) < 0)
-			return error;
-		vnode_peek(&st, &v);
-		if ((v.mode & S_IFMT) == S_IFDIR && vnode_permission(t, &v, 1, false) < 0)
-			return -EACCES;
-		abs[i] = '/';
-	}
-	return error;
-}
-
-bool path_search_denied(struct task *t, const struct path *p)
-{
-	return HEAD->config.search_denied && path_search_error(t, p, -ENOENT) == -EACCES;
 }

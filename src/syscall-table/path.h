@@ -68,6 +68,14 @@ void path_real(char *abs);
 bool path_real_of(const char *abs, u32 vnode, char *ret);
 
 /*
+ * Calls visit for each directory in which a component of the name is looked up, links followed (the
+ * last one without PATH_NOFOLLOW), from `start` on, below `root` (both as in path_rooted), until it
+ * returns something else than 0, which is returned.
+ */
+long path_visit(const char *root, const char *start, const char *name, u32 flags,
+		long (*visit)(void *arg, const char *dir), void *arg);
+
+/*
  * Makes p, whose name begins at the directory `start`, the absolute path that it leads to where
  * `root` is the root (both without links, "" for the container's).  0 or a negative errno; what is
  * not there is an errno only of the lookup that follows.  With PATH_RESOLVE no name below /proc,
@@ -95,11 +103,14 @@ long path_parent(const struct path *p, u32 *ret_vnode);
  * that name.  True if so. */
 bool path_follow_special(struct path *p);
 
-/* After a lookup failed: -EACCES if, by the container's permissions, a directory on the way may not
- * be searched (in a replay the host does not know that), else `error`. */
-/* In a replay: whether the recording's host had let us look the path up, though here it is there.
- */
-bool path_search_denied(struct task *t, const struct path *p);
+/* Names the directory that holds the last component, until names change (path_generation). */
+u64 path_parent_key(const struct path *p);
+
+/* Whether, by the container's permissions, a directory on the way may not be searched, where the
+ * host does not judge that (path_search.c).  follow: that of a link in the last place, too. */
+bool path_search_denied(struct task *t, const struct path *p, bool follow);
+
+/* After a lookup failed: -EACCES if so, else `error`. */
 long path_search_error(struct task *t, const struct path *p, long error);
 
 struct stat;

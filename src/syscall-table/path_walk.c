@@ -126,6 +126,8 @@ static bool is_dots(const char *name, u32 n)
 
 /* ---- the name without links ---- */
 
+static bool is_kept(const struct walk *w, const char *rest);
+
 /* Takes the first component of left, of n bytes.  False if it leads nowhere. */
 static bool real_step(struct walk *w, u32 n)
 {
@@ -134,7 +136,9 @@ static bool real_step(struct walk *w, u32 n)
 	} else if (!is_dot(w->left, n)) {
 		if (!append(w, w->left, n))
 			return false;
-		long r = SYS4(NR_readlinkat, AT_FDCWD, w->done, w->link, sizeof(w->link) - 1);
+		long r = is_kept(w, w->left + n) ? 0
+						 : SYS4(NR_readlinkat, AT_FDCWD, w->done, w->link,
+							sizeof(w->link) - 1);
 		if (r > 0)
 			return follow(w, r, w->left + n) == 0;
 	}
@@ -155,6 +159,28 @@ void path_real(char *abs)
 	if (leads && w->done[0])
 		memcpy(abs, w->done, strlen(w->done) + 1);
 	heap_free(w);
+}
+
+long path_visit(const char *root, const char *start, const char *name, u32 flags,
+		long (*visit)(void *arg, const char *dir), void *arg)
+{
+	struct walk *w = heap_alloc_unset(sizeof(*w));
+	bool leads = true;
+	long r = 0;
+	u32 n;
+
+	w->root = root;
+	w->keeps = flags;
+	w->hops = 0;
+	w->slash = false;
+	memcpy(w->done, start, strlen(start) + 1);
+	memcpy(w->left, name, strlen(name) + 1);
+	while (!r && leads && (n = component(w)) != 0) {
+		r = visit(arg, w->done[0] ? w->done : "/");
+		leads = !r && real_step(w, n);
+	}
+	heap_free(w);
+	return r;
 }
 
 bool path_real_of(const char *abs, u32 vnode, char *ret)

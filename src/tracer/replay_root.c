@@ -57,8 +57,6 @@ static void note_entries(const struct image_tree *tree, struct replay_root *root
 	for (size_t i = 0; tree != NULL && i < image_tree_count(tree); i++) {
 		const struct image_entry *entry = image_tree_at(tree, i);
 
-		if (entry->kind == IMAGE_DENIED && (entry->mode & S_IFMT) == 0)
-			HEAD->config.search_denied = 1;
 		if (entry->flags & IMAGE_FLAG_CHANGED && root->changed[0] == '\0')
 			snprintf(root->changed, sizeof(root->changed), "%s", entry->path);
 	}
