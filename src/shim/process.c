@@ -209,9 +209,44 @@ u64 proc_cpu_ns(u32 proc)
 
 /* ---- ends ---- */
 
-/* Takes the task out of its process's list and ends it in the books. */
+static bool others_see_memory(const struct task *t)
+{
+	return proc_of(t)->nthreads > 1 || mm_of(t)->refs > 1;
+}
+
+void task_leave_memory(struct task *t)
+{
+	u32 zero = 0;
+
+	if (t->robust_list != 0)
+		futex_exit_robust(t);
+	if (t->clear_child_tid != 0 && others_see_memory(t) &&
+	    user_put(t->clear_child_tid, zero) == 0)
+		futex_wake_word(t, t->clear_child_tid, 1);
+	t->clear_child_tid = t->robust_list = t->robust_len = 0;
+}
+
+/* What others hear of a task's end by memory and semaphores.  Nothing is left for a second time. */
+static void task_last_words(struct task *t)
+{
+	task_leave_memory(t);
+	if (t->ipc_waiter || t->sem_undo)
+		ipc_task_gone(t);
+}
+
+/* Its slot will be somebody else's, whom the child must not take for its maker. */
+static void vfork_forget(struct task *t)
+{
+	if (t->vfork_child != NONE)
+		proc_at(t->vfork_child)->vfork_parent = NONE;
+	t->vfork_child = NONE;
+}
+
+/* Takes the task, of the current one's process, out of the list and ends it in the books. */
 static void task_close(struct task *t)
 {
+	task_last_words(t);
+	vfork_forget(t);
 	task_leave(t);
 	task_tell_events(t);
 	proc_tree_task_ends(t);
@@ -220,27 +255,10 @@ static void task_close(struct task *t)
 	exec_request_free((struct exec_request *)t->exec_request);
 	t->exec_request = 0;
 	spin_forget(t);
-	if (t->ipc_waiter || t->sem_undo)
-		ipc_task_gone(t);
 	sched_task_remove(SCHED, t->index);
 	slot_died(t);
 	pidfd_changed(t->birth);
 	PROCT->nlive_tasks--;
-}
-
-/* What the kernel would do at the end of a task with its CLEARTID word and robust list, and what
- * semop is to undo. */
-static void task_last_words(struct task *t)
-{
-	u32 zero = 0;
-
-	if (t->robust_list != 0)
-		futex_exit_robust(t);
-	if (t->clear_child_tid != 0 && user_put(t->clear_child_tid, zero) == 0)
-		futex_wake_word(t, t->clear_child_tid, 1);
-	t->clear_child_tid = 0;
-	if (t->ipc_waiter || t->sem_undo)
-		ipc_task_gone(t);
 }
 
 void proc_release_vfork(struct task *t)
@@ -272,20 +290,24 @@ static void proc_close(struct task *t)
 	proc_became_zombie(t->proc);
 }
 
+static void close_others(struct task *t)
+{
+	for (u32 i = proc_of(t)->threads; i != NONE;) {
+		struct task *other = task_at(i);
+
+		i = other->next_thread;
+		if (other != t)
+			task_close(other);
+	}
+}
+
 bool task_end(struct task *t, bool group)
 {
 	struct proc *p = proc_of(t);
 
 	task_last_words(t);
-	if (group) {
-		for (u32 i = p->threads; i != NONE;) {
-			struct task *other = task_at(i);
-
-			i = other->next_thread;
-			if (other != t)
-				task_close(other);
-		}
-	}
+	if (group)
+		close_others(t);
 	bool last = p->nthreads == 1;
 	u32 self = t->index;
 	if (last)
@@ -311,13 +333,7 @@ void proc_kill_other_threads(struct task *t)
 {
 	struct proc *p = proc_of(t);
 
-	for (u32 i = p->threads; i != NONE;) {
-		struct task *other = task_at(i);
-
-		i = other->next_thread;
-		if (other != t)
-			task_close(other);
-	}
+	close_others(t);
 	/* After exec the thread group's leader is the one that called it, under the group's id. */
 	ids_remove_task(t);
 	t->tid = p->pid;

@@ -49,6 +49,10 @@ bool limits_allow_task(const struct task *t);
 bool limits_file_size(const struct task *t);
 u64 limits_file_room(struct task *t, u64 begin);
 
+/* The task leaves its memory, by its end or by exec: its robust futexes are marked, and the word of
+ * CLEARTID is cleared if others still see the memory (kernel/fork.c, mm_release). */
+void task_leave_memory(struct task *t);
+
 /* futex.c: wakes up to n waiters of the word in the address space of t. */
 void futex_wake_word(struct task *t, u64 addr, u32 n);
 /* futex.c: marks the task's robust mutexes as ownerless and wakes a waiter each. */

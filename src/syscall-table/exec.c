@@ -438,6 +438,7 @@ static void exchange_books(struct task *t, struct exec_request *r)
 	u32 old = p->mm;
 
 	proc_kill_other_threads(t);
+	task_leave_memory(t);
 	files_exec(t);
 	signal_exec(t);
 	p->mm = mm_create();
@@ -445,7 +446,7 @@ static void exchange_books(struct task *t, struct exec_request *r)
 	exec_commit_ids(t, r);
 	proc_release_vfork(t);
 	p->exec_count++;
-	t->clear_child_tid = t->robust_list = t->robust_len = t->gs_app = 0;
+	t->gs_app = 0;
 }
 
 /* Makes the kernel exec the shim.  Returns only if it could not. */

@@ -64,6 +64,90 @@ static void check_vfork(void)
 	CHECK(shared == ENOENT && WEXITSTATUS(wait_status(child)) == 4);
 }
 
+#define MAKERS 16
+
+struct vforks {
+	int hold[2], left[2], start[2], go[2];
+	volatile int let_go, early;
+};
+
+/* Ends when somebody closes the other end of `ends`. */
+static void await_end(const int *ends)
+{
+	char byte;
+
+	close(ends[1]);
+	CHECK(read(ends[0], &byte, 1) == 0);
+}
+
+/* Is killed while it waits for its child, which goes on. */
+static pid_t leave_vfork_child(struct vforks *v)
+{
+	pid_t pid = fork();
+	char byte;
+
+	if (pid == 0) {
+		close(v->left[0]);
+		if (vfork() == 0) { // NOLINT: what is tested
+			CHECK(write(v->left[1], "", 1) == 1);
+			await_end(v->hold); // NOLINT
+			_exit(0);
+		}
+		_exit(1);
+	}
+	close(v->left[1]);
+	CHECK(read(v->left[0], &byte, 1) == 1);
+	return pid;
+}
+
+static pid_t start_maker(struct vforks *v)
+{
+	pid_t pid = fork();
+
+	if (pid != 0)
+		return pid;
+	close(v->hold[1]);
+	close(v->go[1]);
+	await_end(v->start);
+	if (vfork() == 0) { // NOLINT: what is tested
+		char byte;
+		_exit((int)read(v->go[0], &byte, 1)); // NOLINT
+	}
+	v->early += !v->let_go;
+	_exit(0);
+}
+
+/* Who waits for its vfork child waits for its own, whoever was there before it. */
+static void check_vfork_killed(void)
+{
+	struct vforks *v =
+		mmap(NULL, sizeof(*v), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t pid[MAKERS];
+	char byte;
+
+	CHECK(pipe(v->hold) == 0 && pipe(v->left) == 0);
+	pid_t killed = leave_vfork_child(v);
+	CHECK(pipe(v->start) == 0 && pipe(v->go) == 0);
+	CHECK(kill(killed, SIGKILL) == 0 && wait_status(killed) == SIGKILL);
+	for (int i = 0; i < MAKERS; i++)
+		CHECK((pid[i] = start_maker(v)) > 0);
+	close(v->start[0]);
+	close(v->start[1]);
+	usleep(10000);
+	close(v->hold[1]);
+	CHECK(read(v->left[0], &byte, 1) == 0);
+	usleep(10000);
+	v->let_go = 1;
+	close(v->go[1]);
+	for (int i = 0; i < MAKERS; i++)
+		CHECK(wait_status(pid[i]) == 0);
+	CHECK(v->early == 0);
+	close(v->hold[0]);
+	close(v->left[0]);
+	close(v->go[0]);
+	munmap(v, sizeof(*v));
+}
+
 static void check_spawn(void)
 {
 	char *argv[] = {"sh", "-c", "test \"$(cat)\" = hello", NULL};
@@ -246,6 +330,7 @@ int main(void)
 {
 	check_fork();
 	check_vfork();
+	check_vfork_killed();
 	check_spawn();
 	check_thread_exec();
 	check_waits();

@@ -223,6 +223,74 @@ static void test_robust(void)
 	munmap(s, PAGE);
 }
 
+enum end { END_EXIT, END_KILL, END_EXEC, ENDS };
+
+static void end_now(enum end how)
+{
+	if (how == END_EXEC)
+		execl("/bin/true", "true", NULL);
+	if (how == END_KILL)
+		raise(SIGKILL);
+	_exit(0);
+}
+
+static void *lock_and_stay(void *shared)
+{
+	struct together *s = shared;
+
+	CHECK(pthread_mutex_lock(&s->mutex) == 0);
+	sem_post(&s->sem);
+	for (;;)
+		pause();
+}
+
+/* Not only the task that ends a program tells of its mutexes: the others do, and exec is an end. */
+static void test_robust_ends(void)
+{
+	for (int i = 0; i < 2 * ENDS; i++) {
+		struct together *s = make_together(1);
+		pthread_t thread;
+		pid_t pid = fork();
+		if (!pid && i % 2) {
+			CHECK(pthread_create(&thread, NULL, lock_and_stay, s) == 0);
+			CHECK(sem_wait(&s->sem) == 0);
+			end_now((enum end)(i / 2));
+		} else if (!pid) {
+			CHECK(pthread_mutex_lock(&s->mutex) == 0);
+			end_now((enum end)(i / 2));
+		}
+		CHECK(status_of(pid) == (i / 2 == END_KILL ? SIGKILL : 0));
+		CHECK(pthread_mutex_trylock(&s->mutex) == EOWNERDEAD);
+		munmap(s, PAGE);
+	}
+}
+
+static pid_t end_with_word(int *word, bool alone, enum end how)
+{
+	pid_t pid = alone ? fork() : vfork(); // NOLINT: what is tested
+
+	if (!pid) {
+		syscall(SYS_set_tid_address, word); // NOLINT
+		end_now(how);
+	}
+	return pid;
+}
+
+/* The word of CLEARTID is cleared if others still see the memory when the task leaves it. */
+static void test_clear_tid(void)
+{
+	int *word = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	for (int i = 0; i < 2 * ENDS; i++) {
+		bool alone = i % 2;
+		*word = 77;
+		pid_t pid = end_with_word(word, alone, (enum end)(i / 2));
+		CHECK(status_of(pid) == (i / 2 == END_KILL ? SIGKILL : 0));
+		CHECK(*word == (alone ? 77 : 0));
+	}
+	munmap(word, PAGE);
+}
+
 static long wake(int *word, int flags)
 {
 	return syscall(SYS_futex, word, FUTEX_WAKE | flags, 100);
@@ -260,6 +328,8 @@ int main(void)
 	test_moves();
 	test_together();
 	test_robust();
+	test_robust_ends();
+	test_clear_tid();
 	test_futex_keys();
 	printf("shared memory ok\n");
 	return 0;
