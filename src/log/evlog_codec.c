@@ -116,7 +116,7 @@ const char *evlog_header_decode(const void *payload, size_t size, struct evlog_h
 
 	if (!cursor.failed && version > EVLOG_FORMAT_VERSION)
 		return evlog_newer_version;
-	if (!cursor.failed && version != EVLOG_FORMAT_VERSION)
+	if (!cursor.failed && version < EVLOG_FORMAT_LEAST)
 		return "unsupported format version";
 	header.cwd = evlog_get_string(&cursor);
 	what = get_strings(&cursor, 1, &header.argv.at, &header.argv.count);

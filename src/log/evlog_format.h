@@ -4,7 +4,10 @@
 #ifndef SHADOW_LOG_EVLOG_FORMAT_H
 #define SHADOW_LOG_EVLOG_FORMAT_H
 
-#define EVLOG_FORMAT_VERSION 1
+/* Written, and the least that is read.  When it is raised, and what each brought: Versions there.
+ */
+#define EVLOG_FORMAT_VERSION 2
+#define EVLOG_FORMAT_LEAST   1
 
 /* Any of 0x184D2A50..5F is a zstd skippable frame; ours is always this one. */
 #define EVLOG_SKIPPABLE_MAGIC 0x184D2A5Eu

@@ -134,7 +134,7 @@ const char *evlog_section_decode(const uint8_t bytes[EVLOG_SECTION_HEADER_SIZE],
 		return "checksum of the section header is wrong";
 	if (version > EVLOG_FORMAT_VERSION)
 		return evlog_newer_version;
-	if (version != EVLOG_FORMAT_VERSION || flags)
+	if (version < EVLOG_FORMAT_LEAST || flags)
 		return "unsupported version";
 	what = section_check(&section, frame_size);
 	if (what)

@@ -521,6 +521,46 @@ static void test_zip_bomb(void)
 	ZSTD_freeCCtx(cctx);
 }
 
+static void set_version(uint8_t *section, uint8_t version)
+{
+	section[13] = version;
+	uint64_t sum = evlog_section_checksum(section, 40, NULL, 0);
+	memcpy(section + 40, &sum, sizeof(sum));
+}
+
+/* A log as the first tool wrote it. */
+static void test_older_versions(void)
+{
+	struct evlog_header header = sample_header();
+	struct evlog_buf payload = {0};
+	struct evlog_damage damage;
+	enum evlog_state state;
+	size_t starts[100], size;
+
+	write_sample(log_path);
+	size_t count = section_starts(starts, 100);
+	uint8_t *bytes = read_file(log_path, &size);
+	for (uint8_t version = EVLOG_FORMAT_LEAST; version < EVLOG_FORMAT_VERSION; version++) {
+		for (size_t i = 0; i < count; i++)
+			set_version(bytes + starts[i], version);
+		write_file(cut_path, bytes, size);
+		read_all(cut_path, &state, &damage);
+		CHECK(state == EVLOG_WHOLE);
+	}
+	set_version(bytes + starts[3], EVLOG_FORMAT_LEAST - 1);
+	write_file(cut_path, bytes, size);
+	read_all(cut_path, &state, &damage);
+	CHECK(state == EVLOG_DAMAGED && damage.offset == starts[3]);
+	free(bytes);
+	evlog_header_encode(&payload, &header);
+	payload.data[0] = EVLOG_FORMAT_LEAST;
+	CHECK(!evlog_header_decode(payload.data, payload.len, &header));
+	evlog_header_finish(&header);
+	payload.data[0] = EVLOG_FORMAT_LEAST - 1;
+	CHECK(evlog_header_decode(payload.data, payload.len, &header));
+	evlog_buf_finish(&payload);
+}
+
 /* A log as a later tool would write it, its checksums right: in a section, in the header. */
 static void test_newer_version(void)
 {
@@ -529,14 +569,11 @@ static void test_newer_version(void)
 	struct evlog_header header;
 	size_t starts[100], size;
 	uint8_t *bytes;
-	uint64_t sum;
 
 	write_sample(log_path);
 	section_starts(starts, 100);
 	bytes = read_file(log_path, &size);
-	bytes[starts[3] + 13] = EVLOG_FORMAT_VERSION + 1;
-	sum = evlog_section_checksum(bytes + starts[3], 40, NULL, 0);
-	memcpy(bytes + starts[3] + 40, &sum, sizeof(sum));
+	set_version(bytes + starts[3], EVLOG_FORMAT_VERSION + 1);
 	write_file(cut_path, bytes, size);
 	read_all(cut_path, &state, &damage);
 	CHECK(state == EVLOG_DAMAGED && damage.offset == starts[3]);
@@ -709,6 +746,7 @@ int main(void)
 	test_hostile_paths();
 	test_hostile_packing();
 	test_zip_bomb();
+	test_older_versions();
 	test_newer_version();
 	test_hostile_counts();
 	test_missing_blob();
