@@ -21,11 +21,12 @@
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 
+#include "../shim/mm.h"
 #include "../shim/rings.h"
 #include "../shim/spin.h"
-#include "disasm.h"
 #include "insn_kind.h"
 #include "insn_scan.h"
+#include "insn_write.h"
 #include "mounts.h"
 #include "output.h"
 #include "patcher.h"
@@ -288,38 +289,25 @@ enum {
 	X87_ES = 0x80,
 };
 
-/* The kernel does not tell a tracer whether a page fault was a write; the instruction does. */
-static bool fault_is_write(struct container *c, pid_t tid, uint64_t rip)
+/*
+ * Bits of a page fault's error code, but for that of presence.  The kernel does not tell a tracer
+ * whether it was a write; the instruction does.  One that goes on in a page that may not be
+ * executed fails at that page's first byte.
+ */
+static uint64_t fault_access(pid_t tid, const struct user_regs_struct *regs, uint64_t addr)
 {
-	uint8_t bytes[16];
+	uint8_t bytes[INSN_LENGTH_MAX];
 	size_t size = sizeof(bytes);
-	bool write = false;
-	csh handle;
+	struct insn insn;
 
-	while (size > 1 && tracee_read(tid, tracee_address(rip), bytes, size) < 0)
+	while (size > 1 && tracee_read(tid, tracee_address(regs->rip), bytes, size) < 0)
 		size--;
-	if (disasm_open(&handle) < 0) {
-		end_with(c, CONTAINER_BUG, "cannot decode an instruction: no memory");
-		return false;
-	}
-	cs_insn *insn = disasm_one(handle, bytes, size, rip);
-	for (int i = 0; insn != NULL && i < insn->detail->x86.op_count; i++) {
-		const cs_x86_op *op = &insn->detail->x86.operands[i];
-		write = write || (op->type == X86_OP_MEM && op->access & CS_AC_WRITE);
-	}
-	if (insn != NULL)
-		cs_free(insn, 1);
-	cs_close(&handle);
-	return write;
-}
-
-/* Bits of a page fault's error code, but for that of presence. */
-static uint64_t fault_access(struct container *c, pid_t tid, uint64_t rip, uint64_t addr)
-{
-	bool is_fetch = addr == rip;
-	uint64_t access = is_fetch ? FAULT_FETCH : fault_is_write(c, tid, rip) ? FAULT_WRITE : 0;
-
-	return FAULT_USER | access;
+	int error = insn_decode(bytes, size, &insn);
+	size_t length = error == 0 ? insn.length : sizeof(bytes);
+	if (addr == regs->rip || (addr % MM_PAGE == 0 && addr - regs->rip < length))
+		return FAULT_USER | FAULT_FETCH;
+	bool write = error == 0 && insn_writes(bytes, &insn, regs, addr);
+	return FAULT_USER | (write ? FAULT_WRITE : 0);
 }
 
 /* Unmasked exceptions of the x87 come late, with the bit ES; those of SSE do not set it. */
@@ -363,8 +351,7 @@ static void send_fault(struct container *c, pid_t tid, struct task *t,
 	t->fault_code = info->si_code;
 	t->fault_addr = (u64)info->si_addr;
 	t->fault_trapno = fault_trap(tid, info);
-	t->fault_err =
-		t->fault_trapno == TRAP_PAGE ? fault_access(c, tid, regs->rip, t->fault_addr) : 0;
+	t->fault_err = t->fault_trapno == TRAP_PAGE ? fault_access(tid, regs, t->fault_addr) : 0;
 	t->fault_tf = regs->eflags & FLAG_TF;
 	regs->eflags &= ~(unsigned long long)FLAG_TF;
 	t->resume = patcher_original(t, regs->rip);

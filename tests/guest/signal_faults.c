@@ -133,6 +133,67 @@ static void check_pages(void)
 	TRY("execute nowhere", CALL(NOWHERE));
 }
 
+/* `code` with rax, rsi, rdi and the stack at the page without rights, or one of them. */
+#define ACCESS(name, code)                                                                       \
+	TRY(name, __asm__ volatile(code                                                          \
+				   :                                                             \
+				   : "a"(pages + PAGE + 64), "S"(pages), "D"(pages + PAGE + 64), \
+				     "c"(1), "d"(0)                                              \
+				   : "memory"))
+#define ON_STACK(name, code) ACCESS(name, "mov %%rax, %%rsp; mov %%rsi, %%rax;" code)
+
+/* Which of them write: the error code says it, for whoever watches memory by its faults. */
+static void check_accesses(void)
+{
+	ON_STACK("push", "push %%rcx");
+	ON_STACK("pop", "pop %%rcx");
+	ON_STACK("call", "call 1f; 1:");
+	ON_STACK("ret", "ret");
+	ON_STACK("pushf", "pushf");
+	ON_STACK("enter", "enter $16, $0");
+	ON_STACK("push of memory", "push (%%rax)");
+	ACCESS("push of that memory", "push (%%rax)");
+	ON_STACK("pop to memory", "pop (%%rsi)");
+	ACCESS("pop to that memory", "pop (%%rax)");
+	ACCESS("compare", "cmpl $1, (%%rax)");
+	ACCESS("test", "testl $1, (%%rax)");
+	ACCESS("add", "addl $1, (%%rax)");
+	ACCESS("rotate", "roll $1, (%%rax)");
+	ACCESS("set", "sete (%%rax)");
+	ACCESS("bit test", "btl $1, (%%rax)");
+	ACCESS("bit set", "btsl $1, (%%rax)");
+	ACCESS("compare and exchange", "lock cmpxchgl %%ecx, (%%rax)");
+	ACCESS("move bytes there", "rep movsb");
+	ACCESS("move bytes from there", "xchg %%rsi, %%rdi; rep movsb");
+	ACCESS("store bytes", "rep stosb");
+	ACCESS("scan bytes", "repne scasb");
+	ACCESS("load vector", "movups (%%rax), %%xmm0");
+	ACCESS("store vector", "movups %%xmm0, (%%rax)");
+	ACCESS("load half", "movq (%%rax), %%xmm0");
+	ACCESS("store half", "movq %%xmm0, (%%rax)");
+	ACCESS("store past caches", "movnti %%ecx, (%%rax)");
+	ACCESS("store float", "fldz; fstps (%%rax)");
+	ACCESS("load float", "fninit; flds (%%rax)");
+	ACCESS("store control word", "fnstcw (%%rax)");
+	ACCESS("store mxcsr", "stmxcsr (%%rax)");
+}
+
+/* An instruction that begins where it may be executed, and does not end there. */
+static void check_torn(void)
+{
+	char *code =
+		mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	CHECK(code != MAP_FAILED);
+	memcpy(code + PAGE - 3, "\x48\x8b\x80", 3); /* mov x(%rax), %rax */
+	CHECK(mprotect(code, PAGE, PROT_READ | PROT_EXEC) == 0);
+	TRY("execute into data", CALL(code + PAGE - 3));
+	CHECK(mprotect(code + PAGE, PAGE, PROT_NONE) == 0);
+	TRY("execute into no rights", CALL(code + PAGE - 3));
+	CHECK(munmap(code + PAGE, PAGE) == 0);
+	TRY("execute into unmapped", CALL(code + PAGE - 3));
+}
+
 static void check_instructions(void)
 {
 	TRY("divide", zero = 77 / zero);
@@ -347,6 +408,8 @@ int main(void)
 	map();
 	catch (on_fault);
 	check_pages();
+	check_accesses();
+	check_torn();
 	check_instructions();
 	check_returns();
 	check_frames();
