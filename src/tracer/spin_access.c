@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "disasm.h"
+#include "insn_decode.h"
 #include "insn_scan.h"
 #include "spin_evex.h"
 
@@ -111,6 +112,37 @@ static bool only_names(const cs_insn *insn)
 	default:
 		return false;
 	}
+}
+
+static bool names_memory(const cs_insn *insn)
+{
+	bool found = false;
+
+	for (unsigned i = 0; i < insn->detail->x86.op_count; i++)
+		found = found || insn->detail->x86.operands[i].type == X86_OP_MEM;
+	return found && !only_names(insn);
+}
+
+/*
+ * Of several prefixes of segments the processor takes the last one that is fs or gs, capstone the
+ * last; and it may forget that an address is short.
+ */
+static bool is_misread(const cs_insn *insn, const uint8_t *bytes, size_t size)
+{
+	unsigned bases = 0, other_segments = 0, short_addresses = 0;
+
+	for (size_t i = 0; i < size && i < INSN_LENGTH_MAX; i++) {
+		bool is_base = bytes[i] == 0x64 || bytes[i] == 0x65;
+		bool is_other = (bytes[i] & 0xe7) == 0x26; /* es, cs, ss, ds */
+
+		bases += is_base;
+		other_segments += is_other;
+		short_addresses += bytes[i] == 0x67;
+		if (!is_base && !is_other && bytes[i] != 0x66 && bytes[i] != 0x67 &&
+		    bytes[i] != 0xf0 && (bytes[i] & 0xfe) != 0xf2 && (bytes[i] & 0xf0) != 0x40)
+			break;
+	}
+	return (bases != 0 && other_segments != 0) || (short_addresses != 0 && names_memory(insn));
 }
 
 /* The value of a general register of 64 bits; false for any other. */
@@ -234,9 +266,10 @@ static int check(const struct spin_decoder *d, const cs_insn *insn, const uint8_
 	/* pause makes an event by what is patched around it, which is not executed here */
 	if (insn_classify(bytes, size, &site) == 0 && site.kind != INSN_PAUSE)
 		return -EPERM;
-	if (insn == NULL || is_refused(insn) || is_bit_string(insn) || loads_segment(insn) ||
-	    pops_to_memory(insn) || in_group(d, insn, X86_GRP_PRIVILEGE) ||
-	    in_group(d, insn, X86_GRP_INT) || in_group(d, insn, X86_GRP_IRET))
+	if (insn == NULL || is_misread(insn, bytes, size) || is_refused(insn) ||
+	    is_bit_string(insn) || loads_segment(insn) || pops_to_memory(insn) ||
+	    in_group(d, insn, X86_GRP_PRIVILEGE) || in_group(d, insn, X86_GRP_INT) ||
+	    in_group(d, insn, X86_GRP_IRET))
 		return -ENOTSUP;
 	return 0;
 }
