@@ -96,12 +96,15 @@ static long copy_chunk(struct copying *c, u8 *buf, u64 want)
 	return put;
 }
 
+/* The sink may park us for good: so nothing here is of the heap, and it is there until we return.
+ */
 static long copy_run(struct copying *c)
 {
-	u8 *buf = heap_alloc_unset(COPY_CHUNK);
+	u8 buf[COPY_CHUNK];
 	u64 done = 0;
 	long r = 0;
 
+	park_hold_begin(c->t, c->out);
 	while (done < c->size) {
 		u64 want = c->size - done < COPY_CHUNK ? c->size - done : COPY_CHUNK;
 		r = copy_chunk(c, buf, want);
@@ -109,7 +112,7 @@ static long copy_run(struct copying *c)
 			break;
 		done += (u64)r;
 	}
-	heap_free(buf);
+	park_hold_end(c->t);
 	return done ? (long)done : r;
 }
 

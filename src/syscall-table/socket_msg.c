@@ -210,19 +210,20 @@ long sys_sendmmsg(struct task *t, struct frame *f)
 	u32 count = (u32)f->arg[2] < MMSG_MAX ? (u32)f->arg[2] : MMSG_MAX, done = 0;
 	long r;
 
-	if (!get(t, f->arg[0], &r))
+	struct ofd *o = get(t, f->arg[0], &r);
+	if (!o)
 		return r;
+	/* The number may name another socket after a park: this one is meant. */
+	park_hold_begin(t, o);
 	for (r = 0; done < count; done++) {
 		u64 at = f->arg[1] + done * MMSG_SIZE;
-		/* The number may name another socket after a park. */
-		struct ofd *o = get(t, f->arg[0], &r);
-		if (o)
-			r = send_message(t, o, (u32)f->arg[0], at, (u32)f->arg[3]);
+		r = send_message(t, o, (u32)f->arg[0], at, (u32)f->arg[3]);
 		if (r >= 0)
 			r = put_message_len(t, at, r);
 		if (r < 0)
 			break;
 	}
+	park_hold_end(t);
 	return done ? (long)done : r;
 }
 
@@ -345,7 +346,7 @@ long sys_recvmsg(struct task *t, struct frame *f)
 	return o ? receive_message(t, o, (u32)f->arg[0], f->arg[1], (u32)f->arg[2]) : r;
 }
 
-static long receive_many(struct task *t, struct frame *f, u64 deadline_ns)
+static long receive_many(struct task *t, struct ofd *o, struct frame *f, u64 deadline_ns)
 {
 	u32 count = (u32)f->arg[2] < MMSG_MAX ? (u32)f->arg[2] : MMSG_MAX, done = 0;
 	u32 flags = (u32)f->arg[3];
@@ -353,9 +354,7 @@ static long receive_many(struct task *t, struct frame *f, u64 deadline_ns)
 
 	while (done < count) {
 		u64 at = f->arg[1] + done * MMSG_SIZE;
-		struct ofd *o = get(t, f->arg[0], &r);
-		if (o)
-			r = receive_message(t, o, (u32)f->arg[0], at, flags & ~(u32)MSG_WAITFORONE);
+		r = receive_message(t, o, (u32)f->arg[0], at, flags & ~(u32)MSG_WAITFORONE);
 		if (r >= 0)
 			r = put_message_len(t, at, r);
 		if (r < 0)
@@ -370,8 +369,7 @@ static long receive_many(struct task *t, struct frame *f, u64 deadline_ns)
 	if (!done)
 		return r;
 	/* What ended it is told by the next call. */
-	struct ofd *o = fd_get_io(t, (u32)f->arg[0]);
-	if (r < 0 && r != -EAGAIN && o && o->kind == OFD_SOCKET)
+	if (r < 0 && r != -EAGAIN)
 		socket_of(o)->error = r <= -ERESTARTSYS ? EINTR : (s32)-r;
 	return (long)done;
 }
@@ -389,7 +387,9 @@ long sys_recvmmsg(struct task *t, struct frame *f)
 	r = socket_take_error(socket_of(o));
 	if (r < 0)
 		return r;
-	r = receive_many(t, f, limit.deadline_ns);
+	park_hold_begin(t, o);
+	r = receive_many(t, o, f, limit.deadline_ns);
+	park_hold_end(t);
 	return r > 0 ? time_limit_out(t, &limit, r) : r;
 }
 
