@@ -53,7 +53,7 @@ static int region_create(struct container *c)
 int container_create(struct container *c)
 {
 	memset(c, 0, sizeof(*c));
-	c->region_fd = c->shim_fd = c->init_socket = c->report_fd = -1;
+	c->region_fd = c->init_socket = c->report_fd = -1;
 	c->stdio_fd[0] = c->stdio_fd[1] = c->stdio_fd[2] = -1;
 	/* Most of it is never touched. */
 	c->tasks =
@@ -222,7 +222,6 @@ void container_destroy(struct container *c)
 		patcher_destroy(c->patcher);
 	munmap((void *)REGION_BASE, REGION_SIZE);
 	close(c->region_fd);
-	close(c->shim_fd);
 	if (c->init_socket >= 0)
 		close(c->init_socket);
 	if (c->report_fd >= 0)

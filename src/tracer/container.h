@@ -87,8 +87,8 @@ struct container_task {
 };
 
 struct container {
-	int region_fd, shim_fd;
-	int proc_fd; /* in init: the host's /proc */
+	int region_fd;
+	int proc_fd, shim_fd; /* in init: the host's /proc, the shim's memory file */
 	struct shim_symbols shim;
 	struct patcher *patcher;
 	struct spin_watch *spin_watch; /* while it runs */

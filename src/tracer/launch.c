@@ -44,7 +44,7 @@
 #include "remedy.h"
 #include "tracee.h"
 
-/* A network namespace takes longer to make than all others: init makes it, beside the tracer. */
+/* Not of the network, whose making is a fifth of a short recording: task_filter bars sockets. */
 #define NAMESPACES (CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC)
 
 struct channels {
@@ -52,7 +52,7 @@ struct channels {
 	int back[2]; /* init -> tracer, a pipe: a struct report */
 };
 
-#define PASSED_MAX 4 /* descriptors that were not open when init was made: shim and stdio */
+#define PASSED_MAX 3 /* descriptors that were not open when init was made: stdio */
 
 /* For init: to go on. */
 struct word {
@@ -261,7 +261,8 @@ static void task_signals(void)
 
 /*
  * Allowed is exactly the `syscall` of the call page, told by the address behind it; everything
- * else stops at the tracer.  The address alone decides, so no other word is loaded.
+ * else stops at the tracer.  Not even there may anybody make a socket of the host's network, by
+ * itself or by io_uring: this stands for a network namespace (docs/decisions/0013).
  */
 static void task_filter(const struct container *c, int back)
 {
@@ -270,11 +271,16 @@ static void task_filter(const struct container *c, int back)
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
 			 offsetof(struct seccomp_data, instruction_pointer)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, low, 0, 3),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, low, 0, 8),
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
 			 offsetof(struct seccomp_data, instruction_pointer) + 4),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, high, 0, 1),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, high, 0, 6),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, __X32_SYSCALL_BIT, 3, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 2, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 1, 0),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EACCES),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE),
 	};
 	struct sock_fprog program = {sizeof(code) / sizeof(*code), code};
@@ -316,11 +322,6 @@ struct message {
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(PASSED_MAX * sizeof(int))];
 };
 
-static int *passed(struct container *c, int i)
-{
-	return i == 0 ? &c->shim_fd : &c->stdio_fd[i - 1];
-}
-
 static void message_init(struct message *m, struct word *word)
 {
 	m->bytes = (struct iovec){word, sizeof(*word)};
@@ -355,7 +356,7 @@ static bool init_wait(struct container *c, int go, int back)
 		errno = EMFILE;
 		if (at == count)
 			init_need(back, NEED_FILES, "cannot take descriptors over");
-		*passed(c, i) = fds[at++];
+		c->stdio_fd[i] = fds[at++];
 	}
 	return true;
 }
@@ -371,13 +372,14 @@ static _Noreturn void init_main(struct container *c, const struct channels *p)
 	setsid();
 	close(p->go[1]);
 	close(p->back[0]);
+	c->shim_fd = shim_image_memfd();
 	/* Told when the tracer listens, and is done with what it does to us. */
-	int error = unshare(CLONE_NEWNET) < 0 ? errno : 0;
 	if (!init_wait(c, p->go[0], p->back[1]))
 		_exit(125);
-	errno = error;
-	if (error != 0)
-		init_need(p->back[1], NEED_NAMESPACES, "cannot create a network namespace");
+	if (c->shim_fd < 0) {
+		errno = -c->shim_fd;
+		init_need(p->back[1], NEED_MEMFD_EXEC, "cannot create the shim's memory file");
+	}
 	init_mounts(c, p->back[1]);
 	if (write(p->back[1], &ok, sizeof(ok)) < 0 || !init_wait(c, p->go[0], p->back[1]))
 		_exit(125);
@@ -556,9 +558,9 @@ static int let_init_go(struct container *c, bool pass)
 
 	message_init(&m, &word);
 	for (int i = 0; pass && i < PASSED_MAX; i++) {
-		word.has[i] = *passed(c, i) >= 0;
+		word.has[i] = c->stdio_fd[i] >= 0;
 		if (word.has[i])
-			fds[count++] = *passed(c, i);
+			fds[count++] = c->stdio_fd[i];
 	}
 	put_descriptors(&m, fds, count);
 	if (sendmsg(c->init_socket, &m.header, MSG_NOSIGNAL) == (ssize_t)sizeof(word))
@@ -616,12 +618,7 @@ int container_prepare(struct container *c)
 	close(p.back[1]);
 	c->init_socket = p.go[1];
 	c->report_fd = p.back[0];
-	if (error < 0)
-		return error;
-	c->shim_fd = shim_image_memfd();
-	return c->shim_fd >= 0 ? 0
-			       : say_need(c, NEED_MEMFD_EXEC, -c->shim_fd,
-					  "cannot create the shim's memory file");
+	return error;
 }
 
 int container_mount(struct container *c)

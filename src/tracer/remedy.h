@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 enum need {
-	NEED_NAMESPACES, /* user, pid, mount, uts, ipc, net: clone(2) */
+	NEED_NAMESPACES, /* user, pid, mount, uts, ipc: clone(2) */
 	NEED_ID_MAP,	 /* /proc/PID/uid_map */
 	NEED_PTRACE,
 	NEED_SECCOMP, /* filters with SECCOMP_RET_TRACE */

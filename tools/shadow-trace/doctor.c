@@ -266,12 +266,6 @@ static int probe_ipc(char *found)
 	return namespace_probe(CLONE_NEWIPC);
 }
 
-static int probe_net(char *found)
-{
-	(void)found;
-	return namespace_probe(CLONE_NEWNET);
-}
-
 /* In a chroot "/" is no mount point; then /proc has to be one. */
 static int mount_in_child(void)
 {
@@ -487,7 +481,6 @@ static const struct check checks[] = {
 	{"mount namespace", probe_mnt, NEED_NAMESPACES, false, NULL},
 	{"uts namespace", probe_uts, NEED_NAMESPACES, false, NULL},
 	{"ipc namespace", probe_ipc, NEED_NAMESPACES, false, NULL},
-	{"net namespace", probe_net, NEED_NAMESPACES, false, NULL},
 	{"mounts", probe_mount, NEED_MOUNT, false, NULL},
 	{"ptrace", probe_ptrace, NEED_PTRACE, false, NULL},
 	{"seccomp", probe_seccomp, NEED_SECCOMP, false, NULL},
