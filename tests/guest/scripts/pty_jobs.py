@@ -31,7 +31,7 @@ STEPS = [(b'tty | grep -c pts\n', rb'1\r\nready> '),
          (b'\x1a', rb'Stopped.*\r\n.*ready> '),
          (b'fg\n', rb'cat\r\n'), (b'more\n', rb'more\r\nmore\r\n'),
          (b'\x04', rb'ready> '),
-         (b'sleep 1000\n', rb'\n'), (b'\x03', rb'ready> '),
+         (b'sh -c "echo on; exec sleep 1000"\n', rb'\non\r\n'), (b'\x03', rb'ready> '),
          (b'stty size\n', rb'0 0\r\nready> '),
          (b'exit 5\n', rb'exit\r\n')]
 until(fd, rb'ready> ')
