@@ -149,6 +149,8 @@ static void task_leave(struct task *t)
 {
 	struct proc *p = proc_of(t);
 
+	if (t->tid == p->pid)
+		memcpy(p->comm, t->comm, sizeof(p->comm));
 	if (t->prev_thread == NONE)
 		p->threads = t->next_thread;
 	else

@@ -149,9 +149,10 @@ struct proc {
 	u32 maker;	  /* pid of the process that cloned it, 0: ours */
 	u32 shares_files; /* whether it began with that one's descriptor table, not a copy */
 	s32 oom_score_adj;
-	struct tty *ctty; /* its controlling terminal, or NULL: see tty_job.c */
-	u32 hung_pgrp;	  /* of a session's leader: the group in front when that was hung up */
-	u32 pad;
+	struct tty *ctty;      /* its controlling terminal, or NULL: see tty_job.c */
+	u32 hung_pgrp;	       /* of a session's leader: the group in front when that was hung up */
+	s32 oom_score_adj_min; /* how low it may be set without privilege */
+	char comm[16];	       /* of its first thread, once that has ended */
 	u64 rlimits[16][2];
 };
 

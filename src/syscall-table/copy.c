@@ -51,13 +51,18 @@ static void copy_unread(struct copying *c, u64 n)
 		position_moved(c->in, SYS3(NR_lseek, c->in_fd, -(s64)n, 1));
 }
 
-/* Of a device: there is always as much as is asked for, and no position. */
-static long read_device(struct copying *c, u8 *buf, u64 want)
+/* Of a device there is always as much as is asked for, and no position; texts are made as they are
+ * read. */
+static long read_made(struct copying *c, u8 *buf, u64 want)
 {
 	struct user_iov iov = {(u64)buf, want};
-	struct file_io io = {.iov = &iov, .count = 1, .fd = c->in_fd, .total = want, .offset = -1};
+	struct file_io io = {.iov = &iov,
+			     .count = 1,
+			     .fd = c->in_fd,
+			     .total = want,
+			     .offset = c->in_at,
+			     .inside = true};
 
-	io.inside = true;
 	return file_ops_of(c->in->kind)->read(c->t, c->in, &io);
 }
 
@@ -82,7 +87,7 @@ static long copy_chunk(struct copying *c, u8 *buf, u64 want)
 {
 	bool file = is_file(c->in);
 
-	long got = file ? read_file(c, buf, want) : read_device(c, buf, want);
+	long got = c->in->kind == OFD_HOST_FILE ? read_file(c, buf, want) : read_made(c, buf, want);
 	if (got <= 0)
 		return got;
 	long put = copy_out(c, buf, (u64)got);

@@ -236,13 +236,6 @@ static long random_read(struct task *t, struct ofd *o, const struct file_io *io)
 	return (long)done;
 }
 
-static u32 always_ready(struct task *t, struct ofd *o)
-{
-	(void)t;
-	(void)o;
-	return POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
-}
-
 static long stay_at_zero(struct task *t, struct ofd *o, u32 fd, s64 offset, u32 whence)
 {
 	(void)t;
@@ -272,10 +265,10 @@ static long random_ioctl(struct task *t, struct ofd *o, u32 fd, u32 request, u64
 	return (request & 0xff00) == 'R' << 8 ? -EPERM : -EINVAL;
 }
 
-#define DEVICE_OPS(reader, writer, splicing)                                                     \
-	{                                                                                        \
-		.read = (reader), .write = (writer), .poll = always_ready, .seek = stay_at_zero, \
-		.stat = stat_by_path, .splices = (splicing)                                      \
+#define DEVICE_OPS(reader, writer, splicing)                                      \
+	{                                                                         \
+		.read = (reader), .write = (writer), .poll = file_always_ready,   \
+		.seek = stay_at_zero, .stat = stat_by_path, .splices = (splicing) \
 	}
 
 const struct file_ops null_ops = DEVICE_OPS(null_read, swallow, FILE_SPLICE_OUT);
@@ -284,7 +277,7 @@ const struct file_ops full_ops = DEVICE_OPS(zero_read, full_write, FILE_SPLICE_I
 const struct file_ops random_ops = {
 	.read = random_read,
 	.write = swallow,
-	.poll = always_ready,
+	.poll = file_always_ready,
 	.seek = stay_at_zero,
 	.ioctl = random_ioctl,
 	.stat = stat_by_path,

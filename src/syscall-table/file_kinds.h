@@ -4,7 +4,9 @@
 
 #include "files.h"
 
-extern const struct file_ops host_file_ops, synth_file_ops, path_ops;  /* read_write.c */
+extern const struct file_ops host_file_ops, path_ops; /* read_write.c */
+extern const struct file_ops synth_file_ops;
+u32 file_always_ready(struct task *t, struct ofd *o);
 extern const struct file_ops host_dir_ops, synth_dir_ops;	       /* directory.c */
 extern const struct file_ops null_ops, zero_ops, full_ops, random_ops; /* device.c */
 extern const struct file_ops stream_out_ops, stream_null_ops;	       /* stream.c */

@@ -36,7 +36,7 @@ enum ofd_kind {
 	OFD_HOST_FILE, /* a regular file of the host; the kernel keeps the offset */
 	OFD_HOST_DIR,
 	OFD_PATH,	/* O_PATH on anything */
-	OFD_SYNTH_FILE, /* synthesised text in a memfd: read-only, the kernel keeps the offset */
+	OFD_SYNTH_FILE, /* synthesised text, kept in a memfd while it is read (synth_file.c) */
 	OFD_SYNTH_DIR,	/* a directory below /proc, /sys or /dev: `path` says which */
 	OFD_NULL,
 	OFD_ZERO,
@@ -423,8 +423,9 @@ long synth_list(struct task *t, const char *abs, struct dir_list *list);
 /* directory.c: one entry more; copies the name. type: DT_*. */
 void dir_add(struct dir_list *list, const char *name, u64 ino, u32 type);
 
-/* For synth_open: a description over text, read as a regular file; its number or an error. */
-long file_install_text(struct task *t, const char *abs, const char *text, u64 len, u32 flags);
+/* For synth_open: a description of a text, of the process that is called `birth` (0: of none); its
+ * number or an error. */
+long file_install_text(struct task *t, const char *abs, u64 birth, u32 flags);
 /* For synth_open of a directory. */
 long file_install_synth_dir(struct task *t, const char *abs, u32 flags);
 

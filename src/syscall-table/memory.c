@@ -72,7 +72,7 @@ static long check_object(struct mmap_call *c)
 		c->ofd = NULL;
 		return 0;
 	}
-	if (c->ofd->kind != OFD_HOST_FILE && c->ofd->kind != OFD_SYNTH_FILE)
+	if (c->ofd->kind != OFD_HOST_FILE)
 		return -ENODEV;
 	if (is_shared(c) && c->prot & PROT_WRITE && is_sealed(c->ofd))
 		return -EPERM;

@@ -142,28 +142,6 @@ long file_open_exec(struct task *t, int dirfd, const char *path, int at_flags,
 	return fd >= 0 ? exec_finish(t, &p, fd, ret) : exec_by_name(t, &p, at_flags, ret);
 }
 
-long file_install_text(struct task *t, const char *abs, const char *text, u64 len, u32 flags)
-{
-	long fd = SYS2(NR_memfd_create, "text", flags & O_CLOEXEC ? 1 : 0);
-
-	if (fd < 0)
-		return fd;
-	for (u64 done = 0; done < len;) {
-		long n = SYS3(NR_write, fd, text + done, len - done);
-		SHIM_ASSERT(n > 0);
-		done += (u64)n;
-	}
-	SYS3(NR_lseek, fd, 0, 0);
-	long o = ofd_create(OFD_SYNTH_FILE,
-			    (flags & (O_ACCMODE | O_NONBLOCK | O_NOFOLLOW)) | O_LARGEFILE);
-	if (o < 0) {
-		SYS1(NR_close, fd);
-		return o;
-	}
-	ofd_set_path(ofd_at((u32)o), abs);
-	return fd_install_host(t, fd, (u32)o, flags);
-}
-
 long file_install_synth_dir(struct task *t, const char *abs, u32 flags)
 {
 	long o = ofd_create(OFD_SYNTH_DIR,

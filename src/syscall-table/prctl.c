@@ -136,19 +136,19 @@ static long seccomp_set(struct task *t, const u64 *arg)
 
 /* ---- what has no consequences ---- */
 
-static u64 slack_default(const struct task *t)
+u64 priority_slack_ns(const struct task *t)
 {
-	u64 inherited = priority_of(t)->default_slack_ns;
+	const struct priority *p = priority_of(t);
 
-	return inherited != 0 ? inherited : TIMER_SLACK_NS;
+	if (p->timer_slack_ns != 0)
+		return p->timer_slack_ns;
+	return p->default_slack_ns != 0 ? p->default_slack_ns : TIMER_SLACK_NS;
 }
 
 static long slack_get(struct task *t, const u64 *arg)
 {
-	u64 slack = priority_of(t)->timer_slack_ns;
-
 	(void)arg;
-	return (long)(slack != 0 ? slack : slack_default(t));
+	return (long)priority_slack_ns(t);
 }
 
 static long slack_set(struct task *t, const u64 *arg)

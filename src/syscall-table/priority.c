@@ -117,21 +117,28 @@ static u64 all_cpus(u32 word)
 	return cpus - first >= 64 ? ~0ull : (1ull << (cpus - first)) - 1;
 }
 
+void priority_affinity(const struct priority *of, u64 *ret_mask)
+{
+	bool is_set = false;
+
+	for (u32 i = 0; i < AFFINITY_WORDS; i++) {
+		ret_mask[i] = of->affinity[i];
+		is_set |= ret_mask[i] != 0;
+	}
+	for (u32 i = 0; i < AFFINITY_WORDS && !is_set; i++)
+		ret_mask[i] = all_cpus(i);
+}
+
 long sys_sched_getaffinity(struct task *t, struct frame *f)
 {
 	const struct priority *of = priority_shown(t, f->arg[0]);
 	u64 mask[AFFINITY_WORDS], size = cpu_words() * 8ull;
-	bool is_set = false;
 
 	if ((u32)f->arg[1] * 8ull < HEAD->config.cpus || f->arg[1] & 7)
 		return -EINVAL;
 	if (of == NULL)
 		return -ESRCH;
-	memcpy(mask, of->affinity, sizeof(mask));
-	for (u32 i = 0; i < AFFINITY_WORDS; i++)
-		is_set |= mask[i] != 0;
-	for (u32 i = 0; i < AFFINITY_WORDS && !is_set; i++)
-		mask[i] = all_cpus(i);
+	priority_affinity(of, mask);
 	return put_bytes(t, f->arg[2], mask, size) < 0 ? -EFAULT : (long)size;
 }
 

@@ -30,6 +30,10 @@ static inline struct priority *priority_of(const struct task *t)
 	return &PRIORITIES[t->index];
 }
 
+/* The processors it may run on, AFFINITY_WORDS words. */
+void priority_affinity(const struct priority *of, u64 *ret_mask);
+u64 priority_slack_ns(const struct task *t);
+
 /* A new task's, from its maker's. */
 void priority_inherit(const struct task *t, const struct task *child);
 

@@ -16,9 +16,6 @@
 #include "position.h"
 #include "process.h"
 #include "ready.h"
-#include "synth.h"
-
-#define SYNTH_WRITE_MAX 4096 /* a page, as the kernel takes of its own texts */
 
 /* The kernel would write over our own memory as gladly as over the app's. */
 static bool range_is_app(u64 base, u64 len)
@@ -235,7 +232,7 @@ static long host_stat(struct task *t, struct ofd *o, u32 fd, struct vstat *ret)
 	return 0;
 }
 
-static u32 always_ready(struct task *t, struct ofd *o)
+u32 file_always_ready(struct task *t, struct ofd *o)
 {
 	(void)t;
 	(void)o;
@@ -280,39 +277,11 @@ static long host_fcntl(struct task *t, struct ofd *o, u32 fd, u32 request, u64 a
 const struct file_ops host_file_ops = {
 	.read = host_read,
 	.write = host_write,
-	.poll = always_ready,
+	.poll = file_always_ready,
 	.seek = host_seek,
 	.fcntl = host_fcntl,
 	.stat = host_stat,
 	.splices = FILE_SPLICE_IN | FILE_SPLICE_OUT,
-};
-
-/* Text of /proc and the like: what stat says of it is synth_stat's to say. */
-static long synth_file_stat(struct task *t, struct ofd *o, u32 fd, struct vstat *ret)
-{
-	(void)fd;
-	return synth_stat(t, o->path, true, ret);
-}
-
-/* What /proc takes is short: a name, a number. */
-static long synth_file_write(struct task *t, struct ofd *o, const struct file_io *io)
-{
-	char bytes[64];
-	u64 n = io->total < sizeof(bytes) ? io->total : sizeof(bytes);
-
-	long r = io_take(t, io, 0, bytes, n);
-	if (r >= 0)
-		r = synth_write(t, o->path, bytes, n);
-	return r < 0 ? r : (long)io->total;
-}
-
-const struct file_ops synth_file_ops = {
-	.read = host_read,
-	.write = synth_file_write,
-	.poll = always_ready,
-	.seek = host_seek,
-	.stat = synth_file_stat,
-	.splices = FILE_SPLICE_IN,
 };
 
 /* Without a vnode it is a name below /proc, /sys or /dev. */

@@ -31,6 +31,7 @@ static const struct file_system {
 	{DEV_OF_PIPES, 0x50495045, 0},
 	{DEV_OF_SOCKETS, 0x534f434b, 0},
 	{DEV_OF_QUEUES, 0x19800202, 0},
+	{DEV_OF_NAMESPACES, 0x6e736673, 0},
 	{DEV_OF_ANONYMOUS, 0x09041934, 0},
 };
 #define FILE_SYSTEMS (sizeof(file_systems) / sizeof(file_systems[0]))

@@ -1,15 +1,16 @@
 /*
  * /proc, /sys and /dev: paths to rows, rows to descriptors, stat answers, links and listings.
  *
- * Owns nothing: an open text is a memfd with what the generator wrote, an open directory only its
- * path.  A path is resolved component by component, because links lead from here into the host's
- * files (/proc/self/cwd/x) and back; each hop is counted, so that no chain of links is endless.
- * Paths are made canonical before they are kept: /proc/self at the time of the open is a number.
+ * Owns nothing: an open text is read through synth_file.c, an open directory is only its path.  A
+ * path is resolved component by component, because links lead from here into the host's files
+ * (/proc/self/cwd/x) and back; each hop is counted, so that no chain of links is endless. Paths are
+ * made canonical before they are kept: /proc/self at the time of the open is a number.
  */
 #include <asm/stat.h>
 #include "../shim/mm.h"
 #include "lookup.h"
 #include "credentials.h"
+#include "priority.h"
 #include "pty.h"
 #include "reopen.h"
 #include "synth.h"
@@ -132,18 +133,54 @@ void text_pad(struct synth_text *out, size_t column)
 		text_bytes(out, " ", 1);
 }
 
+static bool has_cpu(const u64 *mask, u32 cpu)
+{
+	return cpu < AFFINITY_WORDS * 64 && mask[cpu / 64] >> cpu % 64 & 1;
+}
+
+void text_some_cpus_list(struct synth_text *out, const u64 *mask)
+{
+	const char *comma = "";
+
+	for (u32 first = 0; first < HEAD->config.cpus; first++) {
+		u32 last = first;
+		if (!has_cpu(mask, first))
+			continue;
+		while (has_cpu(mask, last + 1))
+			last++;
+		text_add(out, last > first ? "%s%u-%u" : "%s%u", comma, first, last);
+		comma = ",";
+		first = last;
+	}
+}
+
+/* Groups of 32, the highest first, as wide as there are processors. */
+void text_some_cpus_mask(struct synth_text *out, const u64 *mask)
+{
+	u32 groups = (HEAD->config.cpus + 31) / 32;
+
+	for (u32 i = groups; i-- > 0;) {
+		u32 bits = (u32)(mask[i / 2] >> i % 2 * 32);
+		text_add(out, i + 1 == groups ? "%x" : ",%08x", bits);
+	}
+}
+
 void text_cpu_list(struct synth_text *out)
 {
-	text_add(out, HEAD->config.cpus > 1 ? "0-%u" : "0", HEAD->config.cpus - 1);
+	static const struct priority anywhere;
+	u64 mask[AFFINITY_WORDS];
+
+	priority_affinity(&anywhere, mask);
+	text_some_cpus_list(out, mask);
 }
 
 void text_cpu_mask(struct synth_text *out)
 {
-	u32 groups = (HEAD->config.cpus + 31) / 32, rest = HEAD->config.cpus % 32;
+	static const struct priority anywhere;
+	u64 mask[AFFINITY_WORDS];
 
-	text_add(out, "%x", rest ? (1u << rest) - 1 : ~0u);
-	for (u32 i = 1; i < groups; i++)
-		text_add(out, ",ffffffff");
+	priority_affinity(&anywhere, mask);
+	text_some_cpus_mask(out, mask);
 }
 
 static void node_text(const struct synth_node *n, const struct synth_ctx *c, struct synth_text *out)
@@ -192,15 +229,30 @@ static bool is_open(u32 proc, u32 fd)
 	return has_fds(proc) && fd < APP_FD_MAX && FILES->tables[proc_at(proc)->files].fd[fd];
 }
 
+/* A process goes by the numbers of its other threads, too, but is not listed by them. */
+static bool process_fits(struct synth_ctx *c, u32 value)
+{
+	c->proc = proc_find_pid(value);
+	c->task = c->proc == NONE ? proc_find_tid(NONE, value) : NULL;
+	if (c->task)
+		c->proc = c->task->proc;
+	return c->proc != NONE;
+}
+
+/* Of what has no threads in the books, zombies and init, the one it has to the app. */
+static bool is_last_thread(u32 proc, u32 tid)
+{
+	return !has_fds(proc) && proc_at(proc)->pid == tid;
+}
+
 static bool number_fits(struct synth_ctx *c, char kind, u32 value)
 {
 	switch (kind) {
 	case 'P':
-		c->proc = proc_find_pid(value);
-		return c->proc != NONE;
+		return process_fits(c, value);
 	case 'T':
 		c->task = has_fds(c->proc) ? proc_find_tid(c->proc, value) : NULL;
-		return c->task != NULL;
+		return c->task != NULL || is_last_thread(c->proc, value);
 	case 'F':
 		c->fd = value;
 		return is_open(c->proc, value);
@@ -339,7 +391,7 @@ static long expand(struct found *f, u32 end)
 		r = -ENOENT;
 	/* A number's target without a path (pipe:[5]) is no place to go to. */
 	else if (f->node->is_ns || (f->node->is_fd && target.bytes[0] != '/'))
-		r = f->abs[end] ? -ENOTDIR : -EACCES;
+		r = f->abs[end] || f->is_dir ? -ENOTDIR : -EACCES;
 	text_string(&target, f->abs + end);
 	if (r > 0 && target.len >= FILE_PATH_MAX)
 		r = -ENAMETOOLONG;
@@ -351,9 +403,12 @@ static long expand(struct found *f, u32 end)
 }
 
 /* The descriptor of a link /proc/self/fd/N is meant itself, not its name; to who opens it, that of
- * another process, too.  So is a program that has no name any more. */
+ * another process, too.  So is a program that has no name any more, and a namespace to who only
+ * looks at it. */
 static bool is_object_meant(const struct found *f)
 {
+	if (f->node->is_ns)
+		return !f->is_dir && !f->opens;
 	if (f->is_dir || !(f->opens || f->ctx.proc == f->ctx.t->proc))
 		return false;
 	return f->node->is_fd || (f->node->is_exe && program_is_nameless(f->ctx.t, f->ctx.proc));
@@ -498,6 +553,11 @@ static bool is_of_root(const struct proc *p, u32 mode)
 	return p->state != PROC_LIVE || !mm_at(p->mm)->dumpable;
 }
 
+static u32 threads_of(u32 proc)
+{
+	return has_fds(proc) ? proc_at(proc)->nthreads : 1;
+}
+
 static void stat_node(const struct found *f, struct vstat *ret)
 {
 	const struct synth_node *n = f->node;
@@ -519,7 +579,7 @@ static void stat_node(const struct found *f, struct vstat *ret)
 	ret->ino = ino_of(f->abs);
 	ret->mode = mode_of(n, &f->ctx);
 	ret->rdev = n->rdev;
-	ret->nlink = 1;
+	ret->nlink = n->counts_threads ? 2 + threads_of(f->ctx.proc) : 1;
 	ret->blksize = 4096;
 	if (n->type == SYNTH_TEXT)
 		ret->size = trees[tree].text_size;
@@ -550,13 +610,19 @@ static long permission(struct task *t, const struct found *f, u32 want)
 
 /* ---- open ---- */
 
+static u64 birth_of(const struct synth_ctx *c)
+{
+	return c->proc == NONE ? 0 : proc_at(c->proc)->birth;
+}
+
 static long open_text(struct task *t, const struct found *f, u32 flags)
 {
-	struct synth_text text = {0};
 	bool writes = (flags & O_ACCMODE) != O_RDONLY || flags & O_TRUNC;
 
 	if (flags & O_DIRECTORY)
 		return -ENOTDIR;
+	if (flags & O_DIRECT && !(flags & O_PATH))
+		return -EINVAL;
 	if (f->node->refused && !(flags & O_PATH))
 		return -(long)f->node->refused;
 	if (writes && !f->node->write)
@@ -567,17 +633,19 @@ static long open_text(struct task *t, const struct found *f, u32 flags)
 		r = -EACCES;
 	if (r < 0 && !(flags & O_PATH))
 		return r;
-	node_text(f->node, &f->ctx, &text);
-	r = file_install_text(t, f->abs, text.bytes, text.len, flags);
-	heap_free(text.bytes);
-	return r;
+	return file_install_text(t, f->abs, birth_of(&f->ctx), flags);
 }
 
 static long open_dir(struct task *t, const struct found *f, u32 flags)
 {
+	bool nameless = (flags & O_TMPFILE) == O_TMPFILE && !(flags & O_PATH);
+	long r = nameless ? permission(t, f, 3) : 0;
+
+	if (nameless)
+		return r < 0 ? r : -EOPNOTSUPP;
 	if ((flags & O_ACCMODE) != O_RDONLY || flags & O_CREAT)
 		return -EISDIR;
-	long r = flags & O_PATH ? 0 : permission(t, f, 4);
+	r = flags & O_PATH ? 0 : permission(t, f, 4);
 	if (!r && !(flags & O_PATH) && !may_look(f))
 		r = -EACCES;
 	return r < 0 ? r : file_install_synth_dir(t, f->abs, flags);
@@ -634,6 +702,24 @@ long synth_open(struct task *t, const char *abs, u32 flags, u32 mode)
 
 /* ---- stat, readlink, list, write ---- */
 
+/* What the link leads to: a file of nsfs, known by the number in its name. */
+static long stat_namespace(const struct found *f, struct vstat *ret)
+{
+	const char *digits = strchr(f->node->fixed, '[') + 1;
+	u32 ino = 0;
+
+	if (!may_look(f))
+		return -EACCES;
+	while (*digits != ']')
+		ino = ino * 10 + (u32)(*digits++ - '0');
+	stat_node(f, ret);
+	ret->dev = DEV_OF_NAMESPACES;
+	ret->ino = ino;
+	ret->mode = S_IFREG | 0444;
+	ret->size = ret->uid = ret->gid = 0;
+	return 0;
+}
+
 long synth_stat(struct task *t, const char *abs, bool follow, struct vstat *ret)
 {
 	struct found f;
@@ -643,6 +729,8 @@ long synth_stat(struct task *t, const char *abs, bool follow, struct vstat *ret)
 		r = f.looked_up;
 		if (r == 0)
 			vnode_stat(f.vnode, &f.st, ret);
+	} else if (r == FOUND_NODE && follow && f.node->is_ns) {
+		r = stat_namespace(&f, ret);
 	} else if (r == FOUND_NODE && follow && f.node->is_exe) {
 		program_stat(t, ret);
 	} else if (r == FOUND_NODE && follow && f.node->type == SYNTH_LINK) {
@@ -735,8 +823,10 @@ static u32 number_next(const struct synth_ctx *c, char kind, u32 position, u32 *
 		*ret_value = i == NONE ? 0 : proc_at(i)->pid;
 		return i;
 	case 'T':
-		if (!has_fds(c->proc))
-			return NONE;
+		if (!has_fds(c->proc)) {
+			*ret_value = proc_at(c->proc)->pid;
+			return position == NONE ? 0 : NONE;
+		}
 		i = position == NONE ? proc_at(c->proc)->threads : task_at(position)->next_thread;
 		*ret_value = i == NONE ? 0 : task_at(i)->tid;
 		return i;
@@ -814,4 +904,37 @@ long synth_write(struct task *t, const char *abs, const char *bytes, u64 len)
 		r = r == FOUND_NODE && f.node->write ? f.node->write(&f.ctx, bytes, len) : -EACCES;
 	found_release(&f);
 	return r;
+}
+
+/* Of a process there may be another one by now that has the same number. */
+static bool is_gone(struct task *t, const char *abs, u64 birth)
+{
+	const char *pattern = "/proc/#P";
+	struct synth_ctx c;
+
+	ctx_init(&c, t);
+	return birth && (!walk(&c, &pattern, &abs) || birth_of(&c) != birth);
+}
+
+long synth_text_of(struct task *t, const char *abs, u64 birth, struct synth_text *out)
+{
+	struct synth_ctx c;
+	const struct synth_node *n = node_find(t, abs, &c);
+
+	if (is_gone(t, abs, birth))
+		return -ESRCH;
+	if (!n)
+		return -ENOENT;
+	node_text(n, &c, out);
+	return 0;
+}
+
+bool synth_has_end(struct task *t, const char *abs)
+{
+	struct synth_ctx c;
+
+	if (strncmp(abs, "/sys/", 5) == 0 || strncmp(abs, "/proc/sys/", 10) == 0)
+		return true;
+	const struct synth_node *n = node_find(t, abs, &c);
+	return n && n->flat;
 }

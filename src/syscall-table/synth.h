@@ -11,8 +11,8 @@
 #include "files.h"
 
 /*
- * What the numbers in a path mean.  proc is NONE, task NULL where the path has none: a process
- * without a task in its path has task NULL too.
+ * What the numbers in a path mean.  proc is NONE, task NULL where the path has none, or one of a
+ * process that has no threads any more.
  */
 struct synth_ctx {
 	struct task *t;	   /* who asks */
@@ -48,8 +48,11 @@ struct synth_node {
 	u32 mode; /* permission bits; 0: 0444 for a text, 0555 for a directory, 0777 for a link */
 	u32 rdev; /* of a device */
 	u32 refused;
-	bool is_fd;  /* the link is a descriptor */
-	bool is_ns;  /* the link is a namespace: to be read only */
+	bool is_fd;	     /* the link is a descriptor */
+	bool is_ns;	     /* the link is a namespace: to be read only */
+	bool counts_threads; /* the directory has a link for each, as a program may ask */
+	bool flat;   /* it has an end to seek from, where stat says (all of /sys and /proc/sys have)
+		      */
 	bool is_exe; /* the link is the program of a process */
 	bool looks;  /* only for who may look into the process: EACCES to others */
 	const char *fixed;
@@ -136,6 +139,9 @@ void text_pad(struct synth_text *out, size_t column);
 /* All processors as a list ("0-1") and as a mask of 32-bit groups ("3"). */
 void text_cpu_list(struct synth_text *out);
 void text_cpu_mask(struct synth_text *out);
+/* The same of some processors: AFFINITY_WORDS words. */
+void text_some_cpus_list(struct synth_text *out, const u64 *mask);
+void text_some_cpus_mask(struct synth_text *out, const u64 *mask);
 
 /* synth_pid.c: the address space of #P, NULL if it has none; its thread #T, or the one that stands
  * for it; a mapping as a line of maps. */
@@ -146,11 +152,23 @@ struct task *synth_thread(const struct synth_ctx *c);
 void synth_put_vma(const struct synth_ctx *c, struct synth_text *out, const struct vma *v);
 /* The mappings as the app knows them: number i, or NULL for one of ours. */
 const struct vma *synth_vma(const struct mm *mm, u32 i);
+/* The priority as the kernel counts it, 0 the highest, 120 the usual; and the policy. */
+s32 synth_prio(const struct synth_ctx *c, u32 *ret_policy);
 /* The name ps shows; `ret_name` has 16 bytes. */
 void synth_name(const struct synth_ctx *c, char *ret_name);
 
 /* synth_pid.c: permission bits of the link of #F: 0500 for reading, 0300 for writing. */
 u32 synth_fd_mode(const struct synth_ctx *c);
+
+/*
+ * The text of what was opened by this canonical path when the process it is of, if any, had this
+ * birth.  -ESRCH if that process is gone, -ENOENT if what the path named is.  out->bytes: in the
+ * heap.
+ */
+long synth_text_of(struct task *t, const char *abs, u64 birth, struct synth_text *out);
+
+/* Whether SEEK_END means something: not to most of /proc, as to Linux's sequential files. */
+bool synth_has_end(struct task *t, const char *abs);
 
 /*
  * What is written to an open text of /proc: path as ofd.path, bytes of the shim.  `len` when it is

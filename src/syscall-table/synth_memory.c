@@ -161,7 +161,7 @@ static void make_auxv(const struct synth_ctx *c, struct synth_text *out)
 const struct synth_node synth_memory_nodes[] = {
 	NODE_LOOKS("/smaps", make_smaps),
 	NODE_LOOKS("/smaps_rollup", make_smaps_rollup),
-	{.path = "/auxv", .type = SYNTH_TEXT, .mode = 0400, .make = make_auxv},
+	{.path = "/auxv", .type = SYNTH_TEXT, .mode = 0400, .flat = true, .make = make_auxv},
 	NODE_REFUSED("/mem", 0600, EACCES),
 	NODE_REFUSED("/pagemap", 0400, EACCES),
 	NODE_REFUSED("/clear_refs", 0200, EACCES),

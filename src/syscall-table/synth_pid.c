@@ -12,6 +12,7 @@
 #include "seccomp.h"
 #include "ipc.h"
 #include "lookup.h"
+#include "priority.h"
 #include "synth.h"
 #include "wait.h"
 
@@ -45,18 +46,16 @@ struct mm *synth_memory(const struct synth_ctx *c)
 	return is_live(c) ? mm_at(proc_at(c->proc)->mm) : NULL;
 }
 
-/* The 15 characters that ps shows; a zombie goes by the name of its program. */
+/* The 15 characters that ps shows, also of a zombie. */
 void synth_name(const struct synth_ctx *c, char *ret_name)
 {
 	const struct task *thread = synth_thread(c);
-	const char *name = c->proc == PROC_INIT ? "init" : (char *)proc_at(c->proc)->exe_path;
+	const char *name = c->proc == PROC_INIT ? "init" : proc_at(c->proc)->comm;
 	u32 n = 0;
 
 	if (thread)
 		name = thread->comm;
-	else if (name && strrchr(name, '/'))
-		name = strrchr(name, '/') + 1;
-	for (; name && name[n] && n < COMM_MAX - 1; n++)
+	for (; name[n] && n < COMM_MAX - 1; n++)
 		ret_name[n] = name[n];
 	ret_name[n] = '\0';
 }
@@ -84,13 +83,17 @@ static u64 cpu_ticks(const struct synth_ctx *c)
 	return proc_cpu_ns(c->proc) / SYNTH_TICK_NS;
 }
 
-/* Strings of the app with a newline in them must not look like two lines. */
-static void put_escaped(struct synth_text *out, const char *s, const char *newline)
+/* Strings of the app with a newline in them must not look like two lines; what stands for one may
+ * begin with a backslash that needs another (NULL: it needs none). */
+static void put_escaped(struct synth_text *out, const char *s, const char *newline,
+			const char *backslash)
 {
 	text_room(out, strlen(s) * 4);
 	for (; *s; s++) {
 		if (*s == '\n')
 			text_string(out, newline);
+		else if (*s == '\\' && backslash)
+			text_string(out, backslash);
 		else
 			text_bytes(out, s, 1);
 	}
@@ -173,7 +176,7 @@ static void put_vma_name(const struct synth_ctx *c, struct synth_text *out, cons
 		bool gone = v->flags & VMA_SEGMENT ||
 			    (file->vnode && vnode_at(file->vnode)->flags & VNODE_GONE &&
 			     strncmp(path, "/memfd:", 7) != 0);
-		put_escaped(out, file->vnode ? fs_shown(c->t, path) : path, "\\012");
+		put_escaped(out, file->vnode ? fs_shown(c->t, path) : path, "\\012", NULL);
 		if (gone)
 			text_string(out, " (deleted)");
 	}
@@ -275,7 +278,7 @@ static long write_comm(const struct synth_ctx *c, const char *bytes, u64 len)
 	if (c->proc != c->t->proc || !thread)
 		return -EINVAL;
 	memset(thread->comm, 0, sizeof(thread->comm));
-	for (; n < len && n < COMM_MAX - 1 && bytes[n] && bytes[n] != '\n'; n++)
+	for (; n < len && n < COMM_MAX - 1 && bytes[n]; n++)
 		thread->comm[n] = bytes[n];
 	return (long)len;
 }
@@ -346,19 +349,38 @@ static u32 id_of(const struct synth_ctx *c)
 	return c->task ? c->task->tid : proc_at(c->proc)->pid;
 }
 
+/* What is told of a task's priority; a zombie's is forgotten. */
+static const struct priority *priority_told(const struct synth_ctx *c)
+{
+	static const struct priority usual;
+	const struct task *thread = synth_thread(c);
+
+	return thread ? priority_of(thread) : &usual;
+}
+
+s32 synth_prio(const struct synth_ctx *c, u32 *ret_policy)
+{
+	const struct priority *p = priority_told(c);
+
+	*ret_policy = p->policy;
+	return p->rt_priority ? 99 - (s32)p->rt_priority : 120 + p->nice;
+}
+
 /* Fields 1 to 22 of stat: who, whose, and how long. */
 static void put_stat_who(const struct synth_ctx *c, struct synth_text *out)
 {
 	const struct proc *p = proc_at(c->proc);
 	u64 begin = p->start_time_ns, boot = clock_monotonic_base();
 	char name[COMM_MAX];
+	u32 policy;
 
 	synth_name(c, name);
 	text_add(out, "%u (%s) %c %u %u %u %u %d 4194304 0 0 0 0 ", id_of(c), name, state_of(c),
 		 parent_pid(c), p->pgid, p->sid, p->ctty ? p->ctty->rdev : 0,
 		 p->ctty ? (s32)p->ctty->pgrp : -1);
-	text_add(out, "%lu 0 %lu 0 20 0 %u 0 %lu ", cpu_ticks(c), p->cutime_ns / SYNTH_TICK_NS,
-		 is_live(c) ? p->nthreads : 1, begin > boot ? (begin - boot) / SYNTH_TICK_NS : 0);
+	text_add(out, "%lu 0 %lu 0 %d %d %u 0 %lu ", cpu_ticks(c), p->cutime_ns / SYNTH_TICK_NS,
+		 synth_prio(c, &policy) - 100, priority_told(c)->nice, is_live(c) ? p->nthreads : 1,
+		 begin > boot ? (begin - boot) / SYNTH_TICK_NS : 0);
 }
 
 /* Fields 45 to 52: addresses, and how it ended. */
@@ -387,7 +409,8 @@ static void make_stat(const struct synth_ctx *c, struct synth_text *out)
 		 u.code_end, synth_memory(c) ? synth_memory(c)->stack_top : 0);
 	text_add(out, "%lu %lu %lu %lu 0 0 0 ", s.pending & 0x7fffffff, s.blocked & 0x7fffffff,
 		 s.ignored & 0x7fffffff, s.caught & 0x7fffffff);
-	text_add(out, "%u 0 0 0 0 0 0 ", p->exit_signal);
+	text_add(out, "%u 0 %u %u 0 0 0 ", p->exit_signal, priority_told(c)->rt_priority,
+		 priority_told(c)->policy);
 	put_stat_end(c, out);
 }
 
@@ -439,8 +462,8 @@ static void put_status_signals(const struct synth_ctx *c, struct synth_text *out
 	const struct proc *p = proc_at(c->proc);
 	struct signal_sets s = signals_of(c);
 
-	text_add(out, "Threads:\t%u\nSigQ:\t%u/%u\n", is_live(c) ? p->nthreads : 1,
-		 signal_charged(c->proc), (u32)p->rlimits[RLIMIT_OF_SIGNALS][0]);
+	text_add(out, "Threads:\t%u\nSigQ:\t%u/%lu\n", is_live(c) ? p->nthreads : 1,
+		 signal_charged(c->proc), p->rlimits[RLIMIT_OF_SIGNALS][0]);
 	text_add(out, "SigPnd:\t%016lx\nShdPnd:\t%016lx\nSigBlk:\t%016lx\n", s.pending, s.shared,
 		 s.blocked);
 	text_add(out, "SigIgn:\t%016lx\nSigCgt:\t%016lx\n", s.ignored, s.caught);
@@ -450,6 +473,8 @@ static void put_status_rest(const struct synth_ctx *c, struct synth_text *out)
 {
 	const struct proc *p = proc_at(c->proc);
 	const struct task *thread = synth_thread(c);
+	u64 cpus[AFFINITY_WORDS];
+
 	text_add(out, "CapInh:\t%016lx\nCapPrm:\t%016lx\nCapEff:\t%016lx\n", p->cap_inheritable,
 		 p->cap_permitted, p->cap_effective);
 	text_add(out, "CapBnd:\t%016lx\nCapAmb:\t%016lx\nNoNewPrivs:\t%u\n", p->cap_bounding,
@@ -458,9 +483,10 @@ static void put_status_rest(const struct synth_ctx *c, struct synth_text *out)
 		 thread ? seccomp_count(thread) : 0);
 	text_add(out, "Speculation_Store_Bypass:\tnot vulnerable\n"
 		      "SpeculationIndirectBranch:\tnot affected\nCpus_allowed:\t");
-	text_cpu_mask(out);
+	priority_affinity(priority_told(c), cpus);
+	text_some_cpus_mask(out, cpus);
 	text_add(out, "\nCpus_allowed_list:\t");
-	text_cpu_list(out);
+	text_some_cpus_list(out, cpus);
 	text_add(out, "\nMems_allowed:\t1\nMems_allowed_list:\t0\n");
 	text_add(out, "voluntary_ctxt_switches:\t0\nnonvoluntary_ctxt_switches:\t0\n");
 }
@@ -486,7 +512,7 @@ static void make_status(const struct synth_ctx *c, struct synth_text *out)
 
 	synth_name(c, name);
 	text_add(out, "Name:\t");
-	put_escaped(out, name, "\\n");
+	put_escaped(out, name, "\\n", "\\\\");
 	text_add(out, "\nUmask:\t0%u%u%u\nState:\t%c (%s)\n", umask >> 6 & 7, umask >> 3 & 7,
 		 umask & 7, state, state_word(state));
 	put_status_ids(c, out);
@@ -624,13 +650,16 @@ static void put_octal(struct synth_text *out, u32 value)
 	}
 }
 
-/* Only the kernel knows the position of a file, and only of our own descriptors. */
+/* The kernel knows the position of a file, but only of our own descriptors; of others' the books.
+ */
 static u64 position_of(const struct synth_ctx *c, const struct ofd *o)
 {
 	bool kernels = o->kind == OFD_HOST_FILE || o->kind == OFD_SYNTH_FILE;
 
-	if (!kernels || c->proc != c->t->proc)
+	if (!kernels)
 		return o->kind == OFD_HOST_DIR || o->kind == OFD_SYNTH_DIR ? o->private[0] : 0;
+	if (c->proc != c->t->proc)
+		return o->private[0] ? o->private[0] - 1 : 0;
 	long at = SYS3(NR_lseek, c->fd, 0, 1);
 	return at > 0 ? (u64)at : 0;
 }
@@ -649,21 +678,16 @@ static void make_fdinfo(const struct synth_ctx *c, struct synth_text *out)
 
 /* ---- rows ---- */
 
-#define OWN(name, bits, function)                                                      \
-	{                                                                              \
-		.path = (name), .type = SYNTH_TEXT, .mode = (bits), .make = (function) \
-	}
-
 const struct synth_node synth_task_nodes[] = {
-	NODE_DIR("/task"),
+	{.path = "/task", .type = SYNTH_DIR, .counts_threads = true},
 	NODE_DIR("/task/#T"),
 	{.path = NULL},
 };
 
 const struct synth_node synth_pid_nodes[] = {
-	NODE_TEXT("/cmdline", make_cmdline),
+	{.path = "/cmdline", .type = SYNTH_TEXT, .flat = true, .make = make_cmdline},
 	{.path = "/comm", .type = SYNTH_TEXT, .mode = 0644, .make = make_comm, .write = write_comm},
-	OWN("/environ", 0400, make_environ),
+	{.path = "/environ", .type = SYNTH_TEXT, .mode = 0400, .flat = true, .make = make_environ},
 	{.path = "/exe", .type = SYNTH_LINK, .is_exe = true, .looks = true, .make = make_exe},
 	{.path = "/cwd", .type = SYNTH_LINK, .looks = true, .make = make_cwd},
 	{.path = "/root", .type = SYNTH_LINK, .looks = true, .make = make_root},

@@ -7,11 +7,13 @@
  */
 #include "../shim/signal.h"
 #include "credentials.h"
+#include "priority.h"
 #include "synth.h"
 #include "wait.h"
 
-#define OOM_MIN (-1000)
-#define OOM_MAX 1000
+#define OOM_MIN	 (-1000)
+#define OOM_MAX	 1000
+#define OOM_TEXT 13 /* as many bytes, but for a NUL, are looked at */
 
 /* ---- the out-of-memory figure: remembered, and inherited by fork; nothing comes of it ---- */
 
@@ -28,29 +30,67 @@ static void make_oom_score(const struct synth_ctx *c, struct synth_text *out)
 	text_add(out, "%d\n", c->proc == PROC_INIT ? 0 : points * 2 / 3);
 }
 
-/* A number, with a sign perhaps and a newline behind it. */
-static bool number_in(const char *bytes, u64 len, s32 *ret_value)
+static bool is_space(char c)
 {
-	u64 sign = len && (bytes[0] == '-' || bytes[0] == '+'), i = sign;
-	s32 value = 0;
-
-	for (; i < len && bytes[i] >= '0' && bytes[i] <= '9' && value <= OOM_MAX; i++)
-		value = value * 10 + (bytes[i] - '0');
-	*ret_value = sign && bytes[0] == '-' ? -value : value;
-	return i > sign && (i == len || bytes[i] == '\n' || bytes[i] == '\0');
+	return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-/* Only root makes itself a less likely victim. */
+static u32 digit_of(char c)
+{
+	if (c >= '0' && c <= '9')
+		return (u32)(c - '0');
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? (u32)(c - 'a') + 10 : 16;
+}
+
+/* As C has it: 0x and 0 begin other bases. */
+static u32 base_of(const char **s)
+{
+	if ((*s)[0] != '0')
+		return 10;
+	if (((*s)[1] | 0x20) != 'x' || digit_of((*s)[2]) > 15)
+		return 8;
+	*s += 2;
+	return 16;
+}
+
+/* A number with a sign perhaps, and white space around it. */
+static bool number_in(const char *s, s32 *ret_value)
+{
+	s32 value = 0;
+
+	while (is_space(*s))
+		s++;
+	bool minus = *s == '-';
+	s += *s == '-' || *s == '+';
+	u32 base = base_of(&s);
+	const char *begin = s;
+	for (; digit_of(*s) < base && value <= OOM_MAX; s++)
+		value = value * (s32)base + (s32)digit_of(*s);
+	*ret_value = minus ? -value : value;
+	const char *end = s;
+	while (is_space(*s))
+		s++;
+	return end > begin && (!*s || value > OOM_MAX);
+}
+
+/* Only who is privileged goes below what a privileged one has set: fs/proc/base.c. */
 static long write_oom_score_adj(const struct synth_ctx *c, const char *bytes, u64 len)
 {
 	struct proc *p = proc_at(c->proc);
+	bool privileged = capable(c->t, CAP_SYS_RESOURCE);
+	char text[OOM_TEXT] = {0};
 	s32 value;
 
-	if (!number_in(bytes, len, &value) || value < OOM_MIN || value > OOM_MAX)
+	len = len < OOM_TEXT - 1 ? len : OOM_TEXT - 1;
+	memcpy(text, bytes, len);
+	if (!number_in(text, &value) || value < OOM_MIN || value > OOM_MAX)
 		return -EINVAL;
-	if (value < p->oom_score_adj && !capable(c->t, CAP_SYS_RESOURCE))
+	if (value < p->oom_score_adj_min && !privileged)
 		return -EACCES;
 	p->oom_score_adj = value;
+	if (privileged)
+		p->oom_score_adj_min = value;
 	return (long)len;
 }
 
@@ -68,6 +108,8 @@ static void make_sched(const struct synth_ctx *c, struct synth_text *out)
 	const struct proc *p = proc_at(c->proc);
 	u64 ns = cpu_ns(c);
 	char name[16];
+	u32 policy;
+	s32 prio = synth_prio(c, &policy);
 
 	synth_name(c, name);
 	text_add(out, "%s (%u, #threads: %u)\n", name, c->task ? c->task->tid : p->pid,
@@ -79,14 +121,22 @@ static void make_sched(const struct synth_ctx *c, struct synth_text *out)
 	text_string(out, "se.nr_migrations                             :                    0\n"
 			 "nr_switches                                  :                    0\n"
 			 "nr_voluntary_switches                        :                    0\n"
-			 "nr_involuntary_switches                      :                    0\n"
-			 "policy                                       :                    0\n"
-			 "prio                                         :                  120\n");
+			 "nr_involuntary_switches                      :                    0\n");
+	text_add(out, "policy                                       : %20u\n", policy);
+	text_add(out, "prio                                         : %20d\n", prio);
 }
 
 static void make_schedstat(const struct synth_ctx *c, struct synth_text *out)
 {
 	text_add(out, "%lu 0 0\n", cpu_ns(c));
+}
+
+/* Of a zombie as of a kernel thread, that sleeps as it likes. */
+static void make_slack(const struct synth_ctx *c, struct synth_text *out)
+{
+	const struct task *thread = synth_thread(c);
+
+	text_add(out, "%lu\n", thread ? priority_slack_ns(thread) : 0);
 }
 
 /* ---- the call under way ---- */
@@ -112,7 +162,7 @@ static void make_syscall(const struct synth_ctx *c, struct synth_text *out)
 
 static void make_children(const struct synth_ctx *c, struct synth_text *out)
 {
-	if (c->task->tid != proc_at(c->proc)->pid)
+	if (c->task && c->task->tid != proc_at(c->proc)->pid)
 		return;
 	for (u32 i = proc_tree_first(); i != NONE; i = proc_tree_next(i)) {
 		if (proc_at(i)->parent == c->proc)
@@ -138,6 +188,7 @@ const struct synth_node synth_state_nodes[] = {
 	{.path = "/oom_score_adj",
 	 .type = SYNTH_TEXT,
 	 .mode = 0644,
+	 .flat = true,
 	 .make = make_oom_score_adj,
 	 .write = write_oom_score_adj},
 	NODE_TEXT("/oom_score", make_oom_score),
@@ -147,10 +198,18 @@ const struct synth_node synth_state_nodes[] = {
 	NODE_FIXED("/wchan", "0"),
 	NODE_REFUSED("/stack", 0400, EACCES),
 	{.path = "/personality", .type = SYNTH_TEXT, .mode = 0400, .make = make_personality},
-	NODE_FIXED_AS("/coredump_filter", 0644, "00000033\n"),
-	NODE_FIXED_AS("/timerslack_ns", 0666, "50000\n"),
-	NODE_FIXED_AS("/loginuid", 0644, "4294967295"),
-	NODE_FIXED("/sessionid", "4294967295"),
+	{.path = "/coredump_filter",
+	 .type = SYNTH_TEXT,
+	 .mode = 0644,
+	 .flat = true,
+	 .fixed = "00000033\n"},
+	{.path = "/timerslack_ns", .type = SYNTH_TEXT, .mode = 0666, .make = make_slack},
+	{.path = "/loginuid",
+	 .type = SYNTH_TEXT,
+	 .mode = 0644,
+	 .flat = true,
+	 .fixed = "4294967295"},
+	{.path = "/sessionid", .type = SYNTH_TEXT, .flat = true, .fixed = "4294967295"},
 	NODE_FIXED("/cpuset", "/\n"),
 	NODE_FIXED_AS("/uid_map", 0644, "         0          0 4294967295\n"),
 	NODE_FIXED_AS("/gid_map", 0644, "         0          0 4294967295\n"),

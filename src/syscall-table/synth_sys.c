@@ -4,6 +4,7 @@
  * The topology is the one that CPUID leaf 4 (insn.c) tells: one package, a core per processor,
  * private L1 and L2, a shared L3.  What the devices do is in device.c.
  */
+#include "priority.h"
 #include "synth.h"
 
 #define MAJOR_MEM	   1
@@ -40,15 +41,12 @@ static void make_own_number(const struct synth_ctx *c, struct synth_text *out)
 	text_add(out, "%u\n", c->cpu);
 }
 
-/* A mask with the one processor's bit: groups of 32, highest first. */
 static void make_own_mask(const struct synth_ctx *c, struct synth_text *out)
 {
-	u32 groups = (HEAD->config.cpus + 31) / 32;
+	u64 mask[AFFINITY_WORDS] = {0};
 
-	for (u32 i = groups; i-- > 0;) {
-		u32 bits = c->cpu / 32 == i ? 1u << c->cpu % 32 : 0;
-		text_add(out, i + 1 == groups ? "%x" : ",%08x", bits);
-	}
+	mask[c->cpu / 64] = 1ull << c->cpu % 64;
+	text_some_cpus_mask(out, mask);
 	line_end(out);
 }
 

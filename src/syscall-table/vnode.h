@@ -24,6 +24,7 @@
 
 /* st_dev of what the container keeps in its books alone; statfs.c says what these are. */
 enum book_dev {
+	DEV_OF_NAMESPACES = 4,
 	DEV_OF_DEVICES = 5,
 	DEV_OF_SYS = 6,
 	DEV_OF_PROC = 7,
