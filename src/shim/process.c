@@ -16,6 +16,7 @@
 #include "../syscall-table/files.h"
 #include "../syscall-table/pidfd.h"
 #include "../syscall-table/ipc.h"
+#include "../syscall-table/ready.h"
 #include "../syscall-table/seccomp.h"
 #include "../syscall-table/tty.h"
 #include "../syscall-table/wait.h"
@@ -249,6 +250,7 @@ static void task_close(struct task *t)
 {
 	task_last_words(t);
 	vfork_forget(t);
+	poll_task_gone(t);
 	task_leave(t);
 	task_tell_events(t);
 	proc_tree_task_ends(t);

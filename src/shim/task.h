@@ -66,6 +66,7 @@ struct task {
 	u64 spin_turn;	 /* of its last wait in a loop: see spin.c */
 	u64 spin_events; /* its events when that ended */
 	u64 ipc_waiter;	 /* heap: its place in a queue of ipc.h or mqueue.h while it waits, or 0 */
+	u64 polled;	 /* on its stack: what poll or select keeps open while it waits, or 0 */
 	u64 sem_undo;	 /* heap: what semop is to undo at its end, or 0; see sysv_sem.c */
 	u32 pdeathsig;	 /* sent when the thread that made its process ends; 0: none */
 	u32 made_children; /* some living process was made by this task */

@@ -2,8 +2,10 @@
  * poll, ppoll, select, pselect6: all four make a list of entries, wait on the keys of all of them
  * and look again after each wake.
  *
- * Invariant: an entry keeps the description its number named at the call's start.  If another task
- * closes the number meanwhile, the entry is never ready, but does not take a new file's place.
+ * As in Linux (fs/select.c) a call waits for the descriptions its numbers named at its start, and
+ * keeps them until it ends, but looks at what the numbers name at the time.
+ *
+ * Invariant: task.polled is not 0 exactly while the task's call has references.
  */
 #include "ready.h"
 #include "time_limit.h"
@@ -28,8 +30,14 @@ _Static_assert(sizeof(struct pollfd_user) == 8, "kernel layout");
 
 struct poll_entry {
 	u32 fd;
-	u32 ofd; /* 0: none, `got` stays as it is */
+	u32 ofd; /* waited for; 0: nothing */
 	u32 want, got;
+};
+
+/* On the stack of the task, which may never return: see poll_task_gone. */
+struct poll_list {
+	struct poll_entry *entries;
+	u32 count;
 };
 
 static void entry_init(struct task *t, struct poll_entry *e, u32 fd, u32 want)
@@ -38,39 +46,57 @@ static void entry_init(struct task *t, struct poll_entry *e, u32 fd, u32 want)
 
 	e->fd = fd;
 	e->want = want;
-	e->got = o || (s32)fd < 0 ? 0 : POLLNVAL;
 	e->ofd = o ? ofd_index(o) : 0;
 }
 
-/* Its description, if the number still names it. */
-static struct ofd *entry_ofd(struct task *t, const struct poll_entry *e)
+/* Negative numbers are left out. */
+static u32 entry_now(struct task *t, const struct poll_entry *e)
 {
-	struct ofd *o = e->ofd ? fd_get_io(t, e->fd) : NULL;
+	struct ofd *o = fd_get_io(t, e->fd);
 
-	return o && ofd_index(o) == e->ofd ? o : NULL;
+	if (!o)
+		return (s32)e->fd < 0 ? 0 : POLLNVAL;
+	return ready_now(t, o) & e->want;
 }
 
 /* Looks at all entries; how many have something to tell. */
-static long entries_check(struct task *t, struct poll_entry *entries, u32 n)
+static long entries_check(struct task *t, const struct poll_list *l)
 {
 	long ready = 0;
 
-	for (u32 i = 0; i < n; i++) {
-		struct poll_entry *e = &entries[i];
-		struct ofd *o = entry_ofd(t, e);
-		if (o)
-			e->got = ready_now(t, o) & e->want;
-		ready += e->got != 0;
+	for (u32 i = 0; i < l->count; i++) {
+		l->entries[i].got = entry_now(t, &l->entries[i]);
+		ready += l->entries[i].got != 0;
 	}
 	return ready;
 }
 
-static long entries_wait(struct task *t, const struct poll_entry *entries, u32 n, u64 deadline)
+static void entries_hold(struct task *t, const struct poll_list *l)
 {
-	for (u32 i = 0; i < n; i++) {
-		const struct poll_entry *e = &entries[i];
-		struct ofd *o = entry_ofd(t, e);
-		const struct file_ops *ops = file_ops_of(o ? o->kind : OFD_FREE);
+	t->polled = (u64)l;
+	for (u32 i = 0; i < l->count; i++) {
+		if (l->entries[i].ofd)
+			ofd_hold(ofd_at(l->entries[i].ofd));
+	}
+}
+
+void poll_task_gone(struct task *t)
+{
+	const struct poll_list *l = (const struct poll_list *)t->polled;
+
+	t->polled = 0;
+	for (u32 i = 0; l && i < l->count; i++) {
+		if (l->entries[i].ofd)
+			ofd_put(ofd_at(l->entries[i].ofd));
+	}
+}
+
+static long entries_wait(struct task *t, const struct poll_list *l, u64 deadline)
+{
+	for (u32 i = 0; i < l->count; i++) {
+		const struct poll_entry *e = &l->entries[i];
+		struct ofd *o = ofd_at(e->ofd);
+		const struct file_ops *ops = file_ops_of(e->ofd ? o->kind : OFD_FREE);
 		if (!ops->poll_key)
 			continue;
 		if (sched_wait_add(SCHED, t->index, ops->poll_key(o), e->want, 0) < 0) {
@@ -85,18 +111,21 @@ static long entries_wait(struct task *t, const struct poll_entry *entries, u32 n
 /* Number of ready entries, 0 at the deadline, -ERESTARTNOHAND. */
 static long entries_run(struct task *t, struct poll_entry *entries, u32 n, u64 deadline)
 {
+	const struct poll_list l = {entries, n};
+	long r = 0;
+
 	for (;;) {
-		long r = entries_check(t, entries, n);
-		if (r)
-			return r;
-		if (signal_pending(t))
-			return -ERESTARTNOHAND;
-		if (now_ns() >= deadline)
-			return 0;
-		r = entries_wait(t, entries, n, deadline);
-		if (r < 0)
-			return r;
+		r = r ? r : entries_check(t, &l);
+		if (!r && signal_pending(t))
+			r = -ERESTARTNOHAND;
+		if (r || now_ns() >= deadline)
+			break;
+		if (!t->polled)
+			entries_hold(t, &l);
+		r = entries_wait(t, &l, deadline);
 	}
+	poll_task_gone(t);
+	return r;
 }
 
 /* ---- poll ---- */
@@ -229,7 +258,7 @@ static long sets_entries(struct task *t, const struct fd_sets *sets, u32 n,
 		if (!want)
 			continue;
 		entry_init(t, &entries[count], fd, want);
-		if (entries[count++].got)
+		if (!entries[count++].ofd)
 			return -EBADF;
 	}
 	*ret_count = count;
@@ -246,7 +275,8 @@ static long sets_result(struct fd_sets *sets, const struct poll_entry *entries, 
 	for (u32 i = 0; i < n; i++) {
 		u32 fd = entries[i].fd;
 		for (u32 s = 0; s < SETS; s++) {
-			if (!set_has(given.bits[s], fd) || !(entries[i].got & events_of_set[s]))
+			u32 events = events_of_set[s] | POLLNVAL;
+			if (!set_has(given.bits[s], fd) || !(entries[i].got & events))
 				continue;
 			sets->bits[s][fd / 64] |= 1ull << fd % 64;
 			bits++;

@@ -81,6 +81,9 @@ void park_hold_end(struct task *t);
 /* For fd.c: drops those of a process whose other tasks have all ended. */
 void park_holds_drop(u32 proc);
 
+/* poll.c: the references of a task in poll or select, if it has any, are dropped. */
+void poll_task_gone(struct task *t);
+
 /* ---- watches: for epoll.c ---- */
 
 /* The key of a description's changes; unlike ops->poll_key it announces no waiter. */

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -252,6 +253,78 @@ static void check_stopped(void)
 	CHECK(waitpid(child, &status, 0) == child && status == 0);
 }
 
+/* ---- a number is closed while a call waits ---- */
+
+static int closing[2];
+static short closed_told;
+
+static void *poll_closing(void *unused)
+{
+	struct pollfd fd = {closing[0], POLLIN, 0};
+
+	CHECK(poll(&fd, 1, 200) >= 0);
+	closed_told = fd.revents;
+	return unused;
+}
+
+static void *select_closing(void *unused)
+{
+	struct timeval limit = {0, 200000};
+	fd_set in_set, out_set, except;
+
+	FD_ZERO(&in_set);
+	FD_SET(closing[0], &in_set);
+	out_set = except = in_set;
+	CHECK(select(closing[0] + 1, &in_set, &out_set, &except, &limit) >= 0);
+	closed_told = (short)(FD_ISSET(closing[0], &in_set) | FD_ISSET(closing[0], &out_set) << 1 |
+			      FD_ISSET(closing[0], &except) << 2);
+	return unused;
+}
+
+/* The call keeps the file, but looks at the number: nobody's, or somebody else's. */
+static void check_closed(void *(*wait)(void *unused), bool other, short told)
+{
+	int others[2];
+	pthread_t thread;
+
+	CHECK(pipe(closing) == 0 && pipe(others) == 0 && write(others[1], "x", 1) == 1);
+	CHECK(pthread_create(&thread, NULL, wait, NULL) == 0);
+	usleep(50000);
+	CHECK(other ? dup2(others[0], closing[0]) == closing[0] : close(closing[0]) == 0);
+	CHECK(write(closing[1], "x", 1) == 1);
+	CHECK(pthread_join(thread, NULL) == 0 && closed_told == told);
+	CHECK(write(closing[1], "x", 1) == -1 && errno == EPIPE);
+	CHECK(close(closing[1]) == 0 && close(others[0]) == 0 && close(others[1]) == 0);
+	if (other)
+		close(closing[0]);
+}
+
+/* What it keeps goes with the task, too. */
+static void check_closed_killed(bool by_exec)
+{
+	int note[2];
+	char byte;
+	pthread_t thread;
+
+	CHECK(pipe(closing) == 0 && pipe2(note, O_CLOEXEC) == 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		CHECK(pthread_create(&thread, NULL, poll_closing, NULL) == 0);
+		usleep(50000);
+		close(closing[0]);
+		if (by_exec)
+			execl("/bin/sleep", "sleep", "1000", NULL);
+		CHECK(write(note[1], "x", 1) == 1);
+		pause();
+	}
+	CHECK(close(closing[0]) == 0 && close(note[1]) == 0);
+	CHECK(read(note[0], &byte, 1) == !by_exec);
+	CHECK(by_exec || (kill(pid, SIGKILL) == 0 && waitpid(pid, NULL, 0) == pid));
+	CHECK(write(closing[1], "x", 1) == -1 && errno == EPIPE);
+	CHECK(!by_exec || (kill(pid, SIGKILL) == 0 && waitpid(pid, NULL, 0) == pid));
+	CHECK(close(closing[1]) == 0 && close(note[0]) == 0);
+}
+
 int main(void)
 {
 	check_order();
@@ -261,6 +334,13 @@ int main(void)
 	check_threads();
 	check_limits();
 	check_stopped();
+	signal(SIGPIPE, SIG_IGN);
+	check_closed(poll_closing, false, POLLNVAL);
+	check_closed(poll_closing, true, POLLIN);
+	check_closed(select_closing, false, 7);
+	check_closed(select_closing, true, 1);
+	check_closed_killed(false);
+	check_closed_killed(true);
 	printf("poll edges ok\n");
 	return 0;
 }
