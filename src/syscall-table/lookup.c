@@ -15,10 +15,9 @@ long lookup(struct task *t, struct path *p, u32 at_flags, struct stat *ret_st, u
 	if (p->special)
 		return LOOKUP_SPECIAL;
 	long r = path_host_stat(p, at_flags, ret_st);
-	if (r == -ENOENT && !(at_flags & AT_SYMLINK_NOFOLLOW) && path_follow_special(p)) {
-		capture_failure(p, r);
+	if ((r == -ENOENT || (r == 0 && path_stands_in(ret_st->st_dev))) &&
+	    path_follow_special(t, p, path_flags(at_flags)))
 		return LOOKUP_SPECIAL;
-	}
 	if (r >= 0 && path_search_denied(t, p, !(at_flags & AT_SYMLINK_NOFOLLOW)))
 		r = -EACCES;
 	if (r < 0)

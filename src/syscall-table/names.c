@@ -29,7 +29,7 @@ static long slash_check(struct task *t, struct path *p)
 	if (!p->slash || p->special)
 		return 0;
 	long r = lookup(t, p, AT_SYMLINK_NOFOLLOW, &st, &vnode);
-	return r < 0 ? r : -EEXIST;
+	return r == LOOKUP_SPECIAL ? 0 : r < 0 ? r : -EEXIST;
 }
 
 static long name_in(struct task *t, s32 dirfd, u64 user, struct path *p, u32 *ret_parent)
@@ -68,12 +68,12 @@ static long begin_failed(struct task *t, struct path *p, long error)
 	struct stat st;
 	u32 vnode;
 
+	if (error == -EACCES && lookup(t, p, AT_SYMLINK_NOFOLLOW, &st, &vnode) == 0)
+		return -EEXIST;
 	if (p->special && special_stat(t, p->abs, false, &seen) == 0)
 		return -EEXIST;
 	if (p->special)
 		return strncmp(p->abs, "/proc", 5) ? error : -ENOENT;
-	if (error == -EACCES && lookup(t, p, AT_SYMLINK_NOFOLLOW, &st, &vnode) == 0)
-		return -EEXIST;
 	return error;
 }
 
@@ -277,10 +277,10 @@ static long remove_name(struct task *t, s32 dirfd, u64 user, u32 flags)
 	if (flags & ~(u32)AT_REMOVEDIR)
 		return -EINVAL;
 	long r = path_in(t, dirfd, user, PATH_ENTRY, &p);
-	if (!r && p.special)
-		r = -EACCES;
 	if (!r)
 		r = lookup(t, &p, AT_SYMLINK_NOFOLLOW, &st, &vnode);
+	if (r == LOOKUP_SPECIAL)
+		r = -EACCES;
 	if (!r && p.slash && (st.st_mode & S_IFMT) != S_IFDIR)
 		r = -ENOTDIR;
 	if (!r)
@@ -338,13 +338,11 @@ static long read_link(struct task *t, s32 dirfd, u64 user, u64 out, s64 size)
 		return r;
 	if (p.is_empty && p.dirfd == AT_FDCWD)
 		return -ENOENT;
-	if (p.special) {
+	r = lookup(t, &p, AT_SYMLINK_NOFOLLOW, &st, &vnode);
+	if (r == LOOKUP_SPECIAL)
 		r = special_readlink(t, p.abs, target, sizeof(target));
-	} else {
-		r = lookup(t, &p, AT_SYMLINK_NOFOLLOW, &st, &vnode);
-		if (!r)
-			r = SYS4(NR_readlinkat, p.dirfd, p.name, target, sizeof(target));
-	}
+	else if (!r)
+		r = SYS4(NR_readlinkat, p.dirfd, p.name, target, sizeof(target));
 	if (r < 0)
 		return r;
 	if (r > size)

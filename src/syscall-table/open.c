@@ -59,6 +59,8 @@ long entry_change_begin(struct task *t, const struct path *p, u32 *ret_parent)
 
 	if (r < 0)
 		return lookup_failed(t, p, r);
+	if (path_stands_in(vnode_at(parent)->dev))
+		return -EACCES;
 	if (path_search_denied(t, p, false))
 		return -EACCES;
 	r = vnode_permission(t, vnode_at(parent), 3, false);
@@ -92,6 +94,8 @@ static long open_create(struct task *t, struct opening *o)
 	long r = path_parent(o->p, &parent);
 	if (r < 0)
 		return r;
+	if (path_stands_in(vnode_at(parent)->dev))
+		return -ENOENT;
 	if (path_search_denied(t, o->p, !(excl || o->flags & O_NOFOLLOW)))
 		return -EACCES;
 	bool denied = vnode_permission(t, vnode_at(parent), 3, false) < 0;
@@ -120,7 +124,9 @@ static long open_create(struct task *t, struct opening *o)
 	fd = host_open(o, 0, 0);
 	if (fd != -ENOENT)
 		return fd;
-	/* A dangling symbolic link: the file is made where it points. */
+	/* A dangling symbolic link: the file is made where it points, if that is the host's. */
+	if (path_follow_special(t, o->p, 0))
+		return -ENOENT;
 	capture_dangling(o->p);
 	o->created = true;
 	o->parent = 0;
@@ -235,6 +241,10 @@ static long install(struct task *t, struct opening *o, long fd)
 
 	long r = SYS2(NR_fstat, fd, &st);
 	SHIM_ASSERT(r == 0);
+	if (path_stands_in(st.st_dev)) {
+		SYS1(NR_close, fd);
+		return open_failed(t, o, -ENOENT);
+	}
 	if (stat_is_log(&st)) {
 		SYS1(NR_close, fd);
 		if (o->flags & O_CREAT)
@@ -290,18 +300,19 @@ static long open_failed(struct task *t, struct opening *o, long error)
 	u32 vnode;
 
 	bool excl = (o->flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
+	if (p->special) /* open_create has found out */
+		return special_open(t, p->abs, o->flags, o->mode);
 	if (path_search_denied(t, p, !(excl || o->flags & O_NOFOLLOW))) {
 		capture_failure(p, error);
 		return -EACCES;
 	}
-	if (error == -ENOENT && !(o->flags & O_NOFOLLOW) && path_follow_special(p)) {
-		capture_failure(p, error);
+	bool nofollow = o->flags & O_NOFOLLOW || excl;
+	if (error == -ENOENT && path_follow_special(t, p, nofollow ? PATH_NOFOLLOW : 0))
 		return special_open(t, p->abs, o->flags, o->mode);
-	}
 	if (error == -ENOENT)
 		return lookup_failed(t, p, error);
 	/* It is there, or something on the way is: what it is decides. */
-	bool nofollow = o->flags & O_NOFOLLOW || error == -EEXIST;
+	nofollow |= error == -EEXIST;
 	long r = lookup(t, p, nofollow ? AT_SYMLINK_NOFOLLOW : 0, &st, &vnode);
 	if (r == 0 && error == -ENXIO && (st.st_mode & S_IFMT) == S_IFIFO)
 		return install_fifo(t, o, -1, vnode);

@@ -400,30 +400,55 @@ u64 path_parent_key(const struct path *p)
 }
 
 /* Libraries are looked for in vain again and again: the kernel is asked once a path. */
-static u64 *not_special_slot(const struct path *p, u64 *ret_key)
+static u64 *not_special_slot(const struct path *p, u32 flags, u64 *ret_key)
 {
-	*ret_key = in_generation(path_key(p));
+	*ret_key = in_generation(path_key(p)) + flags;
 	return &FILES->not_special[*ret_key >> 32 & (NOT_SPECIAL_SLOTS - 1)];
 }
 
-bool path_follow_special(struct path *p)
+bool path_stands_in(u64 dev)
 {
-	char target[FILE_PATH_MAX], dir[FILE_ABS_MAX];
-	u64 key, *known = not_special_slot(p, &key);
+	return dev == HEAD->config.proc_dev || dev == HEAD->config.sys_dev ||
+	       dev == HEAD->config.dev_dev;
+}
 
-	if (*known == key)
-		return false;
-	long n = SYS4(NR_readlinkat, p->dirfd, p->name, target, sizeof(target) - 1);
-	if (n <= 0) {
-		*known = key;
-		return false;
-	}
-	target[n] = '\0';
-	u32 len = path_normalise(p->base, p->name, dir);
-	while (len > 1 && dir[len - 1] != '/')
-		len--;
-	dir[len] = '\0';
-	path_normalise(dir, target, p->abs);
-	p->special = path_is_special(p->abs);
+/* Whether a link, in the last place or on the way, may have led below /proc, /sys or /dev. */
+static bool may_be_led(const struct path *p, u32 flags)
+{
+	char byte;
+	u32 parent;
+
+	if (p->name[p->len - 1] == '/')
+		return true;
+	if (!(flags & PATH_NOFOLLOW) && SYS4(NR_readlinkat, p->dirfd, p->name, &byte, 1) > 0)
+		return true;
+	long r = path_parent(p, &parent);
+	return r < 0 ? r == -ENOENT : path_stands_in(vnode_at(parent)->dev);
+}
+
+/* Makes p what it leads to without links, if that is special. */
+static bool walk_to_special(struct path *p, u32 flags)
+{
+	struct path *to = heap_alloc_unset(sizeof(*to));
+	char start[FILE_PATH_MAX] = "";
+
+	memcpy(to, p, sizeof(*to));
+	long r = p->name[0] == '/' ? 0 : path_of_dir(p->dirfd, start);
+	if (r >= 0 && path_rooted(to, "", start[1] ? start : "", flags) == 0 && to->special)
+		memcpy(p, to, sizeof(*p));
+	heap_free(to);
 	return p->special;
+}
+
+bool path_follow_special(struct task *t, struct path *p, u32 flags)
+{
+	u64 key, *known = not_special_slot(p, flags, &key);
+
+	/* Of a task with a root of its own links have been followed. */
+	if (*known == key || p->is_empty || FILES->fs[proc_of(t)->fs].root)
+		return false;
+	if (may_be_led(p, flags) && walk_to_special(p, flags))
+		return true;
+	*known = key;
+	return false;
 }

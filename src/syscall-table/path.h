@@ -99,9 +99,14 @@ bool path_is_special(const char *abs);
  */
 long path_parent(const struct path *p, u32 *ret_vnode);
 
-/* After a lookup failed with -ENOENT: if the path is a symbolic link to a special name, makes p
- * that name.  True if so. */
-bool path_follow_special(struct path *p);
+/* After a lookup failed with -ENOENT or ended where path_stands_in: if links on the way, or without
+ * PATH_NOFOLLOW the last component, lead to a special name, makes p that name and announces the
+ * links.  True if so. */
+bool path_follow_special(struct task *t, struct path *p, u32 flags);
+
+/* Whether it is the device of an empty directory that the host has in place of /proc, /sys or /dev.
+ * Nothing in it is the app's. */
+bool path_stands_in(u64 dev);
 
 /* Names the directory that holds the last component, until names change (path_generation). */
 u64 path_parent_key(const struct path *p);

@@ -335,6 +335,7 @@ static long rooted_step(struct walk *w, u32 n)
 		if (w->keeps & PATH_BENEATH && is_at_root(w))
 			return -EXDEV;
 		step_up(w);
+		w->type = S_IFDIR;
 		w->knows_root = true;
 		long r = stay(w);
 		if (r < 0)
@@ -390,7 +391,7 @@ static long rooted_result(const struct walk *w, struct path *p)
 	p->base_vnode = 0;
 	p->special = path_is_special(w->done);
 	if (p->special)
-		memcpy(p->abs, p->name, n + 1);
+		path_normalise("", p->name, p->abs);
 	return 0;
 }
 

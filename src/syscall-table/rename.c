@@ -252,8 +252,8 @@ static long rename_run(struct task *t, struct renaming *r)
 		e = sticky_check(t, r->from_dir, r->from_vnode);
 	if (!e)
 		e = sticky_check(t, r->to_dir, r->to_vnode);
-	if (e < 0)
-		return e;
+	if (e)
+		return e < 0 ? e : -EACCES;
 	capture_moved(&r->from, &r->from_st, r->from_vnode);
 	capture_target(r);
 	paths_before(r);
