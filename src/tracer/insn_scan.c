@@ -8,6 +8,11 @@
  * Owns nothing after the call. Invariant: hits are visited in ascending order and a function is
  * decoded at most once, so the time is linear in the size whatever the bytes are.
  *
+ * Where data lies among code that a program made (constants between functions, numbers behind a
+ * trap), bytes before a hit prove little. So such a hit must be followed by code, too, and a decode
+ * does not take what a trap is followed by for code. This matters: a breakpoint in what is loaded
+ * as data is a wrong value.
+ *
  * What remains: an instruction reached only by a jump into another instruction's middle is taken
  * for a part of the latter and not reported.  A pause with a prefix between f3 and its opcode,
  * which no assembler makes, is not found.
@@ -22,6 +27,11 @@
 #define AGREE_STARTS   24
 #define AGREE_DISTANCE 48
 #define AGREE_MIN      8
+/* So far behind a hit what follows must look like code, unless the flow leaves it before. */
+#define FOLLOW_DISTANCE 24
+/* A branch around a trap goes no farther than this: the trap and the numbers its handler reads. */
+#define TRAP_MAX 16
+#define INT3	 0xcc
 
 /* What a decode that came to the place in question found. */
 enum verdict {
@@ -187,6 +197,88 @@ static enum verdict decode_to(const struct code_view *code, size_t *at, size_t o
 	}
 }
 
+/* A trap that is no padding: neither after the end of a flow nor one of a row. */
+static bool is_trap(const struct code_view *code, size_t at, bool ended)
+{
+	const uint8_t *bytes = code->bytes;
+
+	return bytes[at] == INT3 && !ended && (at == 0 || bytes[at - 1] != INT3) &&
+	       (at + 1 == code->size || bytes[at + 1] != INT3);
+}
+
+/*
+ * Goes to the instruction after the one at *at, if it is known. A trap's handler may read numbers
+ * that lie behind the trap: a branch around both says where code goes on.
+ */
+static bool step_over(const struct code_view *code, size_t *at, const struct insn *insn,
+		      bool *ended)
+{
+	size_t next = *at + insn->length;
+	bool trap_next = next < code->size && code->bytes[next] == INT3;
+
+	if (is_trap(code, *at, *ended))
+		return false;
+	*ended = code->bytes[*at] == INT3 || insn_ends_flow(insn);
+	*at = next;
+	if (trap_next && insn->flow == INSN_FLOW_BRANCH && insn->relative > 0 &&
+	    insn->relative <= TRAP_MAX)
+		*at += (size_t)insn->relative;
+	return true;
+}
+
+/* decode_to for code that may have data in it, from a place that may be none of an instruction. */
+static enum verdict decode_from(const struct code_view *code, size_t *at, size_t opcode)
+{
+	bool ended = false;
+	struct insn insn;
+
+	while (*at <= opcode) {
+		if (insn_decode(code->bytes + *at, code->size - *at, &insn) < 0)
+			return VERDICT_UNKNOWN;
+		if (*at + insn.length > opcode)
+			return *at + insn.opcode_offset == opcode ? VERDICT_HIT : VERDICT_MISS;
+		if (!step_over(code, at, &insn, &ended))
+			return VERDICT_UNKNOWN;
+	}
+	return VERDICT_MISS;
+}
+
+/* add %al, (%rax) is what zeros are, and nothing else that is made is. */
+static bool is_zeros(const uint8_t *bytes)
+{
+	return bytes[0] == 0 && bytes[1] == 0;
+}
+
+/* Whether the instruction at `at` is followed by code: words of data, if small, hold zeros. */
+static bool code_follows(const struct code_view *code, size_t at)
+{
+	size_t end = at + FOLLOW_DISTANCE;
+	struct insn insn;
+	int r;
+
+	while (at < end) {
+		r = insn_decode(code->bytes + at, code->size - at, &insn);
+		if (r < 0)
+			return r == -ENODATA;
+		if (insn.length == 2 && is_zeros(code->bytes + at))
+			return false;
+		if (insn_ends_flow(&insn) || insn.flow == INSN_FLOW_CALL ||
+		    insn.flow == INSN_FLOW_CALL_INDIRECT || code->bytes[at] == INT3)
+			return true;
+		at += insn.length;
+	}
+	return true;
+}
+
+/* What the decodes from many places say together. */
+static enum verdict agreement(unsigned hits, unsigned misses, size_t opcode)
+{
+	if (hits && !misses)
+		return hits >= AGREE_MIN || opcode < AGREE_DISTANCE + AGREE_MIN ? VERDICT_HIT
+										: VERDICT_UNKNOWN;
+	return hits ? VERDICT_UNKNOWN : VERDICT_MISS;
+}
+
 /* Decode from many places before: *ret_at is the instruction's first byte after a hit. */
 static enum verdict decode_around(const struct code_view *code, size_t opcode, size_t *ret_at)
 {
@@ -196,17 +288,16 @@ static enum verdict decode_around(const struct code_view *code, size_t opcode, s
 
 	for (size_t i = 0; i < AGREE_STARTS && distance + i <= opcode; i++) {
 		size_t at = opcode - distance - i;
-		enum verdict verdict = decode_to(code, &at, opcode);
+		enum verdict verdict = decode_from(code, &at, opcode);
 
 		hits += verdict == VERDICT_HIT;
 		misses += verdict == VERDICT_MISS;
 		if (verdict == VERDICT_HIT)
 			*ret_at = at;
 	}
-	if (hits && !misses)
-		return hits >= AGREE_MIN || opcode < AGREE_DISTANCE + AGREE_MIN ? VERDICT_HIT
-										: VERDICT_UNKNOWN;
-	return hits ? VERDICT_UNKNOWN : VERDICT_MISS;
+	if (hits && !misses && !code_follows(code, *ret_at))
+		return VERDICT_UNKNOWN;
+	return agreement(hits, misses, opcode);
 }
 
 bool insn_agreed(const struct code_view *code, size_t opcode)

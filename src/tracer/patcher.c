@@ -386,9 +386,10 @@ void patcher_scan(struct patcher *p, pid_t tid, uint32_t index, uint64_t address
 
 /* ---- code that is no file's ---- */
 
-/* Decoding needs some bytes before a page, and an instruction may end in the next one. */
+/* Decoding needs some bytes before a page, and some behind an instruction that may end in the next.
+ */
 #define PAGE_BEFORE 128u
-#define PAGE_BEHIND 16u
+#define PAGE_BEHIND 48u
 /* Time stamps trap by themselves. */
 #define PAGE_KINDS (INSN_SET_LISTED & ~(INSN_SET(INSN_RDTSC) | INSN_SET(INSN_RDTSCP)))
 

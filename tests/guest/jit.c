@@ -95,6 +95,34 @@ static void test_constant(void)
 	munmap(at, PAGE);
 }
 
+/*
+ * Words that lie between functions, with the bytes of cpuid, pause, lsl and their like in them, and
+ * an address behind a trap whose handler reads what follows it: all of it is loaded as data.
+ */
+static void test_data_among_code(void)
+{
+	static const uint64_t words[] = {0x5014ebaf,   0x0fffafa20f, 0x0fffafa24f, 0x500000003,
+					 0x10009d90f3, 0x5000000,    0x50149def,   0x5015030f,
+					 0x5014739f,   0x1000e1a6c7, 0x1000e2030f, 0x5012239f};
+	/* je 1f; int3; .byte 9; 1: lea -0x739(%rip), %r14 */
+	static const uint8_t trap[] = {0x48, 0x31, 0xc0, 0x74, 0x02, 0xcc, 0x09, 0x4c,
+				       0x8d, 0x35, 0xc7, 0xf8, 0xff, 0xff, 0x4c, 0x89,
+				       0x70, 0xfd, 0x48, 0x89, 0x58, 0x05, 0xc3};
+	uint8_t *at = map(1, RWX), copy[PAGE];
+
+	for (size_t i = 0; i < PAGE / 2; i += sizeof(words))
+		memcpy(at + i, words, sizeof(words));
+	for (size_t i = PAGE / 2 + 256; i + sizeof(trap) <= PAGE; i += 64) {
+		memset(at + i - 32, 0x90, 32);
+		memcpy(at + i, trap, sizeof(trap));
+	}
+	put_constant(at + PAGE - 16, 7);
+	memcpy(copy, at, PAGE);
+	CHECK(run(at + PAGE - 16) == 7);
+	CHECK(memcmp(copy, at, PAGE) == 0);
+	munmap(at, PAGE);
+}
+
 /* More of one instruction than a page has room for in our lists; then one that must be found. */
 static void test_many(void)
 {
@@ -321,6 +349,7 @@ int main(int argc, char **argv)
 	test_changed_in_place();
 	test_write_xor_execute();
 	test_constant();
+	test_data_among_code();
 	test_many();
 	test_across_pages();
 	test_own_page();

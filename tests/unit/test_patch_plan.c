@@ -497,6 +497,57 @@ static void test_scan_unconfirmed(void)
 	free(sites);
 }
 
+/* What a scan says of the one place in 64 bytes of no function, 48 before it and 16 from it on. */
+struct among {
+	const char *name;
+	char before[16]; /* repeated up to the place */
+	const char *from;
+	size_t from_size;
+	bool confirmed;
+};
+
+static const struct among among_data[] = {
+	{"cpuid in words", "\xaf\xeb\x14\x50\0\0\0\0\xaf\xeb\x14\x50\0\0\0\0",
+	 CODE("\x0f\xa2\xaf\xff\x0f\0\0\0\x4f\xa2\xaf\xff\0\0\0\0"), false},
+	{"lsl in words", "\xc7\xa6\xe1\0\x10\0\0\0\xc7\xa6\xe1\0\x10\0\0\0",
+	 CODE("\x0f\x03\xe2\0\x10\0\0\0\x9f\x23\x12\x50\0\0\0\0"), false},
+	{"xbegin in an address behind a trap",
+	 "\x90\x90\x90\x90\x90\x90\x48\x31\xc0\x74\x02\xcc\x09\x4c\x8d\x35",
+	 CODE("\xc7\xf8\xff\xff\x4c\x89\x70\xfd\x48\x89\x58\x05\xc3"), false},
+	{"cpuid behind a branch around a trap",
+	 "\x90\x90\x90\x90\x90\x90\x90\x48\x31\xc0\x74\x02\xcc\x09\x31\xc9",
+	 CODE("\x0f\xa2\x89\x07\xc3"), true},
+	{"cpuid behind padding", "\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\xc3\xcc\xcc\xcc\x31\xc9",
+	 CODE("\x0f\xa2\x89\x07\xc3"), true},
+	{"cpuid behind one byte of padding",
+	 "\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x31\xc0\xc3\xcc\x31\xc9",
+	 CODE("\x0f\xa2\x89\x07\xc3"), true},
+};
+
+/* Data lies among code that a program makes itself: what is in it must not be changed. */
+static void test_scan_among_data(void)
+{
+	for (size_t i = 0; i < sizeof(among_data) / sizeof(among_data[0]); i++) {
+		const struct among *a = &among_data[i];
+		uint8_t code[96];
+		struct code_view view = {.bytes = code, .size = sizeof(code)};
+		struct insn_site *sites;
+		size_t count;
+		bool found = false;
+
+		case_name = a->name;
+		memset(code, 0x90, sizeof(code));
+		for (size_t at = 0; at < 64; at += sizeof(a->before))
+			memcpy(code + at, a->before, sizeof(a->before));
+		memcpy(code + 64, a->from, a->from_size);
+		CHECK(insn_scan(&view, INSN_SET_LISTED, &sites, &count) == 0);
+		for (size_t k = 0; k < count; k++)
+			found |= sites[k].offset == 64 && sites[k].confirmed;
+		CHECK(found == a->confirmed);
+		free(sites);
+	}
+}
+
 static uint32_t next_random(uint32_t *state)
 {
 	*state = *state * 1664525u + 1013904223u;
@@ -590,6 +641,7 @@ int main(void)
 	test_unknown_starts();
 	test_scan();
 	test_scan_unconfirmed();
+	test_scan_among_data();
 	test_random_bytes();
 	test_hostile_image();
 	return 0;

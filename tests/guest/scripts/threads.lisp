@@ -1,0 +1,22 @@
+; Threads and a collector, a socket, other programs, a timer.
+(require :sb-bsd-sockets)
+(defvar *count* 0)
+(defvar *lock* (sb-thread:make-mutex))
+(defun count-up ()
+  (dotimes (k 500)
+    (sb-thread:with-mutex (*lock*) (incf *count*))
+    (make-list 1000)))
+(mapc #'sb-thread:join-thread
+      (loop for i below 4 collect (sb-thread:make-thread #'count-up)))
+(print *count*)
+(gc :full t)
+(let ((s (make-instance 'sb-bsd-sockets:inet-socket :type :stream :protocol :tcp)))
+  (sb-bsd-sockets:socket-bind s #(127 0 0 1) 0)
+  (sb-bsd-sockets:socket-listen s 5)
+  (print (sb-bsd-sockets:socket-open-p s)))
+(print (sb-ext:process-exit-code (sb-ext:run-program "/bin/sh" '("-c" "exit 3"))))
+(handler-case (sb-ext:with-timeout 0.1 (sleep 5))
+  (sb-ext:timeout () (print :timeout)))
+(print (read-line (sb-ext:process-output
+                   (sb-ext:run-program "/bin/echo" '("hello") :output :stream))))
+(terpri)
