@@ -30,6 +30,15 @@ void shim_child_start(struct task *t, struct frame *f)
 	}
 }
 
+/* Our init: the parent of orphans, with the limits that the first process starts with, too. */
+static void init_process(struct proc *init)
+{
+	init->state = PROC_LIVE;
+	init->pid = init->pgid = init->sid = 1;
+	init->threads = NONE;
+	limits_init(init);
+}
+
 /* The container's first task: makes the first process around slot 0. */
 static void first_process(struct task *t)
 {
@@ -37,10 +46,7 @@ static void first_process(struct task *t)
 	struct task *same;
 	u32 index;
 
-	PROCT->procs[PROC_INIT].state = PROC_LIVE;
-	PROCT->procs[PROC_INIT].pid = PROCT->procs[PROC_INIT].pgid = PROCT->procs[PROC_INIT].sid =
-		1;
-	PROCT->procs[PROC_INIT].threads = NONE;
+	init_process(&PROCT->procs[PROC_INIT]);
 	PROCT->next_id = 2;
 	PROCT->procs_used = PROC_INIT + 1;
 	PROCT->dead_first = PROCT->dead_last = NONE;

@@ -284,6 +284,19 @@ static void check_no_descriptor(void)
 	CHECK(unlink("limits.tmp") == 0);
 }
 
+/* Sessions opened by PAM (su, login, cron) begin with the limits of init. */
+static void check_init(void)
+{
+	char line[256];
+	int unlimited = 0;
+	FILE *f = fopen("/proc/1/limits", "re");
+
+	CHECK(f != NULL);
+	while (fgets(line, sizeof(line), f) != NULL)
+		unlimited += strncmp(line, "Max cpu time              unlimited", 35) == 0;
+	CHECK(unlimited == 1 && fclose(f) == 0);
+}
+
 /* ---- importance ---- */
 
 static int niceness(int which, id_t who)
@@ -480,6 +493,7 @@ int main(void)
 	in_child(check_file_size);
 	in_child(check_file_room);
 	in_child(check_no_descriptor);
+	in_child(check_init);
 	in_child(check_nice);
 	in_child(check_policies);
 	in_child(check_attributes);
