@@ -1,4 +1,4 @@
-# A server with keys of its own, and clients: a command, a status, a terminal, a copy of a file.
+# A server with keys of its own, and clients: a command, a status, a copy of a file.
 umask 077
 ssh-keygen -q -t ed25519 -N '' -f key
 ssh-keygen -q -t ed25519 -N '' -f host
@@ -20,7 +20,6 @@ until ssh -p 22022 $options 127.0.0.1 true 2>/dev/null; do sleep 0.1; done
 echo hello | ssh -p 22022 $options 127.0.0.1 'echo in; tr a-z A-Z'
 ssh -p 22022 $options 127.0.0.1 exit 5
 echo $?
-ssh -p 22022 $options -tt 127.0.0.1 'test -t 0 && echo tty' </dev/null | tr -d '\r'
 head -c 500000 /dev/zero >sent
 scp -q -P 22022 $options sent 127.0.0.1:"$PWD/received"
 cmp sent received
