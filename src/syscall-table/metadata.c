@@ -178,9 +178,11 @@ long sys_fchmod(struct task *t, struct frame *f)
 	struct ofd *o = fd_get_io(t, (u32)f->arg[0]);
 	if (o && o->kind == OFD_SOCKET)
 		return socket_chmod(t, o, (u32)f->arg[1]);
-	if (r == LOOKUP_SPECIAL)
+	if (r == LOOKUP_SPECIAL) {
+		bool synth = o && (o->kind == OFD_SYNTH_FILE || o->kind == OFD_SYNTH_DIR);
 		return change_mode_special(t, &g, (u32)f->arg[1],
-					   capable(t, CAP_FOWNER) ? 0 : -EPERM);
+					   !synth && capable(t, CAP_FOWNER) ? 0 : -EPERM);
+	}
 	return r < 0 ? r : change_mode(t, &g, (u32)f->arg[1]);
 }
 

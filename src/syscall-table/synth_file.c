@@ -87,12 +87,15 @@ static long text_stat(struct task *t, struct ofd *o, u32 fd, struct vstat *ret)
 	return synth_stat(t, o->path, true, ret);
 }
 
-/* What /proc takes is short: a name, a number. */
+/* What /proc takes is short: a name, a number.  Where there is no end, there are no places either.
+ */
 static long text_write(struct task *t, struct ofd *o, const struct file_io *io)
 {
 	char bytes[64];
 	u64 n = io->total < sizeof(bytes) ? io->total : sizeof(bytes);
 
+	if (io->offset >= 0 && !synth_has_end(t, o->path))
+		return -ESPIPE;
 	long r = io_take(t, io, 0, bytes, n);
 	if (r >= 0)
 		r = synth_write(t, o->path, bytes, n);

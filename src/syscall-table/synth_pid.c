@@ -9,6 +9,7 @@
 #include <linux/mman.h>
 #include "../shim/mm.h"
 #include "../shim/signal.h"
+#include "credentials.h"
 #include "seccomp.h"
 #include "ipc.h"
 #include "lookup.h"
@@ -383,18 +384,30 @@ static void put_stat_who(const struct synth_ctx *c, struct synth_text *out)
 		 begin > boot ? (begin - boot) / SYNTH_TICK_NS : 0);
 }
 
+/* Fields 26 to 28: where its code and stack are, if there is any, which all may know. */
+static void put_stat_code(const struct synth_ctx *c, struct synth_text *out, bool looks)
+{
+	const struct mm *mm = synth_memory(c);
+	struct usage u = usage_of(c);
+
+	if (mm && looks)
+		text_add(out, "%lu %lu %lu ", u.code_start, u.code_end, mm->stack_top);
+	else
+		text_add(out, mm ? "1 1 0 " : "0 0 0 ");
+}
+
 /* Fields 45 to 52: addresses, and how it ended. */
-static void put_stat_end(const struct synth_ctx *c, struct synth_text *out)
+static void put_stat_end(const struct synth_ctx *c, struct synth_text *out, bool looks)
 {
 	const struct proc *p = proc_at(c->proc);
 	const struct mm *mm = synth_memory(c);
 
-	if (mm)
+	if (mm && looks)
 		text_add(out, "0 0 %lu %lu %lu %lu %lu ", mm->brk_start, mm->arg_start, mm->arg_end,
 			 mm->env_start, mm->env_end);
 	else
 		text_add(out, "0 0 0 0 0 0 0 ");
-	text_add(out, "%u\n", p->state == PROC_ZOMBIE ? (u32)p->status : 0);
+	text_add(out, "%u\n", p->state == PROC_ZOMBIE && looks ? (u32)p->status : 0);
 }
 
 static void make_stat(const struct synth_ctx *c, struct synth_text *out)
@@ -402,16 +415,18 @@ static void make_stat(const struct synth_ctx *c, struct synth_text *out)
 	const struct proc *p = proc_at(c->proc);
 	struct signal_sets s = signals_of(c);
 	struct usage u = usage_of(c);
+	bool looks = may_look_into(c->t, c->proc);
 
 	put_stat_who(c, out);
-	text_add(out, "%lu %lu %lu %lu %lu %lu 0 0 ", u.total, u.resident / MM_PAGE,
-		 is_live(c) ? p->rlimits[RLIMIT_OF_RSS][0] : LIMIT_INFINITY, u.code_start,
-		 u.code_end, synth_memory(c) ? synth_memory(c)->stack_top : 0);
+	text_add(out, "%lu %lu %lu ", u.total, u.resident / MM_PAGE,
+		 is_live(c) ? p->rlimits[RLIMIT_OF_RSS][0] : LIMIT_INFINITY);
+	put_stat_code(c, out, looks);
+	text_add(out, "0 0 ");
 	text_add(out, "%lu %lu %lu %lu 0 0 0 ", s.pending & 0x7fffffff, s.blocked & 0x7fffffff,
 		 s.ignored & 0x7fffffff, s.caught & 0x7fffffff);
 	text_add(out, "%u 0 %u %u 0 0 0 ", p->exit_signal, priority_told(c)->rt_priority,
 		 priority_told(c)->policy);
-	put_stat_end(c, out);
+	put_stat_end(c, out, looks);
 }
 
 static void put_kb(struct synth_text *out, const char *name, u64 bytes)

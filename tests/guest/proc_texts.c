@@ -225,6 +225,7 @@ static void check_names(void)
 	CHECK(write(fd, "hello\n", 6) == 6 && strcmp(again(fd), "hello\n\n") == 0);
 	CHECK(write(fd, "a name too long for it\n", 23) == 23);
 	CHECK(strcmp(again(fd), "a name too long\n") == 0);
+	CHECK(fails(pwrite(fd, "x", 1, 0), ESPIPE) && fails(fchmod(fd, 0600), EPERM));
 	close(fd);
 }
 
@@ -282,6 +283,24 @@ static void check_oom(void)
 	}
 	int status;
 	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+}
+
+/* Addresses are told to who may look into the process, that there is code to all. */
+static void check_addresses(void)
+{
+	int me = getpid(), status, pid = fork();
+
+	if (!pid) {
+		CHECK(geteuid() != 0 || setresgid(OTHER, OTHER, OTHER) == 0);
+		bool other = geteuid() == 0 && setresuid(OTHER, OTHER, OTHER) == 0;
+		CHECK(other == (field(me, 26) == 1 && field(me, 27) == 1 && field(me, 28) == 0));
+		for (int i = 47; i <= 51; i++)
+			CHECK(other == (field(me, i) == 0));
+		_exit(0);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+	int z = zombie("z");
+	CHECK(field(z, 26) == 0 && field(z, 52) == 5 << 8 && waitpid(z, NULL, 0) == z);
 }
 
 /* ---- threads ---- */
@@ -356,6 +375,7 @@ int main(void)
 	check_names();
 	check_priority();
 	check_oom();
+	check_addresses();
 	check_threads();
 	check_namespace();
 	puts("ok");
