@@ -41,6 +41,14 @@ static void add(struct config_pairs *p, const char *key, const char *format, ...
 	p->count++;
 }
 
+/* Of any length: `value` stays the caller's. */
+static void add_long(struct config_pairs *p, const char *key, const char *value)
+{
+	p->at[2 * p->count] = key;
+	p->at[2 * p->count + 1] = value;
+	p->count++;
+}
+
 static void add_groups(struct config_pairs *p, const struct region_config *c)
 {
 	char text[512] = "";
@@ -117,7 +125,7 @@ void config_pairs_make(const struct region_config *c, uint64_t seed, const char 
 	add(p, "memory", "%" PRIu64, c->memory_bytes);
 	/* Only if there are any. */
 	if (mounts[0] != '\0')
-		add(p, EVLOG_KEY_MOUNTS, "%s", mounts);
+		add_long(p, EVLOG_KEY_MOUNTS, mounts);
 	/* Only if so, as that of yields. */
 	if (c->partial_root)
 		add(p, "partial-root", "1");

@@ -16,7 +16,8 @@ struct config_pairs {
 };
 
 /* Fills *ret from the configuration; program is the path found for argv[0]; names_only: the log
- * names files without holding them; mounts: as mounts_list gives them.  Keys come out sorted. */
+ * names files without holding them; mounts: as mounts_list gives them, in use as long as *ret is.
+ * Keys come out sorted. */
 void config_pairs_make(const struct region_config *config, uint64_t seed, const char *program,
 		       bool names_only, const char *mounts, struct config_pairs *ret);
 

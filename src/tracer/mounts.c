@@ -112,25 +112,37 @@ static bool is_folder_of(const char *escaped, unsigned long long id)
 	       S_ISDIR(st.stx_mode) && st.stx_mnt_id == id;
 }
 
-void mounts_list(char *ret_text, size_t size)
+/* One of mountinfo's lines: its path if it is to be listed, or NULL. */
+static const char *path_to_list(char *line)
+{
+	char *rest = line, *id = strsep(&rest, " "), *path = NULL;
+
+	for (int field = 2; field <= 5; field++)
+		path = strsep(&rest, " ");
+	bool listed = path != NULL && strcmp(path, "/") != 0 && !is_covered(path) &&
+		      is_folder_of(path, strtoull(id, NULL, 10));
+	return listed ? path : NULL;
+}
+
+char *mounts_list(void)
 {
 	FILE *mounts = fopen("/proc/self/mountinfo", "re");
-	char *line = NULL;
-	size_t room = 0, used = 0;
+	char *line = NULL, *text = NULL;
+	size_t room = 0, size;
+	FILE *list = open_memstream(&text, &size);
 
-	ret_text[0] = '\0';
-	while (mounts != NULL && getline(&line, &room, mounts) >= 0) {
-		char *rest = line, *id = strsep(&rest, " "), *path = NULL;
+	while (list != NULL && mounts != NULL && getline(&line, &room, mounts) >= 0) {
+		const char *path = path_to_list(line);
 
-		for (int field = 2; field <= 5; field++)
-			path = strsep(&rest, " ");
-		if (path == NULL || strcmp(path, "/") == 0 || is_covered(path) ||
-		    used + strlen(path) + 2 > size || !is_folder_of(path, strtoull(id, NULL, 10)))
-			continue;
-		used += (size_t)snprintf(ret_text + used, size - used, "%s%s", used ? " " : "",
-					 path);
+		if (path != NULL)
+			fprintf(list, "%s%s", ftell(list) != 0 ? " " : "", path);
 	}
 	free(line);
 	if (mounts != NULL)
 		fclose(mounts);
+	if (list == NULL || fclose(list) != 0) {
+		free(text);
+		return NULL;
+	}
+	return text;
 }

@@ -84,13 +84,15 @@ static int writer_create(struct recorder *r, const struct recorder_options *o)
 {
 	struct config_pairs *pairs = malloc(sizeof(*pairs));
 	time_t now = time(NULL);
-	char date[64] = "", mounts[CONFIG_VALUE_MAX];
+	char date[64] = "", *mounts = mounts_list();
 	struct utsname u;
 	struct tm tm;
 
-	if (pairs == NULL)
+	if (pairs == NULL || mounts == NULL) {
+		free(pairs);
+		free(mounts);
 		return -ENOMEM;
-	mounts_list(mounts, sizeof(mounts));
+	}
 	config_pairs_make(&HEAD->config, o->seed, o->program, o->names_only, mounts, pairs);
 	uname(&u);
 	strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));
@@ -105,6 +107,7 @@ static int writer_create(struct recorder *r, const struct recorder_options *o)
 	};
 	int error = evlog_writer_create(o->log_path, &header, &host_pairs, &r->writer);
 	free(pairs);
+	free(mounts);
 	return error < 0 ? error : hide_log(r);
 }
 
