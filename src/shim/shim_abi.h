@@ -179,6 +179,9 @@ struct region_yield {
 	char object[YIELD_OBJECT_MAX];
 };
 
+/* Of the caller; Linux has up to 65536, which a container can give itself. */
+#define CONFIG_GROUPS_MAX 1024
+
 /* Configuration, fixed before the first instruction of the container. */
 struct region_config {
 	u64 abi_version;
@@ -192,7 +195,6 @@ struct region_config {
 	u8 seed[32];
 	u32 uid, euid, gid, egid; /* virtual ids */
 	u32 ngroups;
-	u32 groups[64];
 	u32 umask;
 	u32 trace_events;	/* keep every event in the event ring */
 	u32 replay;		/* compare chain values with the expected ones */
@@ -207,6 +209,7 @@ struct region_config {
 	struct region_cpu cpu; /* the baseline */
 	u64 yield_count;
 	struct region_yield yields[YIELD_POINTS_MAX];
+	u32 groups[CONFIG_GROUPS_MAX];
 };
 
 /* Ids in a user namespace that maps the caller's alone: what the kernel shows for all others, and

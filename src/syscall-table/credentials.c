@@ -82,11 +82,12 @@ void credentials_init(struct proc *p)
 {
 	const struct region_config *c = &HEAD->config;
 	u64 all = p->euid == 0 ? CAPS_ALL : 0;
-	u32 *ids = heap_alloc(sizeof(c->groups));
+	u64 size = c->ngroups * sizeof(*c->groups);
+	u32 *ids = heap_alloc_unset(size + sizeof(*ids));
 
 	p->cap_effective = p->cap_permitted = all;
 	p->cap_bounding = CAPS_ALL;
-	memcpy(ids, c->groups, sizeof(c->groups));
+	memcpy(ids, c->groups, size);
 	groups_set(p, ids, c->ngroups);
 }
 

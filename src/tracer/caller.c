@@ -1,6 +1,7 @@
 /* See caller.h.  Owns the memory of which descriptors were closed when the tool started. */
 #include "caller.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/kcmp.h>
 #include <stdio.h>
@@ -124,20 +125,19 @@ static bool is_partial_root(void)
 	       !maps("/proc/self/gid_map", OVERFLOW_ID);
 }
 
-void caller_configure(struct region_config *config, bool no_files)
+int caller_configure(struct region_config *config, bool no_files)
 {
-	gid_t groups[64];
-	int n = getgroups(64, groups);
+	int count = getgroups(CONFIG_GROUPS_MAX, config->groups);
 	mode_t mask = umask(0);
 
 	umask(mask);
+	if (count < 0)
+		return -E2BIG;
 	config->uid = getuid();
 	config->euid = geteuid();
 	config->gid = getgid();
 	config->egid = getegid();
-	config->ngroups = 0;
-	for (int i = 0; i < n; i++)
-		config->groups[config->ngroups++] = groups[i];
+	config->ngroups = (uint32_t)count;
 	config->umask = mask;
 	config->own_ids_only = geteuid() != 0;
 	config->partial_root = is_partial_root();
@@ -145,6 +145,7 @@ void caller_configure(struct region_config *config, bool no_files)
 		take_stdio(fd, no_files, &config->stdio[fd]);
 	find_shared(config->stdio);
 	take_size(config);
+	return 0;
 }
 
 /* The kernel has put us on the idlest processor when the tool was executed: stay there. */

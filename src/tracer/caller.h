@@ -15,8 +15,8 @@
 void caller_fill_stdio(void);
 
 /* The ids, groups, umask, and what stdin, stdout and stderr are.  no_files: outputs that are
- * regular files are taken for pipes. */
-void caller_configure(struct region_config *config, bool no_files);
+ * regular files are taken for pipes.  0, or -E2BIG: he is in more than CONFIG_GROUPS_MAX groups. */
+int caller_configure(struct region_config *config, bool no_files);
 
 /*
  * One processor for the tasks and the wait loop, because a stop costs several times more across

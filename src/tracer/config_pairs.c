@@ -33,9 +33,8 @@ static void add(struct config_pairs *p, const char *key, const char *format, ...
 	char *text = p->text + p->used;
 
 	va_start(ap, format);
-	int n = vsnprintf(text, CONFIG_VALUE_MAX, format, ap);
+	p->used += (size_t)vsnprintf(text, sizeof(p->text) - p->used, format, ap) + 1;
 	va_end(ap);
-	p->used += (n < CONFIG_VALUE_MAX ? (size_t)n : CONFIG_VALUE_MAX - 1) + 1;
 	p->at[2 * p->count] = key;
 	p->at[2 * p->count + 1] = text;
 	p->count++;
@@ -51,10 +50,10 @@ static void add_long(struct config_pairs *p, const char *key, const char *value)
 
 static void add_groups(struct config_pairs *p, const struct region_config *c)
 {
-	char text[512] = "";
+	char text[CONFIG_GROUPS_MAX * sizeof(",4294967295")] = "";
 	size_t len = 0;
 
-	for (uint32_t i = 0; i < c->ngroups && i < 40; i++)
+	for (uint32_t i = 0; i < c->ngroups; i++)
 		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%u", i ? "," : "",
 					c->groups[i]);
 	add(p, "groups", "%s", text);
@@ -237,13 +236,14 @@ static void groups(struct parse *p, struct region_config *c)
 		p->bad = "groups";
 		return;
 	}
-	while (*text != '\0' && c->ngroups < 64) {
+	while (*text != '\0') {
 		char *end;
-		c->groups[c->ngroups++] = (uint32_t)strtoul(text, &end, 10);
-		if (end == text) {
+		unsigned long id = strtoul(text, &end, 10);
+		if (end == text || c->ngroups == CONFIG_GROUPS_MAX) {
 			p->bad = "groups";
 			return;
 		}
+		c->groups[c->ngroups++] = (uint32_t)id;
 		text = *end == ',' ? end + 1 : end;
 	}
 }

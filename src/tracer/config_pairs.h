@@ -6,13 +6,13 @@
 #include "../shim/shim_abi.h"
 
 #define CONFIG_PAIRS_MAX 40
-#define CONFIG_VALUE_MAX 4096 /* with the NUL */
+#define CONFIG_TEXT_MAX	 0x28000 /* a path for each of them, and more */
 
 struct config_pairs {
 	const char *at[CONFIG_PAIRS_MAX * 2];
 	size_t count;
 	size_t used; /* of text */
-	char text[CONFIG_PAIRS_MAX * CONFIG_VALUE_MAX];
+	char text[CONFIG_TEXT_MAX];
 };
 
 /* Fills *ret from the configuration; program is the path found for argv[0]; names_only: the log

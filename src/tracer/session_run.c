@@ -40,7 +40,7 @@ static const char *find_program(const char *name, char *buf, size_t size)
 	return NULL;
 }
 
-static void configure(struct session *s)
+static int configure(struct session *s)
 {
 	const struct session_options *o = s->options;
 	struct region_config *c = &HEAD->config;
@@ -56,12 +56,19 @@ static void configure(struct session *s)
 	config_seed(o->seed, c->seed);
 	/* The tool has looked at the name. */
 	cpu_baseline_named(o->cpu, &c->cpu);
-	caller_configure(c, o->no_files);
+	int error = caller_configure(c, o->no_files);
+	if (error < 0) {
+		session_say(s,
+			    "you are in more supplementary groups than the %d that are supported",
+			    CONFIG_GROUPS_MAX);
+		return error;
+	}
 	session_configure(s);
 	for (int fd = 0; fd < 3; fd++) {
 		if (c->stdio[fd].kind == STDIO_FILE)
 			s->container.stdio_fd[fd] = fd;
 	}
+	return 0;
 }
 
 static int record_start(struct session *s, const char *program)
@@ -153,9 +160,8 @@ static void run(struct session *s, const char *program)
 {
 	const struct session_options *o = s->options;
 
-	if (session_prepare(s) < 0)
+	if (session_prepare(s) < 0 || configure(s) < 0)
 		return;
-	configure(s);
 	/* What nobody named is what the machine has. */
 	if ((o->cpu != NULL && session_check_baseline(s) < 0) ||
 	    session_told(s, container_mount(&s->container)) < 0)
