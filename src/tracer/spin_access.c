@@ -58,7 +58,7 @@ static const unsigned refused[] = {
 	X86_INS_INT3,	   X86_INS_INT,	     X86_INS_SYSCALL,	 X86_INS_SYSENTER,
 	X86_INS_XBEGIN,	   X86_INS_XTEST,    X86_INS_PUSHFQ,	 X86_INS_PUSHF,
 	X86_INS_LCALL,	   X86_INS_LJMP,     X86_INS_RETF,	 X86_INS_RETFQ,
-	X86_INS_LSS,
+	X86_INS_LSS,	   X86_INS_LFS,	     X86_INS_LGS,
 };
 
 static bool is_refused(const cs_insn *insn)

@@ -316,12 +316,13 @@ static const struct insn_case insns[] = {
 	{{0x9c}, -ENOTSUP, {{0}}},				       /* pushf: shows the steps */
 	{{0x66, 0x9c}, -ENOTSUP, {{0}}},			       /* pushfw */
 	{{0x8e, 0xd0}, -ENOTSUP, {{0}}},			       /* mov %eax,%ss */
-	{{0x8f, 0x04, 0x24}, -ENOTSUP, {{0}}},			       /* pop (%rsp) */
-	{{0xff, 0x18}, -ENOTSUP, {{0}}},			       /* lcall *(%rax) */
-	{{0xcb}, -ENOTSUP, {{0}}},				       /* lret */
-	{{0xf3, 0x90}, 0, {{0}}},				       /* pause */
-	{{0x90}, 0, {{0}}},					       /* nop */
-	{{0x48, 0xff, 0xc0}, 0, {{0}}},				       /* inc %rax */
+	{{0x4a, 0x0f, 0xb4, 0x20}, -ENOTSUP, {{0}}}, /* lfs (%rax),%rsp: 10 bytes */
+	{{0x8f, 0x04, 0x24}, -ENOTSUP, {{0}}},	     /* pop (%rsp) */
+	{{0xff, 0x18}, -ENOTSUP, {{0}}},	     /* lcall *(%rax) */
+	{{0xcb}, -ENOTSUP, {{0}}},		     /* lret */
+	{{0xf3, 0x90}, 0, {{0}}},		     /* pause */
+	{{0x90}, 0, {{0}}},			     /* nop */
+	{{0x48, 0xff, 0xc0}, 0, {{0}}},		     /* inc %rax */
 };
 
 static void test_insns(void)
