@@ -360,6 +360,14 @@ static bool may_look(const struct found *f)
 	return !f->node->looks || may_look_into(f->ctx.t, f->ctx.proc);
 }
 
+/* 0, or the errno of what its process has no more. */
+static long gone(const struct found *f)
+{
+	bool ended = f->ctx.proc != NONE && proc_at(f->ctx.proc)->state == PROC_ZOMBIE;
+
+	return ended ? -(long)f->node->gone : 0;
+}
+
 /* Goes through a directory: one's own descriptors in any case (proc_fd_permission). */
 static long enter(struct task *t, const struct found *f)
 {
@@ -378,9 +386,9 @@ static long expand(struct found *f, u32 end)
 	long r = FOUND_AGAIN;
 	u32 dir = end;
 
-	if (!may_look(f)) {
+	if (gone(f) || !may_look(f)) {
 		heap_free(base);
-		return -EACCES;
+		return gone(f) ? gone(f) : -EACCES;
 	}
 	link_target(f, &target);
 	while (dir > 0 && f->abs[dir - 1] != '/')
@@ -631,6 +639,8 @@ static long open_text(struct task *t, const struct found *f, u32 flags)
 	long r = permission(t, f, want | (writes ? 2 : 0));
 	if (!r && !may_look(f))
 		r = -EACCES;
+	if (!r)
+		r = gone(f);
 	if (r < 0 && !(flags & O_PATH))
 		return r;
 	return file_install_text(t, f->abs, birth_of(&f->ctx), flags);
@@ -708,8 +718,8 @@ static long stat_namespace(const struct found *f, struct vstat *ret)
 	const char *digits = strchr(f->node->fixed, '[') + 1;
 	u32 ino = 0;
 
-	if (!may_look(f))
-		return -EACCES;
+	if (gone(f) || !may_look(f))
+		return gone(f) ? gone(f) : -EACCES;
 	while (*digits != ']')
 		ino = ino * 10 + (u32)(*digits++ - '0');
 	stat_node(f, ret);
@@ -748,8 +758,8 @@ static long link_text(const struct found *f, char *to, u32 size)
 
 	if (f->node->type != SYNTH_LINK)
 		return -EINVAL;
-	if (!may_look(f))
-		return -EACCES;
+	if (gone(f) || !may_look(f))
+		return gone(f) ? gone(f) : -EACCES;
 	node_text(f->node, &f->ctx, &target);
 	u64 n = target.len < size ? target.len : size;
 	memcpy(to, target.bytes, n);

@@ -48,6 +48,7 @@ struct synth_node {
 	u32 mode; /* permission bits; 0: 0444 for a text, 0555 for a directory, 0777 for a link */
 	u32 rdev; /* of a device */
 	u32 refused;
+	u32 gone;	     /* the errno that a zombie has instead: of opening a text, of a link */
 	bool is_fd;	     /* the link is a descriptor */
 	bool is_ns;	     /* the link is a namespace: to be read only */
 	bool counts_threads; /* the directory has a link for each, as a program may ask */

@@ -79,9 +79,14 @@ static void make_mountstats(const struct synth_ctx *c, struct synth_text *out)
 	put_all(c, out, put_stats);
 }
 
+/* A zombie is in no namespace any more. */
 const struct synth_node synth_mount_nodes[] = {
-	NODE_TEXT("/mounts", make_mounts),
-	NODE_TEXT("/mountinfo", make_mountinfo),
-	{.path = "/mountstats", .type = SYNTH_TEXT, .mode = 0400, .make = make_mountstats},
+	{.path = "/mounts", .type = SYNTH_TEXT, .gone = EINVAL, .make = make_mounts},
+	{.path = "/mountinfo", .type = SYNTH_TEXT, .gone = EINVAL, .make = make_mountinfo},
+	{.path = "/mountstats",
+	 .type = SYNTH_TEXT,
+	 .mode = 0400,
+	 .gone = EINVAL,
+	 .make = make_mountstats},
 	{.path = NULL},
 };

@@ -528,8 +528,10 @@ static void make_status(const struct synth_ctx *c, struct synth_text *out)
 	synth_name(c, name);
 	text_add(out, "Name:\t");
 	put_escaped(out, name, "\\n", "\\\\");
-	text_add(out, "\nUmask:\t0%u%u%u\nState:\t%c (%s)\n", umask >> 6 & 7, umask >> 3 & 7,
-		 umask & 7, state, state_word(state));
+	text_add(out, "\n");
+	if (is_live(c) || c->proc == PROC_INIT)
+		text_add(out, "Umask:\t0%u%u%u\n", umask >> 6 & 7, umask >> 3 & 7, umask & 7);
+	text_add(out, "State:\t%c (%s)\n", state, state_word(state));
 	put_status_ids(c, out);
 	if (synth_memory(c))
 		put_status_memory(c, out);
@@ -702,10 +704,15 @@ const struct synth_node synth_task_nodes[] = {
 const struct synth_node synth_pid_nodes[] = {
 	{.path = "/cmdline", .type = SYNTH_TEXT, .flat = true, .make = make_cmdline},
 	{.path = "/comm", .type = SYNTH_TEXT, .mode = 0644, .make = make_comm, .write = write_comm},
-	{.path = "/environ", .type = SYNTH_TEXT, .mode = 0400, .flat = true, .make = make_environ},
+	{.path = "/environ",
+	 .type = SYNTH_TEXT,
+	 .gone = ESRCH,
+	 .mode = 0400,
+	 .flat = true,
+	 .make = make_environ},
 	{.path = "/exe", .type = SYNTH_LINK, .is_exe = true, .looks = true, .make = make_exe},
 	{.path = "/cwd", .type = SYNTH_LINK, .looks = true, .make = make_cwd},
-	{.path = "/root", .type = SYNTH_LINK, .looks = true, .make = make_root},
+	{.path = "/root", .type = SYNTH_LINK, .gone = ENOENT, .looks = true, .make = make_root},
 	{.path = "/fd", .type = SYNTH_DIR, .mode = 0500},
 	{.path = "/fd/#F", .type = SYNTH_LINK, .is_fd = true, .looks = true, .make = put_fd_target},
 	{.path = "/fdinfo", .type = SYNTH_DIR, .looks = true},

@@ -172,10 +172,10 @@ static void make_children(const struct synth_ctx *c, struct synth_text *out)
 
 /* ---- rows ---- */
 
-#define NODE_NS(name, target)                                                          \
+#define NODE_NS(name, target, of_zombie)                                               \
 	{                                                                              \
 		.path = "/ns/" name, .type = SYNTH_LINK, .is_ns = true, .looks = true, \
-		.fixed = (target)                                                      \
+		.gone = (of_zombie), .fixed = (target)                                 \
 	}
 
 /* The numbers are those that the first namespaces of every kernel have. */
@@ -218,16 +218,16 @@ const struct synth_node synth_state_nodes[] = {
 	NODE_FIXED_AS("/timens_offsets", 0644,
 		      "monotonic           0         0\nboottime            0         0\n"),
 	{.path = "/ns", .type = SYNTH_DIR, .mode = 0511},
-	NODE_NS("cgroup", "cgroup:[4026531835]"),
-	NODE_NS("ipc", "ipc:[4026531839]"),
-	NODE_NS("mnt", "mnt:[4026531841]"),
-	NODE_NS("net", "net:[4026531840]"),
-	NODE_NS("pid", "pid:[4026531836]"),
-	NODE_NS("pid_for_children", "pid:[4026531836]"),
-	NODE_NS("time", "time:[4026531834]"),
-	NODE_NS("time_for_children", "time:[4026531834]"),
-	NODE_NS("user", "user:[4026531837]"),
-	NODE_NS("uts", "uts:[4026531838]"),
+	NODE_NS("cgroup", "cgroup:[4026531835]", ENOENT),
+	NODE_NS("ipc", "ipc:[4026531839]", ENOENT),
+	NODE_NS("mnt", "mnt:[4026531841]", ENOENT),
+	NODE_NS("net", "net:[4026531840]", ENOENT),
+	NODE_NS("pid", "pid:[4026531836]", 0),
+	NODE_NS("pid_for_children", "pid:[4026531836]", ENOENT),
+	NODE_NS("time", "time:[4026531834]", ENOENT),
+	NODE_NS("time_for_children", "time:[4026531834]", ENOENT),
+	NODE_NS("user", "user:[4026531837]", 0),
+	NODE_NS("uts", "uts:[4026531838]", ENOENT),
 	{.path = NULL},
 };
 

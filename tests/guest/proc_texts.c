@@ -327,6 +327,27 @@ static unsigned long links_of(int pid)
 	return st.st_nlink;
 }
 
+/* Of a zombie. */
+static void check_left(int pid)
+{
+	static const struct {
+		const char *name;
+		int error;
+	} gone[] = {{"mounts", EINVAL},	    {"mountinfo", EINVAL}, {"root", ENOENT},
+		    {"exe", ENOENT},	    {"cwd", ENOENT},	   {"ns/net", ENOENT},
+		    {"smaps_rollup", ESRCH}};
+	struct stat st;
+
+	for (size_t i = 0; i < sizeof(gone) / sizeof(gone[0]); i++) {
+		snprintf(path, sizeof(path), "/proc/%d/%s", pid, gone[i].name);
+		CHECK(fails(open(path, O_RDONLY), gone[i].error));
+		CHECK(lstat(path, &st) == 0 && (!S_ISLNK(st.st_mode) || stat(path, &st) == -1));
+		CHECK(!S_ISLNK(st.st_mode) || fails(readlink(path, text, 10), ENOENT));
+	}
+	snprintf(path, sizeof(path), "/proc/%d/ns/user", pid);
+	CHECK(stat(path, &st) == 0 && strstr(text_of(pid, "status"), "Umask") == NULL);
+}
+
 static void check_threads(void)
 {
 	int stop[2];
@@ -348,6 +369,7 @@ static void check_threads(void)
 	CHECK(geteuid() || entries(pid, "fd") == 0);
 	snprintf(line, sizeof(line), "task/%d/stat", pid);
 	CHECK(atoi(text_of(pid, line)) == pid && strstr(text, "(z) Z ") != NULL);
+	check_left(pid);
 	CHECK(waitpid(pid, NULL, 0) == pid);
 }
 
