@@ -3,8 +3,9 @@
  * on what an operand is accessed for is wrong for every other instruction that stores.  What an
  * instruction reads and then writes faults as a write.
  *
- * Encodings: Intel SDM vol. 2, appendix A.  All rows were compared with a processor: random
- * instructions on pages without rights, its error codes against this table.
+ * Encodings: Intel SDM vol. 2, appendix A.  Compared with a processor: random instructions on
+ * pages without rights, its error codes against this table; it lacked movntss and cmpccxadd, and
+ * hardly a scatter came about.  Calls with a prefix 66, which processors differ in, do not decode.
  */
 #include "insn_write.h"
 
