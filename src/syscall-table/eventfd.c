@@ -22,16 +22,15 @@ static bool fits(const struct ofd *o, u64 value)
 	return EVENTFD_FULL - o->private[0] > value;
 }
 
+/* As in Linux the count is gone even if it cannot be told. */
 static long take(struct task *t, struct ofd *o, const struct file_io *io)
 {
 	u64 value = o->object ? 1 : o->private[0];
 
-	long r = io_give(t, io, 0, &value, sizeof(value));
-	if (r < 0)
-		return r;
 	o->private[0] -= value;
 	ready_changed(eventfd_key(o), POLLOUT);
-	return sizeof(value);
+	long r = io_give(t, io, 0, &value, sizeof(value));
+	return r < 0 ? r : (long)sizeof(value);
 }
 
 static long eventfd_read(struct task *t, struct ofd *o, const struct file_io *io)
@@ -102,6 +101,7 @@ const struct file_ops eventfd_ops = {
 	.info = eventfd_info,
 	.read = eventfd_read,
 	.write = eventfd_write,
+	.by_piece = FILE_WRITE_BY_PIECE,
 	.poll = eventfd_poll,
 	.poll_key = eventfd_key,
 	.seek_stays = true,

@@ -281,8 +281,11 @@ struct file_ops {
 	/* enum file_splice: what splice and sendfile may do with it.  Such reads and writes are
 	 * `inside`, and return -EAGAIN instead of parking if told so. */
 	u32 splices;
+	/* enum file_piece: a vector is as many reads (writes), without flags. */
+	u32 by_piece;
 };
 
+enum file_piece { FILE_READ_BY_PIECE = 1, FILE_WRITE_BY_PIECE = 2 };
 enum file_splice { FILE_SPLICE_IN = 1, FILE_SPLICE_OUT = 2 };
 
 /* The operations of a kind; never NULL. */

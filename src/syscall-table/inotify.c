@@ -313,6 +313,7 @@ static void inotify_info(struct ofd *o, struct synth_text *out)
 const struct file_ops inotify_ops = {
 	.info = inotify_info,
 	.read = inotify_read,
+	.by_piece = FILE_READ_BY_PIECE,
 	.poll = inotify_poll,
 	.poll_key = inotify_key,
 	.seek = inotify_seek,

@@ -55,7 +55,7 @@ static void timer_set(struct task *t, u32 which, const struct timer_spec *new)
 	timer->use = TIMER_OF_PROC;
 	timer->number = (u16)which;
 	timer->owner = t->proc;
-	timer->clock.kind = which == ITIMER_OF_REAL ? CLOCK_KIND_WALL : CLOCK_KIND_PROC;
+	timer->clock.kind = which == ITIMER_OF_REAL ? CLOCK_KIND_BOOT : CLOCK_KIND_PROC;
 	timer->clock.proc = t->proc;
 	timer->clock.id = proc_of(t)->pid;
 	timer->interval_ns = new->value_ns != 0 ? new->interval_ns : 0;

@@ -312,10 +312,42 @@ static struct ofd *io_target(struct task *t, const struct file_io *io, bool writ
 	struct ofd *o = fd_get_io(t, io->fd);
 
 	*ret = -EBADF;
-	if (!o || (o->flags & O_ACCMODE) == (write ? O_RDONLY : O_WRONLY))
+	if (!o)
 		return NULL;
-	*ret = io->offset >= 0 && !file_ops_of(o->kind)->seek ? -ESPIPE : 0;
+	const struct file_ops *ops = file_ops_of(o->kind);
+	bool wrong_way = (o->flags & O_ACCMODE) == (write ? O_RDONLY : O_WRONLY);
+	if (io->offset >= 0 && !ops->seek)
+		*ret = -ESPIPE;
+	else if (!wrong_way)
+		*ret = (write ? ops->write != NULL : ops->read != NULL) ? 0 : -EINVAL;
 	return *ret ? NULL : o;
+}
+
+static bool goes_by_piece(const struct ofd *o, bool write)
+{
+	return file_ops_of(o->kind)->by_piece & (write ? FILE_WRITE_BY_PIECE : FILE_READ_BY_PIECE);
+}
+
+/* fs/read_write.c, do_loop_readv_writev. */
+static long io_run_pieces(struct task *t, struct ofd *o, const struct file_io *io, bool write)
+{
+	struct file_io one = *io;
+	u64 done = 0;
+	long r = 0;
+
+	/* Each may park us. */
+	park_hold_begin(t, o);
+	for (one.count = 1; done < io->total; one.iov++) {
+		one.total = one.iov->len;
+		r = write ? file_ops_of(o->kind)->write(t, o, &one)
+			  : file_ops_of(o->kind)->read(t, o, &one);
+		if (r > 0)
+			done += (u64)r;
+		if (r < 0 || (u64)r != one.total)
+			break;
+	}
+	park_hold_end(t);
+	return done ? (long)done : r;
 }
 
 static long io_run(struct task *t, struct ofd *o, struct file_io *io, bool write)
@@ -324,9 +356,9 @@ static long io_run(struct task *t, struct ofd *o, struct file_io *io, bool write
 
 	io->nowait |= (o->flags & O_NONBLOCK) != 0;
 	io_prepare(t, io);
-	long (*const run)(struct task *, struct ofd *, const struct file_io *) =
-		write ? ops->write : ops->read;
-	return run ? run(t, o, io) : -EINVAL;
+	if (io->count > 1 && goes_by_piece(o, write))
+		return io_run_pieces(t, o, io, write);
+	return write ? ops->write(t, o, io) : ops->read(t, o, io);
 }
 
 /* The same while files are watched.  Of readv, as Linux has it, the end of a file is told as well;
@@ -444,7 +476,7 @@ static long io_vector(struct task *t, struct frame *f, s64 offset, u32 rwf, bool
 	r = io_vector_in(t, f->arg[1], f->arg[2], iov, &io.total);
 	if (r < 0)
 		return r;
-	if (io.total && rwf & ~(u32)RWF_KNOWN)
+	if (io.total && rwf & ~(u32)(goes_by_piece(o, write) ? RWF_HIPRI : RWF_KNOWN))
 		return -EOPNOTSUPP;
 	if (io.total && write && rwf & RWF_APPEND)
 		return io_run_appending(t, o, &io);

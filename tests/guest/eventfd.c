@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -57,6 +58,32 @@ static void test_counting(void)
 	FAILS(put(fd, 1), EAGAIN);
 	CHECK(put(fd, 0) == 0 && take(fd) == UINT64_MAX - 1);
 	CHECK(put(fd, 0) == 0 && ready(fd) == POLLOUT);
+	close(fd);
+}
+
+/* A vector is written piece by piece; what is read into no memory is lost. */
+static void test_pieces(void)
+{
+	static void *volatile nowhere = (void *)8;
+	int fd = eventfd(5, EFD_NONBLOCK);
+	uint64_t value[2] = {3, 4};
+	struct iovec iov[2] = {{&value[0], 8}, {&value[1], 8}};
+
+	FAILS(read(fd, nowhere, 8), EFAULT);
+	FAILS(read(fd, value, 8), EAGAIN);
+	CHECK(writev(fd, iov, 2) == 16 && take(fd) == 7);
+	value[1] = UINT64_MAX;
+	CHECK(writev(fd, iov, 2) == 8 && take(fd) == 3);
+	value[1] = UINT64_MAX - 1;
+	CHECK(writev(fd, iov, 2) == 8 && take(fd) == 3);
+	iov[0].iov_len = 4;
+	iov[1] = (struct iovec){(char *)value + 4, 4};
+	FAILS(writev(fd, iov, 2), EINVAL);
+	CHECK(put(fd, 6) == 0 && readv(fd, iov, 2) == 8 && value[0] == 6);
+	iov[0].iov_len = 8;
+	FAILS(pwritev2(fd, iov, 1, -1, RWF_NOWAIT), EOPNOTSUPP);
+	CHECK(pwritev2(fd, iov, 1, -1, RWF_HIPRI) == 8);
+	CHECK(preadv2(fd, iov, 1, -1, RWF_NOWAIT) == 8);
 	close(fd);
 }
 
@@ -115,6 +142,7 @@ static void test_edges(void)
 int main(void)
 {
 	test_counting();
+	test_pieces();
 	test_semaphore();
 	test_waiting();
 	test_edges();

@@ -251,6 +251,8 @@ static void check_lengths(void)
 	CHECK(read(null, at, whole) == -1 && errno == EFAULT);
 	CHECK(read(out, at, whole) == -1 && errno == EBADF);
 	CHECK(pread(ends[0], at, whole, 0) == -1 && errno == ESPIPE);
+	CHECK(pread(ends[1], at, whole, 0) == -1 && errno == ESPIPE);
+	CHECK(pwrite(ends[0], at, whole, 0) == -1 && errno == ESPIPE);
 	CHECK(pread(fd, at, whole, 0) == -1 && errno == EFAULT);
 	struct iovec iov[2] = {{at, 3}, {at + 3, most}};
 	CHECK(readv(fd, iov, 2) == -1 && errno == EFAULT && readv(out, iov, 2) == -1);

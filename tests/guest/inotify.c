@@ -280,6 +280,26 @@ static void check_errors(void)
 	close(file);
 }
 
+/* A vector is read piece by piece. */
+static void check_pieces(void)
+{
+	struct iovec iov[2] = {{buf, 20}, {buf + 20, 100}};
+
+	close(in);
+	in = inotify_init1(IN_NONBLOCK);
+	CHECK(inotify_add_watch(in, "W", IN_CREATE) == 1);
+	touch("W/p1", O_CREAT | O_WRONLY);
+	touch("W/p2", O_CREAT | O_WRONLY);
+	FAILS(readv(in, iov, 2), EINVAL);
+	iov[0].iov_len = 40;
+	FAILS(preadv2(in, iov, 2, -1, RWF_NOWAIT), EOPNOTSUPP);
+	CHECK(readv(in, iov, 2) == 32);
+	iov[0].iov_len = 32;
+	CHECK(readv(in, iov, 2) == 32);
+	FAILS(readv(in, iov, 2), EAGAIN);
+	CHECK(unlink("W/p1") == 0 && unlink("W/p2") == 0);
+}
+
 static int bytes_waiting(void)
 {
 	int n = -1;
@@ -403,5 +423,6 @@ int main(void)
 	check_queue();
 	check_waiting();
 	check_instances();
+	check_pieces();
 	return 0;
 }

@@ -4,6 +4,7 @@
  */
 #include <fcntl.h>
 #include <sched.h>
+#include <stdint.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -76,6 +77,12 @@ static void check_timer(void)
 	timer.it_value.tv_sec = 0;
 	CHECK(setitimer(ITIMER_REAL, &timer, &left) == 0 && left.it_value.tv_sec >= 998);
 	CHECK(getitimer(ITIMER_REAL, &left) == 0 && left.it_value.tv_sec == 0);
+	/* As long as there is time, counted from the boot. */
+	timer.it_value.tv_sec = INT64_MAX;
+	CHECK(setitimer(ITIMER_REAL, &timer, NULL) == 0);
+	timer.it_value.tv_sec = 0;
+	CHECK(setitimer(ITIMER_REAL, &timer, &left) == 0);
+	CHECK(left.it_value.tv_sec > 9000000000 && left.it_value.tv_sec < 9223372036);
 }
 
 static long mtime_ns(const char *path)
