@@ -122,6 +122,11 @@ static long device_open(struct task *t, const struct device *d, u32 flags)
 	return install(t, d->path, d->kind, flags);
 }
 
+long link_open(struct task *t, const char *abs, u32 flags)
+{
+	return flags & O_DIRECTORY ? -ENOTDIR : install(t, abs, OFD_PATH, flags);
+}
+
 long terminal_open(struct task *t, const char *abs, u32 number, u32 flags)
 {
 	struct pty *p = pty_find(number);

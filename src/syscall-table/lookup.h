@@ -34,6 +34,9 @@ bool special_is_own_program(struct task *t, const char *abs);
 /* Opens /dev/pts/`number`, which there is; `abs` is its name. */
 long terminal_open(struct task *t, const char *abs, u32 number, u32 flags);
 
+/* Opens a link itself (O_PATH and O_NOFOLLOW); `abs` is its name. */
+long link_open(struct task *t, const char *abs, u32 flags);
+
 /* stat of any descriptor. */
 long fd_stat(struct task *t, struct ofd *o, u32 fd, struct vstat *ret);
 

@@ -324,11 +324,31 @@ long sys_unlinkat(struct task *t, struct frame *f)
 	return remove_name(t, (s32)f->arg[0], f->arg[1], (u32)f->arg[2]);
 }
 
+/* A link of /proc that is open itself (link_open); what else has no vnode is no link. */
+static long open_link_of(struct task *t, const struct ofd *o, char *to, u32 size)
+{
+	long r = special_readlink(t, o->path, to, size);
+
+	return r == -EINVAL ? -ENOENT : r;
+}
+
+static long link_of(struct task *t, struct path *p, char *to, u32 size)
+{
+	const struct ofd *o = p->is_empty ? fd_get(t, (u32)p->dirfd) : NULL;
+	struct stat st;
+	u32 vnode;
+
+	if (o && o->kind == OFD_PATH && !o->vnode)
+		return open_link_of(t, o, to, size);
+	long r = lookup(t, p, AT_SYMLINK_NOFOLLOW, &st, &vnode);
+	if (r == LOOKUP_SPECIAL)
+		return special_readlink(t, p->abs, to, size);
+	return r ? r : SYS4(NR_readlinkat, p->dirfd, p->name, to, size);
+}
+
 static long read_link(struct task *t, s32 dirfd, u64 user, u64 out, s64 size)
 {
 	struct path p;
-	struct stat st;
-	u32 vnode;
 	char target[FILE_PATH_MAX];
 
 	if (size <= 0)
@@ -338,11 +358,7 @@ static long read_link(struct task *t, s32 dirfd, u64 user, u64 out, s64 size)
 		return r;
 	if (p.is_empty && p.dirfd == AT_FDCWD)
 		return -ENOENT;
-	r = lookup(t, &p, AT_SYMLINK_NOFOLLOW, &st, &vnode);
-	if (r == LOOKUP_SPECIAL)
-		r = special_readlink(t, p.abs, target, sizeof(target));
-	else if (!r)
-		r = SYS4(NR_readlinkat, p.dirfd, p.name, target, sizeof(target));
+	r = link_of(t, &p, target, sizeof(target));
 	if (r < 0)
 		return r;
 	if (r > size)

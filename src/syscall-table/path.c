@@ -96,8 +96,8 @@ static long set_base(struct task *t, s32 dirfd, struct path *p)
 	if (!o)
 		return -EBADF;
 	/* The kernel would take the holder of one of our objects for a directory. */
-	if (!p->is_empty && o->kind != OFD_HOST_DIR && o->kind != OFD_PATH &&
-	    o->kind != OFD_SYNTH_DIR)
+	bool named = o->kind == OFD_PATH && o->vnode; /* else a device, or a link */
+	if (!p->is_empty && o->kind != OFD_HOST_DIR && !named && o->kind != OFD_SYNTH_DIR)
 		return -ENOTDIR;
 	p->base = o->path ? o->path : "";
 	p->base_hash = o->path_hash;

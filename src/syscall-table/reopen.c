@@ -214,9 +214,12 @@ void program_stat(struct task *t, struct vstat *ret)
 
 /* ---- what has a name ---- */
 
+/* Of a link that is open itself (link_open) that is meant, not what it leads to. */
 static long reopen_named(struct task *t, const struct reopening *r)
 {
-	return r->o->path ? special_open(t, r->o->path, r->flags, 0) : -ENXIO;
+	u32 link = r->o->kind == OFD_PATH ? r->o->flags & O_NOFOLLOW : 0;
+
+	return r->o->path ? special_open(t, r->o->path, r->flags | link, 0) : -ENXIO;
 }
 
 static long reopen_file(struct task *t, const struct reopening *r)

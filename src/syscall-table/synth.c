@@ -687,6 +687,8 @@ static long open_node(struct task *t, const struct found *f, const char *asked, 
 	case SYNTH_DEVICE:
 		return open_device(t, f, asked, flags);
 	default:
+		if (flags & O_PATH && flags & O_NOFOLLOW)
+			return link_open(t, f->abs, flags);
 		if (!is_object_meant(f) || flags & O_NOFOLLOW)
 			return -ELOOP;
 		if (!may_look(f))

@@ -387,6 +387,24 @@ static void check_namespace(void)
 	CHECK(fails(chdir("/proc/self/ns/net"), ENOTDIR));
 }
 
+static void check_link(const char *name)
+{
+	int fd = open(name, O_PATH | O_NOFOLLOW);
+	char link[16];
+	struct stat st, same;
+
+	CHECK(fd >= 0 && fstat(fd, &st) == 0 && S_ISLNK(st.st_mode));
+	CHECK(lstat(name, &same) == 0 && st.st_ino == same.st_ino);
+	CHECK(readlinkat(fd, "", link, sizeof(link)) == readlink(name, text, sizeof(link)));
+	CHECK(memcmp(link, text, 1) == 0 && fails(read(fd, text, 1), EBADF));
+	CHECK(fails(openat(fd, "x", O_RDONLY), ENOTDIR) && fails(fchdir(fd), ENOTDIR));
+	CHECK(fails(open(name, O_PATH | O_NOFOLLOW | O_DIRECTORY), ENOTDIR));
+	CHECK(fails(open(name, O_RDONLY | O_NOFOLLOW), ELOOP));
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	CHECK(fails(open(path, O_RDONLY), ELOOP) && readlink(path, text, sizeof(text)) > 0);
+	close(fd);
+}
+
 int main(void)
 {
 	check_news();
@@ -400,6 +418,11 @@ int main(void)
 	check_addresses();
 	check_threads();
 	check_namespace();
+	check_link("/proc/self");
+	check_link("/proc/self/cwd");
+	check_link("/proc/self/exe");
+	check_link("/proc/self/fd/1");
+	check_link("/proc/self/ns/net");
 	puts("ok");
 	return 0;
 }
