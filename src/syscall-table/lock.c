@@ -41,6 +41,7 @@ struct lock_waiter {
 	struct ipc_waiter wait; /* first */
 	struct file_lock want;
 	struct file_lock **place;
+	u32 fd, ofd;
 };
 
 static bool same_owner(const struct file_lock *l, u32 kind, u32 owner)
@@ -130,6 +131,14 @@ static void lock_set(struct file_lock **place, const struct file_lock *want)
 	merge(place, l);
 }
 
+/* A record lock goes with the closing of a descriptor: on one that is closed already it would stay.
+ */
+static bool may_have(const struct lock_waiter *l)
+{
+	return l->want.kind != LOCK_POSIX ||
+	       (FILES->tables[l->want.owner].fd[l->fd] & FD_OFD) == l->ofd;
+}
+
 /* Something there was released: who waits for it gets what it wants. */
 static void grant(struct file_lock **place)
 {
@@ -138,8 +147,9 @@ static void grant(struct file_lock **place)
 		next = w->next;
 		if (l->place != place || conflict(*place, &l->want))
 			continue;
-		lock_set(place, &l->want);
-		ipc_wait_done(w, 0);
+		if (may_have(l))
+			lock_set(place, &l->want);
+		ipc_wait_done(w, may_have(l) ? 0 : -EBADF);
 	}
 }
 
@@ -224,6 +234,8 @@ static long lock_wait(struct task *t, u32 fd, struct ofd *o, struct file_lock **
 
 	w->want = *want;
 	w->place = place;
+	w->fd = fd;
+	w->ofd = ofd_index(o);
 	ipc_wait_enqueue(&IPC->lock_waiters, &w->wait);
 	park_hold_begin(t, o);
 	long r = ipc_wait_park(t, &w->wait, SCHED_NEVER);

@@ -367,6 +367,38 @@ static void test_closed(const char *path)
 	CHECK(seen(F_WRLCK, 0, 1).l_type == F_UNLCK);
 }
 
+static void *wait_for_lock(void *number)
+{
+	struct flock l = {.l_type = F_WRLCK};
+
+	fcntl(*(int *)number, F_SETLKW, &l);
+	return NULL;
+}
+
+/* Who waits on a number that is closed has no lock when its process ends as the lock comes free. */
+static void test_closed_end(const char *path)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		int held = open(path, O_RDWR), waits = open(path, O_RDWR);
+		struct flock l = {.l_type = F_WRLCK};
+		pthread_t thread;
+		close(file);
+		CHECK(fcntl(held, F_OFD_SETLK, &l) == 0);
+		CHECK(pthread_create(&thread, NULL, wait_for_lock, &waits) == 0);
+		usleep(10000);
+		close(waits);
+		close(held);
+		_exit(0);
+	}
+	CHECK(status_of(pid) == 0);
+	struct flock l = {.l_type = F_WRLCK};
+	CHECK(fcntl(file, F_SETLK, &l) == 0);
+	l.l_type = F_UNLCK;
+	CHECK(fcntl(file, F_SETLK, &l) == 0);
+}
+
 int main(void)
 {
 	const char *path = "locks.txt";
@@ -384,6 +416,7 @@ int main(void)
 	test_ofd(path);
 	test_flock(path);
 	test_closed(path);
+	test_closed_end(path);
 	CHECK(unlink(path) == 0);
 	printf("locks ok\n");
 	return 0;
