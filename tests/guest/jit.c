@@ -124,6 +124,24 @@ static void test_data_among_code(void)
 }
 
 /* More of one instruction than a page has room for in our lists; then one that must be found. */
+/* Addresses in data beside the code that have the bytes of lsl in them. */
+static void test_data_beside(void)
+{
+	uint8_t *at = map(1, RWX);
+	uint64_t value;
+
+	for (uint64_t n = 0; n < 512; n++) {
+		uint64_t address = (n & 1 ? 0x555500030f00 : 0x7fff00030f00) + (n >> 1 << 24);
+		put_constant(at, (uint32_t)n);
+		memset(at + 6, 0x90, 57);
+		at[63] = 0xb0; /* with the byte behind it an instruction */
+		memcpy(at + 64, &address, sizeof(address));
+		CHECK(run(at) == n);
+		memcpy(&value, at + 64, sizeof(value));
+		CHECK(value == address);
+	}
+}
+
 static void test_many(void)
 {
 	uint8_t *at = map(1, RWX);
@@ -350,6 +368,7 @@ int main(int argc, char **argv)
 	test_write_xor_execute();
 	test_constant();
 	test_data_among_code();
+	test_data_beside();
 	test_many();
 	test_across_pages();
 	test_own_page();
