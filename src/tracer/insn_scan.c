@@ -226,6 +226,20 @@ static bool step_over(const struct code_view *code, size_t *at, const struct ins
 	return true;
 }
 
+/* add %al, (%rax) is what zeros are, and nothing else that is made is. */
+static bool is_zeros(const uint8_t *bytes)
+{
+	return bytes[0] == 0 && bytes[1] == 0;
+}
+
+/* Zeros are data, or nothing: code begins behind them. */
+static size_t zeros_end(const struct code_view *code, size_t at)
+{
+	while (at < code->size && code->bytes[at] == 0)
+		at++;
+	return at;
+}
+
 /* decode_to for code that may have data in it, from a place that may be none of an instruction. */
 static enum verdict decode_from(const struct code_view *code, size_t *at, size_t opcode)
 {
@@ -237,16 +251,12 @@ static enum verdict decode_from(const struct code_view *code, size_t *at, size_t
 			return VERDICT_UNKNOWN;
 		if (*at + insn.length > opcode)
 			return *at + insn.opcode_offset == opcode ? VERDICT_HIT : VERDICT_MISS;
-		if (!step_over(code, at, &insn, &ended))
+		if (insn.length == 2 && is_zeros(code->bytes + *at))
+			*at = zeros_end(code, *at);
+		else if (!step_over(code, at, &insn, &ended))
 			return VERDICT_UNKNOWN;
 	}
 	return VERDICT_MISS;
-}
-
-/* add %al, (%rax) is what zeros are, and nothing else that is made is. */
-static bool is_zeros(const uint8_t *bytes)
-{
-	return bytes[0] == 0 && bytes[1] == 0;
 }
 
 /* Whether the instruction at `at` is followed by code: words of data, if small, hold zeros. */
