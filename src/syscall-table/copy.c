@@ -109,6 +109,7 @@ static long copy_run(struct copying *c)
 	u64 done = 0;
 	long r = 0;
 
+	park_hold_begin(c->t, c->in);
 	park_hold_begin(c->t, c->out);
 	while (done < c->size) {
 		u64 want = c->size - done < COPY_CHUNK ? c->size - done : COPY_CHUNK;
@@ -117,7 +118,8 @@ static long copy_run(struct copying *c)
 			break;
 		done += (u64)r;
 	}
-	park_hold_end(c->t);
+	park_hold_end(c->t, c->out);
+	park_hold_end(c->t, c->in);
 	return done ? (long)done : r;
 }
 

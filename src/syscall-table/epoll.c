@@ -469,7 +469,7 @@ static long epoll_wait(struct task *t, struct frame *f, u64 deadline)
 		return r;
 	park_hold_begin(t, o);
 	r = epoll_run(t, o, f->arg[1], max, deadline);
-	park_hold_end(t);
+	park_hold_end(t, o);
 	return r;
 }
 

@@ -48,7 +48,7 @@ static long eventfd_read(struct task *t, struct ofd *o, const struct file_io *io
 		r = ready_wait(t, eventfd_key(o), POLLIN);
 	if (!r)
 		r = take(t, o, io);
-	park_hold_end(t);
+	park_hold_end(t, o);
 	return r;
 }
 
@@ -79,7 +79,7 @@ static long eventfd_write(struct task *t, struct ofd *o, const struct file_io *i
 		r = ready_wait(t, eventfd_key(o), POLLOUT);
 	if (!r)
 		r = put(o, value);
-	park_hold_end(t);
+	park_hold_end(t, o);
 	return r;
 }
 

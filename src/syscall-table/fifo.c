@@ -46,7 +46,7 @@ static long wait_for_partner(struct task *t, struct pipe *p, struct ofd *o, cons
 		r = ready_wait(t, pipe_key(p), READY_BIT_OPEN);
 	if (!r)
 		ofd_hold(o);
-	park_hold_end(t);
+	park_hold_end(t, o);
 	return r;
 }
 

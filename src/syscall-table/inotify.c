@@ -252,7 +252,7 @@ static long inotify_read(struct task *t, struct ofd *o, const struct file_io *io
 		r = ready_wait(t, inotify_key(o), POLLIN);
 	if (!r)
 		r = take(t, n, io);
-	park_hold_end(t);
+	park_hold_end(t, o);
 	return r;
 }
 

@@ -245,7 +245,7 @@ static long lock_wait(struct task *t, u32 fd, struct ofd *o, struct file_lock **
 		lock_release(o, want);
 		r = -EBADF;
 	}
-	park_hold_end(t);
+	park_hold_end(t, o);
 	return r == -EINTR ? -ERESTARTSYS : r;
 }
 

@@ -519,7 +519,7 @@ static long wait(struct task *t, struct ofd *o, struct ipc_queue *queue, struct 
 	*m = w->owned;
 	w->owned = NULL;
 	ipc_wait_end(t);
-	park_hold_end(t);
+	park_hold_end(t, o);
 	return wait_result(r);
 }
 

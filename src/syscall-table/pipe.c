@@ -125,7 +125,7 @@ static long pipe_read(struct task *t, struct ofd *o, const struct file_io *io)
 	long r = wait_for_bytes(t, p);
 	if (!r && p->in.used)
 		r = take(t, p, io);
-	park_hold_end(t);
+	park_hold_end(t, o);
 	return r;
 }
 
@@ -187,7 +187,7 @@ static long pipe_write(struct task *t, struct ofd *o, const struct file_io *io)
 			if (!r)
 				r = put(t, o, io, &done);
 		}
-		park_hold_end(t);
+		park_hold_end(t, o);
 	}
 	return done ? (long)done : r;
 }

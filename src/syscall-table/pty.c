@@ -345,7 +345,7 @@ static long slave_read(struct task *t, struct ofd *o, const struct file_io *io)
 		return r;
 	park_hold_begin(t, o);
 	r = read_typed(t, p, io);
-	park_hold_end(t);
+	park_hold_end(t, o);
 	return r;
 }
 
@@ -396,7 +396,7 @@ static long slave_write(struct task *t, struct ofd *o, const struct file_io *io)
 		return r;
 	park_hold_begin(t, o);
 	r = write_screen(t, p, io);
-	park_hold_end(t);
+	park_hold_end(t, o);
 	return r;
 }
 
@@ -577,7 +577,7 @@ static long master_read(struct task *t, struct ofd *o, const struct file_io *io)
 		return 0;
 	park_hold_begin(t, o);
 	r = read_shown(t, pty_of(o), io);
-	park_hold_end(t);
+	park_hold_end(t, o);
 	return r;
 }
 
@@ -620,7 +620,7 @@ static long master_write(struct task *t, struct ofd *o, const struct file_io *io
 
 	park_hold_begin(t, o);
 	r = type(t, pty_of(o), io);
-	park_hold_end(t);
+	park_hold_end(t, o);
 	return r;
 }
 

@@ -346,7 +346,7 @@ static long io_run_pieces(struct task *t, struct ofd *o, const struct file_io *i
 		if (r < 0 || (u64)r != one.total)
 			break;
 	}
-	park_hold_end(t);
+	park_hold_end(t, o);
 	return done ? (long)done : r;
 }
 
@@ -371,7 +371,7 @@ static long io_run_watched(struct task *t, struct ofd *o, struct file_io *io, bo
 	long r = vector && !io->total ? 0 : io_run(t, o, io, write);
 	if (r > 0 || (!r && vector && !write))
 		notify_opened(o, write ? IN_MODIFY : IN_ACCESS);
-	park_hold_end(t);
+	park_hold_end(t, o);
 	return r;
 }
 

@@ -47,11 +47,11 @@ static void hold_drop(u32 i)
 	ofd_put(ofd_at(ofd));
 }
 
-void park_hold_end(struct task *t)
+void park_hold_end(struct task *t, struct ofd *o)
 {
-	u32 i = READY->holds;
+	u32 i = READY->holds, ofd = ofd_index(o);
 
-	while (i && READY->hold[i - 1].task != t->index)
+	while (i && (READY->hold[i - 1].task != t->index || READY->hold[i - 1].ofd != ofd))
 		i--;
 	SHIM_ASSERT(i);
 	hold_drop(i - 1);

@@ -73,11 +73,10 @@ long ready_wait(struct task *t, struct sched_key key, u32 events);
 
 /*
  * References of a task that may park and never return (its process is killed, or another thread
- * calls execve).  Of one task up to PARK_HOLDS, on one description or ended all together, because
- * which of them an end drops is not said; a description lives until then.
+ * calls execve).  Of one task up to PARK_HOLDS; the description lives until the end of the last.
  */
 void park_hold_begin(struct task *t, struct ofd *o);
-void park_hold_end(struct task *t);
+void park_hold_end(struct task *t, struct ofd *o);
 /* For fd.c: drops those of a process whose other tasks have all ended. */
 void park_holds_drop(u32 proc);
 

@@ -141,7 +141,7 @@ static long signalfd_read(struct task *t, struct ofd *o, const struct file_io *i
 		done += sizeof(struct signal_record);
 		r = done < room ? signal_take(t, set_of(o), &info) : 0;
 	}
-	park_hold_end(t);
+	park_hold_end(t, o);
 	return done ? (long)done : r;
 }
 

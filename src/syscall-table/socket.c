@@ -340,7 +340,7 @@ static long connect_wait(struct task *t, struct ofd *o, const struct socket_addr
 		w->key = socket_key(s);
 		r = s->ops->connect(t, s, a, w, tries++);
 	} while (r == -EAGAIN);
-	park_hold_end(t);
+	park_hold_end(t, o);
 	return r;
 }
 
@@ -379,7 +379,7 @@ static long accept_wait(struct task *t, struct ofd *o, struct socket **ret)
 			break;
 		r = s->ops->accept(t, s, ret);
 	} while (r == -EAGAIN);
-	park_hold_end(t);
+	park_hold_end(t, o);
 	return r;
 }
 

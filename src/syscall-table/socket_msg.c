@@ -73,7 +73,7 @@ static long send_wait(struct task *t, struct ofd *o, struct socket_msg *m)
 
 	park_hold_begin(t, o);
 	long r = sent(t, s, m, move_again(t, s, m, s->ops->send, s->send_timeout_ns));
-	park_hold_end(t);
+	park_hold_end(t, o);
 	return r;
 }
 
@@ -223,7 +223,7 @@ long sys_sendmmsg(struct task *t, struct frame *f)
 		if (r < 0)
 			break;
 	}
-	park_hold_end(t);
+	park_hold_end(t, o);
 	return done ? (long)done : r;
 }
 
@@ -240,7 +240,7 @@ static long receive_wait(struct task *t, struct ofd *o, struct socket_msg *m)
 
 	park_hold_begin(t, o);
 	long r = move_again(t, s, m, s->ops->receive, s->receive_timeout_ns);
-	park_hold_end(t);
+	park_hold_end(t, o);
 	return received(m, r);
 }
 
@@ -389,7 +389,7 @@ long sys_recvmmsg(struct task *t, struct frame *f)
 		return r;
 	park_hold_begin(t, o);
 	r = receive_many(t, o, f, limit.deadline_ns);
-	park_hold_end(t);
+	park_hold_end(t, o);
 	return r > 0 ? time_limit_out(t, &limit, r) : r;
 }
 

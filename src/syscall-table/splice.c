@@ -62,8 +62,8 @@ static void holds_begin(struct splicing *s)
 
 static void holds_end(const struct splicing *s)
 {
-	park_hold_end(s->t);
-	park_hold_end(s->t);
+	park_hold_end(s->t, s->in);
+	park_hold_end(s->t, s->out);
 }
 
 /* ---- between two pipes ---- */
@@ -432,6 +432,6 @@ long sys_vmsplice(struct task *t, struct frame *f)
 	park_hold_begin(t, o);
 	r = may(o, O_RDONLY) ? memory_to_pipe(t, pipe_of(o), &io)
 			     : pipe_to_memory(t, pipe_of(o), &io);
-	park_hold_end(t);
+	park_hold_end(t, o);
 	return r;
 }

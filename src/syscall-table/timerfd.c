@@ -81,7 +81,7 @@ static long timerfd_read(struct task *t, struct ofd *o, const struct file_io *io
 		r = ready_wait(t, timerfd_key(o), POLLIN);
 	if (!r)
 		r = take(t, file, io);
-	park_hold_end(t);
+	park_hold_end(t, o);
 	return r;
 }
 

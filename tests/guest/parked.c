@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <sys/msg.h>
 #include <sys/sem.h>
+#include <sys/epoll.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -201,6 +202,33 @@ static void closed(void *(*send)(void *unused), size_t size)
 	close(other[1]);
 }
 
+static void *send_what_there_is(void *unused)
+{
+	off_t at = 0;
+
+	CHECK(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
+	CHECK(sendfile(sockets[0], file, &at, sizeof(bytes)) > 0);
+	return unused;
+}
+
+/* The number of the input becomes another thing's, and perhaps its place in the books, too. */
+static void input_closed(void)
+{
+	pthread_t thread;
+
+	CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets) == 0);
+	CHECK(pthread_create(&thread, NULL, send_what_there_is, NULL) == 0);
+	usleep(10000);
+	close(file);
+	CHECK(epoll_create1(0) == file);
+	CHECK(read(sockets[1], bytes, sizeof(bytes)) > 0);
+	usleep(10000);
+	close(sockets[1]);
+	CHECK(pthread_join(thread, NULL) == 0);
+	close(sockets[0]);
+	close(file);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 3 && strcmp(argv[1], "killed") == 0) {
@@ -210,6 +238,7 @@ int main(int argc, char **argv)
 		CHECK(file >= 0 && ftruncate(file, sizeof(bytes)) == 0);
 		closed(send_the_file, sizeof(bytes));
 		closed(send_messages, (size_t)MESSAGES * CHUNK);
+		input_closed();
 	}
 	printf("parked ok\n");
 	return 0;
