@@ -6,6 +6,7 @@
 #include "event.h"
 #include "event_memory.h"
 #include "rings.h"
+#include "signal.h"
 #include "syscall_nr.h"
 #include "../syscall-table/event_record.h"
 #include "../syscall-table/syscall_row.h"
@@ -34,6 +35,15 @@ static void cpuid_args(struct event_record *r, const struct frame *f, u64 asked)
 	r->args[5] = f->arg[2];
 }
 
+/* Its action is what it was made: who is deaf to a fault has none (signal_force). */
+static void fault_args(struct event_record *r, const struct task *t)
+{
+	r->args[0] = t->fault_signal;
+	r->args[1] = (u64)(s64)t->fault_code;
+	r->args[2] = signal_action(t->proc, (int)t->fault_signal)->handler;
+	r->args[3] = t->fault_addr;
+}
+
 void event_trace(struct task *t, struct frame *f, s64 nr, long result)
 {
 	const struct syscall_row *row = nr >= 0 ? syscall_row_of((u64)nr) : NULL;
@@ -55,6 +65,8 @@ void event_trace(struct task *t, struct frame *f, s64 nr, long result)
 	u32 size = sizeof(*r);
 	if (nr == EVENT_CPUID)
 		cpuid_args(r, f, (u64)result);
+	if (nr == EVENT_SIGNAL)
+		fault_args(r, t);
 	if (nr == EVENT_SPIN || nr == EVENT_YIELD)
 		r->args[0] = f->rip;
 	if (row != NULL) {
