@@ -20,6 +20,13 @@ void *memmove(void *to, const void *from, size_t n)
 
 	if (d <= s || d >= s + n)
 		return memcpy(to, from, n);
+	/* From the end on, by words: what is loaded is never what was stored. */
+	for (; n >= sizeof(u64); n -= sizeof(u64)) {
+		u64 word;
+
+		__builtin_memcpy(&word, s + n - sizeof(word), sizeof(word));
+		__builtin_memcpy(d + n - sizeof(word), &word, sizeof(word));
+	}
 	while (n > 0) {
 		n--;
 		d[n] = s[n];
