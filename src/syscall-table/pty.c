@@ -40,7 +40,7 @@ struct pty {
 	u32 slaves; /* open descriptions */
 	bool has_master, locked;
 	bool slave_gone; /* the last slave was closed, and none opened since */
-	u32 writers[2];	 /* tids of who is in the middle of a write: see write_begin */
+	u64 writers[2];	 /* births of the tasks in the middle of a write: see write_begin */
 	s64 born_ns, ctime_ns;
 	struct line line;
 	struct byte_queue typed, screen;
@@ -75,7 +75,7 @@ static bool is_writing(const struct pty *p, u32 side)
 {
 	for (u32 i = 0; p->writers[side] && i < READY->holds; i++) {
 		const struct park_hold *h = &READY->hold[i];
-		if (task_at(h->task)->tid == p->writers[side] && ofd_at(h->ofd)->state == p)
+		if (task_at(h->task)->birth == p->writers[side] && ofd_at(h->ofd)->state == p)
 			return true;
 	}
 	return false;
@@ -90,7 +90,7 @@ static long write_begin(struct task *t, struct pty *p, u32 side, bool nowait)
 	while (!r && is_writing(p, side))
 		r = nowait ? -EAGAIN : ready_wait(t, key, POLLOUT | POLLHUP);
 	if (!r)
-		p->writers[side] = t->tid;
+		p->writers[side] = t->birth;
 	return r;
 }
 
