@@ -56,7 +56,7 @@ void synth_name(const struct synth_ctx *c, char *ret_name)
 
 	if (thread)
 		name = thread->comm;
-	for (; name[n] && n < COMM_MAX - 1; n++)
+	for (; n < COMM_MAX - 1 && name[n]; n++)
 		ret_name[n] = name[n];
 	ret_name[n] = '\0';
 }
