@@ -57,7 +57,8 @@ u32 mm_clone(u32 index)
 	to->refs = 1;
 	to->vmas = (u64)v;
 	to->capacity = from->count + 8;
-	to->count = 0;
+	to->count = to->front = 0;
+	to->full_high = 0; /* not all is taken over */
 	to->total_bytes = to->locked_bytes = 0;
 	if (to->exe)
 		vnode_run_begin(to->exe);
@@ -97,9 +98,8 @@ void mm_put(u32 index)
 	vnode_run_end(mm->exe);
 	mm->exe = 0;
 	code_free(mm);
-	heap_free((void *)mm->vmas);
-	mm->vmas = 0;
-	mm->count = mm->capacity = mm->nexec = 0;
+	vma_free(mm);
+	mm->nexec = 0;
 	if (index < MMT->first_free)
 		MMT->first_free = index;
 }
@@ -158,7 +158,7 @@ static u64 alignment(u64 len, u32 map_flags)
 	return map_flags & MAP_ANONYMOUS && len % MM_HUGE_PAGE == 0 ? MM_HUGE_PAGE : MM_PAGE;
 }
 
-long mm_place(const struct mm *mm, u64 hint, u64 len, u32 map_flags)
+long mm_place(struct mm *mm, u64 hint, u64 len, u32 map_flags)
 {
 	u64 addr, align = alignment(len, map_flags);
 

@@ -79,7 +79,8 @@ struct mm {
 	u32 count;    /* VMAs */
 	u32 capacity; /* of the array */
 	u32 nexec;
-	u64 vmas; /* heap address of the sorted array of struct vma */
+	u64 vmas;			   /* heap address of the sorted array of struct vma */
+	u64 full_low, full_high, full_len; /* vma_choose: between these is no gap of full_len */
 	u64 total_bytes, locked_bytes;
 	u64 brk_start, brk;
 	u64 stack_top;
@@ -89,7 +90,7 @@ struct mm {
 	u32 code_page_count, code_page_room, code_site_count, code_site_room;
 	u32 membarrier; /* commands registered */
 	u32 dumpable;	/* PR_SET_DUMPABLE: whose memory others may look at */
-	u32 pad;
+	u32 front;	/* places of the array's block before it */
 	u32 lock_future;
 	u32 auxv_words;
 	u32 exe;		 /* vnode of the program, counted as run; 0: none yet */
@@ -172,11 +173,13 @@ void vma_set(struct mm *mm, u64 start, u64 end, const struct vma *proto);
 bool vma_range_is_free(const struct mm *mm, u64 start, u64 end);
 /* Whether the app has all of it mapped; stub areas are holes. */
 bool vma_range_is_mapped(const struct mm *mm, u64 start, u64 end);
+/* Gives the list's memory back; what the VMAs refer to was let go before. */
+void vma_free(struct mm *mm);
 /* Where [start, end) stops being mapped for the app: end if it is as a whole. */
 u64 vma_mapped_until(const struct mm *mm, u64 start, u64 end);
 /* The highest (lowest for vma_choose_low) free aligned address in [low, high) for len bytes; 0 if
  * there is none. */
-u64 vma_choose(const struct mm *mm, u64 len, u64 align, u64 low, u64 high);
+u64 vma_choose(struct mm *mm, u64 len, u64 align, u64 low, u64 high);
 u64 vma_choose_low(const struct mm *mm, u64 len, u64 low, u64 high);
 /* sysv_shm.c: a VMA with VMA_SEGMENT came, or is about to go. */
 void segment_attached(const struct vma *v);
@@ -199,7 +202,7 @@ struct mm_file *mm_file_create_anon(void);
  * Chooses the address of a new mapping of len bytes (page multiple) as mmap does: the hint if it is
  * free, low addresses for MAP_32BIT, else top-down.  -ENOMEM.
  */
-long mm_place(const struct mm *mm, u64 hint, u64 len, u32 map_flags);
+long mm_place(struct mm *mm, u64 hint, u64 len, u32 map_flags);
 
 /*
  * Maps `want` (start, end, prot, kind, flags, file, file_off) there, replacing what was there; fd

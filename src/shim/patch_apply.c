@@ -51,7 +51,7 @@ static u32 patch_file_get(const struct patch_key *key)
 
 /* The nearest gap for a stub area, below the mapping if there is one: what lies above it differs
  * more between processes, and the distance is part of the key. */
-static u64 stub_place(const struct mm *mm, u64 start, u64 end)
+static u64 stub_place(struct mm *mm, u64 start, u64 end)
 {
 	u64 low = end > REACH ? end - REACH : 0;
 	u64 high = start + REACH, addr;

@@ -6,13 +6,14 @@
  * one are one; every VMA holds a reference to its file.  total_bytes counts what is the app's.
  *
  * An array rather than a tree: a process has tens to hundreds of mappings, of 40 bytes; moving
- * all of them is cheaper than the page table work of the change it goes with.
+ * them is cheaper than the page table work of the change it goes with.  For those that have many
+ * there is room at both ends, and a mark above which no gap is left.
  */
 #include "mm.h"
 #include "shim.h"
 #include "vnode.h"
 
-#define VMAS_FIRST 48
+#define VMAS_FIRST 96
 
 static struct vma *array_of(const struct mm *mm)
 {
@@ -99,21 +100,51 @@ static bool can_merge(const struct vma *a, const struct vma *b)
 	return a->file == 0 || a->file_off + (a->end - a->start) == b->file_off;
 }
 
-static void reserve(struct mm *mm, u32 count)
+void vma_free(struct mm *mm)
 {
-	struct vma *bigger;
-	u32 capacity = mm->capacity != 0 ? mm->capacity : VMAS_FIRST;
+	if (mm->vmas != 0)
+		heap_free(array_of(mm) - mm->front);
+	mm->vmas = 0;
+	mm->count = mm->capacity = mm->front = 0;
+}
 
-	if (count <= mm->capacity)
-		return;
-	while (capacity < count)
-		capacity *= 2;
-	bigger = heap_alloc(capacity * sizeof(struct vma));
-	if (mm->count != 0)
-		memcpy(bigger, array_of(mm), mm->count * sizeof(struct vma));
-	heap_free(array_of(mm));
-	mm->vmas = (u64)bigger;
-	mm->capacity = capacity;
+/* A bigger block, half of whose free places stand before the array, half behind. */
+static void grow(struct mm *mm, u32 count)
+{
+	u32 total = VMAS_FIRST, kept = mm->count;
+
+	while (total < 2 * count)
+		total *= 2;
+	u32 front = (total - count) / 2;
+	struct vma *block = heap_alloc(total * sizeof(*block));
+	if (kept != 0)
+		memcpy(block + front, array_of(mm), kept * sizeof(*block));
+	vma_free(mm);
+	mm->vmas = (u64)(block + front);
+	mm->count = kept;
+	mm->front = front;
+	mm->capacity = total - front;
+}
+
+/* Makes n places of [first, last), by moving what stands before it or behind it, whichever is less:
+ * most new mappings are below all others but the program's. */
+static void make_places(struct mm *mm, u32 first, u32 last, u32 n)
+{
+	s64 more = (s64)n - (last - first);
+	bool is_low = first < mm->count - last;
+
+	if (more > (is_low ? mm->front : (s64)mm->capacity - mm->count))
+		grow(mm, mm->count + (u32)more);
+	struct vma *v = array_of(mm);
+	if (is_low) {
+		memmove(v - more, v, first * sizeof(*v));
+		mm->vmas = (u64)(v - more);
+		mm->front -= (u32)more;
+		mm->capacity += (u32)more;
+	} else {
+		memmove(v + first + n, v + last, (mm->count - last) * sizeof(*v));
+	}
+	mm->count += (u32)more;
 }
 
 /* Adds (sign 1) or takes off (sign -1) what n VMAs count for. */
@@ -153,9 +184,6 @@ static void tell_segments(const struct vma *old, u32 nold, const struct vma *new
 /* Replaces VMAs [first, last) by the n pieces. */
 static void splice(struct mm *mm, u32 first, u32 last, const struct vma *piece, u32 n)
 {
-	u32 count = mm->count - (last - first) + n;
-	struct vma *v;
-
 	if (first == last && n == 0)
 		return;
 	tell_segments(array_of(mm) + first, last - first, piece, n);
@@ -163,13 +191,10 @@ static void splice(struct mm *mm, u32 first, u32 last, const struct vma *piece, 
 		mm_file_hold(file_of(&piece[i]));
 	for (u32 i = first; i < last; i++)
 		mm_file_put(file_of(vma_at(mm, i)));
-	reserve(mm, count);
-	v = array_of(mm);
-	account(mm, v + first, last - first, (u64)-1);
+	account(mm, vma_at(mm, first), last - first, (u64)-1);
 	account(mm, piece, n, 1);
-	memmove(v + first + n, v + last, (mm->count - last) * sizeof(*v));
-	memcpy(v + first, piece, n * sizeof(*v));
-	mm->count = count;
+	make_places(mm, first, last, n);
+	memcpy(vma_at(mm, first), piece, n * sizeof(*piece));
 }
 
 /* Merges neighbours among n pieces in place; how many are left. */
@@ -207,6 +232,8 @@ void vma_set(struct mm *mm, u64 start, u64 end, const struct vma *proto)
 		piece[n] = *proto;
 		piece[n].start = start;
 		piece[n++].end = end;
+	} else if (end > mm->full_low) {
+		mm->full_high = 0;
 	}
 	if (tail)
 		piece[n++] = cut(&v[last - 1], end, v[last - 1].end);
@@ -238,7 +265,7 @@ bool vma_range_is_mapped(const struct mm *mm, u64 start, u64 end)
 	return vma_mapped_until(mm, start, end) == end;
 }
 
-u64 vma_choose(const struct mm *mm, u64 len, u64 align, u64 low, u64 high)
+static u64 choose(const struct mm *mm, u64 len, u64 align, u64 low, u64 high)
 {
 	u32 i = vma_lower(mm, high - 1);
 	u64 gap_end = high;
@@ -260,6 +287,20 @@ u64 vma_choose(const struct mm *mm, u64 len, u64 align, u64 low, u64 high)
 			return 0;
 		gap_end = vma_at(mm, --i)->start;
 	}
+}
+
+u64 vma_choose(struct mm *mm, u64 len, u64 align, u64 low, u64 high)
+{
+	bool is_known = high == mm->full_high && len >= mm->full_len;
+	u64 addr = choose(mm, len, align, low, is_known ? mm->full_low : high);
+
+	/* Gaps that were passed may be long enough for less alignment. */
+	if (addr != 0 && align == MM_PAGE) {
+		mm->full_high = high;
+		mm->full_low = addr + len;
+		mm->full_len = len;
+	}
+	return addr;
 }
 
 u64 vma_choose_low(const struct mm *mm, u64 len, u64 low, u64 high)

@@ -81,7 +81,7 @@ static long check_object(struct mmap_call *c)
 
 static long choose_address(struct task *t, const struct mmap_call *c)
 {
-	const struct mm *mm = mm_of(t);
+	struct mm *mm = mm_of(t);
 	u64 end = c->addr + c->len;
 
 	if (!(c->flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)))
@@ -415,7 +415,7 @@ static long check_move(const struct mm *mm, struct move *m)
 	return 0;
 }
 
-static long choose_move(const struct mm *mm, struct move *m)
+static long choose_move(struct mm *mm, struct move *m)
 {
 	long to;
 

@@ -186,7 +186,7 @@ static long wanted_address(u64 addr, u32 flags, u64 *ret)
 
 static long place(struct task *t, u64 addr, u64 bytes, u32 flags)
 {
-	const struct mm *mm = mm_of(t);
+	struct mm *mm = mm_of(t);
 
 	if (!addr)
 		return mm_place(mm, 0, bytes, 0);

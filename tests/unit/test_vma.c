@@ -114,7 +114,7 @@ static bool model_free(u32 first, u32 n)
 	return true;
 }
 
-static void check_choice(const struct mm *mm)
+static void check_choice(struct mm *mm)
 {
 	u32 n = 1 + next_random(20), high = 0, low = PAGES;
 
@@ -168,7 +168,7 @@ static void run(void)
 	CHECK(mm->count == 0 && mm->total_bytes == 0 && mm->locked_bytes == 0);
 	CHECK(files[0].refs == 1 && files[1].refs == 1 && files[2].refs == 1);
 	CHECK(segments == 0);
-	heap_free((void *)mm->vmas);
+	vma_free(mm);
 	free(mm);
 	CHECK(allocated == 0);
 }
