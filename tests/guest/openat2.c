@@ -66,11 +66,16 @@ static const struct {
 	    {O_WRONLY | O_TRUNC | O_NOFOLLOW, 0}};
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
+/* Who comes to ".." while anybody on the machine renames or mounts is to ask again (openat2(2)). */
 static int open2(int dir, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve)
 {
 	struct open_how how = {flags, mode, resolve};
+	int fd;
 
-	return (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
+	do
+		fd = (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
+	while (fd < 0 && errno == EAGAIN && !(resolve & RESOLVE_CACHED));
+	return fd;
 }
 
 static void make_file(const char *name)
