@@ -412,15 +412,21 @@ bool path_stands_in(u64 dev)
 	       dev == HEAD->config.dev_dev;
 }
 
+bool path_is_link(const struct path *p)
+{
+	char byte;
+
+	return SYS4(NR_readlinkat, p->dirfd, p->name, &byte, 1) > 0;
+}
+
 /* Whether a link, in the last place or on the way, may have led below /proc, /sys or /dev. */
 static bool may_be_led(const struct path *p, u32 flags)
 {
-	char byte;
 	u32 parent;
 
 	if (p->name[p->len - 1] == '/')
 		return true;
-	if (!(flags & PATH_NOFOLLOW) && SYS4(NR_readlinkat, p->dirfd, p->name, &byte, 1) > 0)
+	if (!(flags & PATH_NOFOLLOW) && path_is_link(p))
 		return true;
 	long r = path_parent(p, &parent);
 	return r < 0 ? r == -ENOENT : path_stands_in(vnode_at(parent)->dev);

@@ -108,6 +108,9 @@ bool path_follow_special(struct task *t, struct path *p, u32 flags);
  * Nothing in it is the app's. */
 bool path_stands_in(u64 dev);
 
+/* Whether the host has a symbolic link in the last place. */
+bool path_is_link(const struct path *p);
+
 /* Names the directory that holds the last component, until names change (path_generation). */
 u64 path_parent_key(const struct path *p);
 

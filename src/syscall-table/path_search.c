@@ -82,13 +82,6 @@ static bool walk_denied(struct task *t, const struct path *p, bool follow)
 			  judge, &asking) > 0;
 }
 
-static bool is_link(const struct path *p)
-{
-	char byte;
-
-	return SYS4(NR_readlinkat, p->dirfd, p->name, &byte, 1) > 0;
-}
-
 /* Names the directory of the last component, and who asks.  0: it has no name. */
 static u64 search_key(const struct task *t, const struct path *p)
 {
@@ -120,7 +113,7 @@ bool path_search_denied(struct task *t, const struct path *p, bool follow)
 {
 	if (p->special || p->is_empty || host_judges(t))
 		return false;
-	return way_denied(t, p) || (follow && is_link(p) && walk_denied(t, p, true));
+	return way_denied(t, p) || (follow && path_is_link(p) && walk_denied(t, p, true));
 }
 
 long path_search_error(struct task *t, const struct path *p, long error)
