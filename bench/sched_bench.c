@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "scheduler/scheduler.h"
@@ -42,6 +43,7 @@ static struct sched_key key_of(uint32_t task)
 
 static void start(struct sched *s, uint32_t tasks, uint64_t slice)
 {
+	memset(s, 0, sizeof(*s));
 	sched_init(s, SCHED_POLICY_EXCLUSIVE, slice);
 	for (uint32_t i = 0; i < tasks; i++)
 		sched_task_add(s, i, i + 1, SCHED_NONE);

@@ -48,8 +48,6 @@ void sched_waits_init(struct sched_waits *waits)
 	waits->nodes_free = SCHED_NONE;
 	waits->queues_used = 0;
 	waits->queues_free = SCHED_NONE;
-	for (uint32_t i = 0; i < SCHED_BUCKETS_MAX; i++)
-		waits->bucket[i] = SCHED_NONE;
 }
 
 void sched_waits_task_init(struct sched_waits *waits, uint32_t task)
@@ -76,11 +74,22 @@ static struct sched_queue *queue_at(struct sched_waits *waits, uint32_t index)
 	return &waits->queues[index];
 }
 
+/* The first queue of a bucket, or SCHED_NONE. */
+static uint32_t bucket_first(const struct sched_waits *waits, uint32_t bucket)
+{
+	return waits->bucket[bucket] - 1;
+}
+
+static void bucket_first_set(struct sched_waits *waits, uint32_t bucket, uint32_t index)
+{
+	waits->bucket[bucket] = index + 1;
+}
+
 static uint32_t queue_find(const struct sched_waits *waits, struct sched_key key)
 {
 	uint32_t steps = 0;
 
-	for (uint32_t i = waits->bucket[key_bucket(key)]; i != SCHED_NONE;) {
+	for (uint32_t i = bucket_first(waits, key_bucket(key)); i != SCHED_NONE;) {
 		const struct sched_queue *queue;
 
 		if (i >= QUEUES_MAX || steps++ > QUEUES_MAX)
@@ -108,8 +117,8 @@ static uint32_t queue_create(struct sched_waits *waits, struct sched_key key)
 	queue->head = SCHED_NONE;
 	queue->tail = SCHED_NONE;
 	queue->count = 0;
-	queue->next = waits->bucket[bucket];
-	waits->bucket[bucket] = index;
+	queue->next = bucket_first(waits, bucket);
+	bucket_first_set(waits, bucket, index);
 	return index;
 }
 
@@ -124,14 +133,17 @@ static uint32_t queue_get(struct sched_waits *waits, struct sched_key key)
 static void queue_destroy(struct sched_waits *waits, uint32_t index)
 {
 	struct sched_queue *queue = queue_at(waits, index);
-	uint32_t *link = &waits->bucket[key_bucket(queue->key)];
+	uint32_t bucket = key_bucket(queue->key), before = SCHED_NONE, steps = 0;
 
-	for (uint32_t steps = 0; *link != index; steps++) {
-		if (*link == SCHED_NONE || steps > QUEUES_MAX)
+	for (uint32_t i = bucket_first(waits, bucket); i != index; i = queue_at(waits, i)->next) {
+		if (i == SCHED_NONE || steps++ > QUEUES_MAX)
 			SCHED_BUG(SCHED_NONE, "wait queue not in its bucket");
-		link = &queue_at(waits, *link)->next;
+		before = i;
 	}
-	*link = queue->next;
+	if (before == SCHED_NONE)
+		bucket_first_set(waits, bucket, queue->next);
+	else
+		queue_at(waits, before)->next = queue->next;
 	queue->next = waits->queues_free;
 	waits->queues_free = index;
 }

@@ -34,15 +34,15 @@ struct sched_queue {
 
 struct sched_waits {
 	uint32_t nodes_live;
-	uint32_t nodes_used, nodes_free;   /* untouched from here on; list of returned ones */
-	uint32_t queues_used, queues_free; /* the same for queues */
-	uint32_t bucket[SCHED_BUCKETS_MAX];
+	uint32_t nodes_used, nodes_free;      /* untouched from here on; list of returned ones */
+	uint32_t queues_used, queues_free;    /* the same for queues */
+	uint32_t bucket[SCHED_BUCKETS_MAX];   /* first queue + 1, so that new memory is empty */
 	uint32_t task_nodes[SCHED_TASKS_MAX]; /* list of each task's nodes */
 	struct sched_node nodes[SCHED_NODES_MAX];
 	struct sched_queue queues[SCHED_NODES_MAX + 1]; /* +1: a requeue's target, briefly */
 };
 
-/* Empties the table. Any memory contents will do. */
+/* Makes an empty table of memory in which `bucket` is zero; the rest may hold anything. */
 void sched_waits_init(struct sched_waits *waits);
 
 /* Prepares the (empty) list of `task`; before its first sched_waits_add. */

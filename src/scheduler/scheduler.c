@@ -10,7 +10,7 @@
  * Who is picked is the policy's affair (sched_policy.h; the one there is: sched_exclusive.c).
  *
  * Nothing here depends on anything but the sequence of calls since sched_init: not on addresses,
- * on old memory contents, or on which indices the tasks have.
+ * on old memory contents (but see sched_init), or on which indices the tasks have.
  */
 #include "sched_policy.h"
 #include "scheduler.h"
@@ -60,8 +60,6 @@ void sched_init(struct sched *s, enum sched_policy_id policy, uint64_t slice_eve
 	s->newborn = SCHED_NONE;
 	s->task_count = 0;
 	s->parked_count = 0;
-	for (uint32_t i = 0; i < SCHED_TASKS_MAX; i++)
-		s->state[i] = SCHED_STATE_FREE;
 	sched_heap_init(&s->runnable);
 	sched_heap_init(&s->deadlines);
 	sched_waits_init(&s->waits);

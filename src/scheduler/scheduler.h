@@ -34,7 +34,7 @@ enum sched_policy_id {
 };
 
 enum sched_state {
-	SCHED_STATE_FREE,
+	SCHED_STATE_FREE, /* zero */
 	SCHED_STATE_RUNNABLE,
 	SCHED_STATE_RUNNING,
 	SCHED_STATE_PARKED,
@@ -69,7 +69,8 @@ struct sched {
 };
 
 /*
- * Makes `s` an empty scheduler: no tasks, free turn. Nothing depends on what the memory held.
+ * Makes `s` an empty scheduler: no tasks, free turn. `state` and `waits.bucket` are zero, as they
+ * are in new memory, which is not touched; nothing depends on what the rest held.
  * A turn lasts `slice_events` events if other tasks are runnable; 0 means without limit.
  */
 void sched_init(struct sched *s, enum sched_policy_id policy, uint64_t slice_events);

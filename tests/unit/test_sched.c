@@ -48,6 +48,8 @@ _Noreturn void sched_bug(uint32_t task, const char *what)
 static void start(uint32_t count, uint64_t slice)
 {
 	memset(s, 0xa5, sizeof(*s));
+	memset(s->state, 0, sizeof(s->state));
+	memset(s->waits.bucket, 0, sizeof(s->waits.bucket));
 	sched_init(s, SCHED_POLICY_EXCLUSIVE, slice);
 	for (uint32_t i = 0; i < count; i++)
 		sched_task_add(s, i, 100 + i, SCHED_NONE);

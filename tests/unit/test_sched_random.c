@@ -516,6 +516,8 @@ static uint64_t run_script(struct sched *s, struct model *m, uint64_t seed)
 	uint32_t tasks = 1 + random_below(&r.random, big ? SCHED_TASKS_MAX : 24);
 	uint32_t slice = 1 + random_below(&r.random, 30);
 
+	memset(s->state, 0, sizeof(s->state));
+	memset(s->waits.bucket, 0, sizeof(s->waits.bucket));
 	sched_init(s, SCHED_POLICY_EXCLUSIVE, slice);
 	model_init(m, tasks, slice);
 	for (uint32_t i = 0; i < tasks && (big || i == 0); i++) {
