@@ -9,7 +9,7 @@
 #include <linux/fs.h>
 #include "capture.h"
 
-#define SET_MIN	   8192u
+#define SET_MIN	   512u
 #define DONE_BASIC 1u /* metadata, absence, link, failed lookup */
 #define DONE_BYTES 2u
 #define DONE_NAMES 4u
@@ -54,6 +54,12 @@ static bool set_add(u64 key, u32 done)
 		SET->count++;
 	*slot = *slot | key | done | DONE_BASIC;
 	return true;
+}
+
+static bool set_has(u64 key)
+{
+	key = (key | 1ull << 63) & ~DONE_MASK;
+	return SET->entries && *set_slot(SET->entries, SET->mask, key);
 }
 
 static void fill(struct capture_record *r, const struct stat *st)
@@ -167,15 +173,24 @@ void capture_path(const struct path *p, u32 kind, const struct stat *st, u32 vno
 		vnode_at(vnode)->flags |= VNODE_ANNOUNCED;
 }
 
+/* Of the directory that the path's last component is not in, as there is none; 0: it need not be
+ * the same one the next time. */
+static u64 absent_key(const struct path *p)
+{
+	return p->name[0] == '/' || p->base[0] ? ~path_parent_key(p) : 0;
+}
+
 /*
  * What does not exist is announced by its first missing component, so that the tracer need not
  * find out how far the path led at this moment: by then the container may have made some of it.
+ * What else is looked for below that is announced with it.
  */
 static void announce_absent(const struct path *p)
 {
 	char abs[FILE_ABS_MAX];
 	struct stat st = {0};
 	u32 len = path_absolute(p, abs), cut = len;
+	u64 key = absent_key(p);
 
 	for (;;) {
 		u32 end = cut;
@@ -194,6 +209,8 @@ static void announce_absent(const struct path *p)
 	/* abs[0..cut) is the first missing component's path; st is its parent unless that is "/".
 	 */
 	u32 end = cut;
+	if (cut < len && key)
+		set_add(key, DONE_BASIC);
 	while (end > 1 && abs[end - 1] != '/')
 		end--;
 	if (end > 1 && not_image(vnode_find(st.st_dev, st.st_ino)))
@@ -220,6 +237,8 @@ void capture_failure(const struct path *p, long error)
 	if (!HEAD->config.capture || p->special || p->is_empty)
 		return;
 	if (!set_add(path_key(p), DONE_BASIC))
+		return;
+	if (error == -ENOENT && set_has(absent_key(p)))
 		return;
 	if (error == -ENOENT && is_dangling(p)) {
 		/* What it points to is absent; it may be made in a moment. */

@@ -143,7 +143,7 @@ struct capture_set {
 /* The directory a path prefix names. */
 struct known_parent {
 	u64 key;
-	u32 vnode;
+	u32 vnode; /* 0: none */
 };
 
 /* The record that is held back in the capture ring (ring_hold), and the key of its path. */

@@ -379,7 +379,7 @@ long path_parent(const struct path *p, u32 *ret_vnode)
 		return 0;
 	}
 	struct known_parent *known = parent_slot(p, n, &key);
-	if (known && known->key == key) {
+	if (known && known->key == key && known->vnode) {
 		*ret_vnode = known->vnode;
 		return 0;
 	}
@@ -408,8 +408,7 @@ static u64 *not_special_slot(const struct path *p, u32 flags, u64 *ret_key)
 
 bool path_stands_in(u64 dev)
 {
-	return dev == HEAD->config.proc_dev || dev == HEAD->config.sys_dev ||
-	       dev == HEAD->config.dev_dev;
+	return dev == HEAD->config.stand_in_dev;
 }
 
 bool path_is_link(const struct path *p)
@@ -419,17 +418,46 @@ bool path_is_link(const struct path *p)
 	return SYS4(NR_readlinkat, p->dirfd, p->name, &byte, 1) > 0;
 }
 
-/* Whether a link, in the last place or on the way, may have led below /proc, /sys or /dev. */
-static bool may_be_led(const struct path *p, u32 flags)
+/* Whether a link, in the last place or on the way, may have led below /proc, /sys or /dev.
+ * *ret_missing: there is no directory that could hold the last component. */
+static bool may_be_led(const struct path *p, u32 flags, bool *ret_missing)
 {
 	u32 parent;
 
+	*ret_missing = false;
 	if (p->name[p->len - 1] == '/')
 		return true;
 	if (!(flags & PATH_NOFOLLOW) && path_is_link(p))
 		return true;
 	long r = path_parent(p, &parent);
+	*ret_missing = r == -ENOENT;
 	return r < 0 ? r == -ENOENT : path_stands_in(vnode_at(parent)->dev);
+}
+
+/* Where it is kept that there was no such directory, for whichever name in it.  Should it be made:
+ * as long as no links are, nothing in it leads elsewhere. */
+static struct known_parent *missing_slot(const struct path *p, u64 *ret_key)
+{
+	struct known_parent *known = parent_slot(p, parent_length(p), ret_key);
+
+	return known && !(known->key == *ret_key && known->vnode) ? known : NULL;
+}
+
+static bool parent_was_missing(const struct path *p)
+{
+	u64 key;
+	const struct known_parent *known = missing_slot(p, &key);
+
+	return known && known->key == key;
+}
+
+static void parent_is_missing(const struct path *p)
+{
+	u64 key;
+	struct known_parent *known = missing_slot(p, &key);
+
+	if (known)
+		*known = (struct known_parent){.key = key};
 }
 
 /* Makes p what it leads to without links, if that is special. */
@@ -449,12 +477,15 @@ static bool walk_to_special(struct path *p, u32 flags)
 bool path_follow_special(struct task *t, struct path *p, u32 flags)
 {
 	u64 key, *known = not_special_slot(p, flags, &key);
+	bool missing;
 
 	/* Of a task with a root of its own links have been followed. */
-	if (*known == key || p->is_empty || FILES->fs[proc_of(t)->fs].root)
+	if (*known == key || p->is_empty || FILES->fs[proc_of(t)->fs].root || parent_was_missing(p))
 		return false;
-	if (may_be_led(p, flags) && walk_to_special(p, flags))
+	if (may_be_led(p, flags, &missing) && walk_to_special(p, flags))
 		return true;
 	*known = key;
+	if (missing)
+		parent_is_missing(p);
 	return false;
 }

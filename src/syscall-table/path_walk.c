@@ -148,11 +148,15 @@ static bool real_step(struct walk *w, u32 n)
 
 void path_real(char *abs)
 {
-	struct walk *w = heap_alloc(sizeof(*w));
+	struct walk *w = heap_alloc_unset(sizeof(*w));
 	bool leads = abs[0] == '/';
 	u32 n;
 
 	w->root = "";
+	w->keeps = 0;
+	w->hops = 0;
+	w->slash = false;
+	w->done[0] = '\0';
 	memcpy(w->left, abs, strlen(abs) + 1);
 	while (leads && (n = component(w)) != 0)
 		leads = real_step(w, n);
