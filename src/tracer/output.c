@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,11 +21,13 @@
 #include "container.h"
 #include "poller.h"
 
+#define FIRSTS_MAX 8 /* a stop of the task each; more are worth a thread */
+
 static struct {
 	struct poller *poller;
 	atomic_int closed[3], told[3]; /* closed: the errno of the failed write */
 	struct output_sink sink;
-	bool any;	      /* output_first was called */
+	int firsts;	      /* how often output_first was called */
 	pthread_mutex_t lock; /* one consumer at a time */
 } output = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -80,27 +84,31 @@ static bool empty_ring(void *arg)
 int output_start(const struct output_sink *sink, const cpu_set_t *cpus)
 {
 	output.sink = *sink;
-	output.any = false;
+	output.firsts = 0;
 	return poller_create(OUTPUT_RING, empty_ring, NULL, cpus, &output.poller);
 }
 
-/* What is in the ring fits into a pipe, and there is room in what it goes to. */
-static bool is_writable(void)
+/* Whether so many bytes can be written there at once, so that nobody waits for a reader. */
+static bool takes(int fd, uint64_t size)
 {
-	struct pollfd fds[] = {{.fd = 1, .events = POLLOUT}, {.fd = 2, .events = POLLOUT}};
-	uint64_t size = OUTPUT_RING->tail - OUTPUT_RING->head;
+	struct pollfd p = {.fd = fd, .events = POLLOUT};
+	struct stat st;
 
-	return size <= PIPE_BUF && poll(fds, 2, 0) == 2 && fds[0].revents == POLLOUT &&
-	       fds[1].revents == POLLOUT;
+	if (fstat(fd, &st) < 0)
+		return false;
+	if (S_ISREG(st.st_mode) || (S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3)))
+		return true;
+	return size <= PIPE_BUF && poll(&p, 1, 0) == 1 && p.revents == POLLOUT;
 }
 
 void output_first(struct container *c)
 {
-	bool once = !output.any && is_writable();
+	uint64_t size = OUTPUT_RING->tail - OUTPUT_RING->head;
+	bool direct = output.firsts < FIRSTS_MAX && takes(1, size) && takes(2, size);
 
-	output.any = true;
+	output.firsts++;
 	/* Without a thread it is for us in any case. */
-	if (once || poller_start(output.poller) < 0)
+	if (direct || poller_start(output.poller) < 0)
 		output_drain(c);
 }
 
