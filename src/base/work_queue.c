@@ -168,6 +168,14 @@ int work_queue_put(struct work_queue *q, struct work_item *item)
 	return ret;
 }
 
+bool work_queue_is_idle(struct work_queue *q)
+{
+	pthread_mutex_lock(&q->lock);
+	bool idle = q->done == q->put && !q->idling;
+	pthread_mutex_unlock(&q->lock);
+	return idle;
+}
+
 int work_queue_wait(struct work_queue *q)
 {
 	int ret;

@@ -90,6 +90,9 @@ int image_capture_create(struct evlog_writer *writer, const struct image_capture
  * or too long. -ENOMEM. The first error of the thread, if it had one: -ENOMEM, the writer's. */
 int image_capture_submit(struct image_capture *capture, const struct image_request *request);
 
+/* Whether all that was submitted has been opened and read by now. */
+bool image_capture_is_idle(struct image_capture *capture);
+
 /* Waits until all that was submitted before this call has been opened: names may change from then
  * on, not contents. Errors as above. */
 int image_capture_drain_names(struct image_capture *capture);

@@ -145,6 +145,11 @@ int image_large_submit(struct image_large *large, int fd, const struct stat *st,
 	return work_queue_put(large->queue, &job->item);
 }
 
+bool image_large_is_idle(const struct image_large *large)
+{
+	return work_queue_is_idle(large->queue);
+}
+
 int image_large_wait(struct image_large *large, bool flush)
 {
 	struct job *job;

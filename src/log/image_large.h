@@ -29,6 +29,9 @@ int image_large_submit(struct image_large *large, int fd, const struct stat *st,
 /* Takes over `fd` likewise: what may be wanted soon is put into the log if it is in the cache. */
 int image_large_ahead(struct image_large *large, int fd, const struct stat *st);
 
+/* Whether all that was submitted has been read by now. */
+bool image_large_is_idle(const struct image_large *large);
+
 /* Waits until all submitted before has been read; with `flush`, also handed to the writer. */
 int image_large_wait(struct image_large *large, bool flush);
 

@@ -402,6 +402,35 @@ call_page:
 	.globl	call_page_return
 call_page_return:
 	ret
+
+/*
+ * Where the kernel starts what execve executes: a file of this page alone, so that the shim need
+ * not be copied when a container is made.  Maps all of it, this page included, out of the tracer's
+ * own file; the tracer has filled in where it is there (shim_image.c).
+ */
+	.globl	shim_boot
+	.type	shim_boot, @function
+shim_boot:
+	mov	$9, %eax		/* mmap(SHIM_BASE, size, RX, PRIVATE|FIXED, fd, offset) */
+	movabs	$SHIM_BASE, %rdi
+	mov	shim_boot_size(%rip), %rsi
+	mov	$5, %edx
+	mov	$0x12, %r10d
+	mov	$SHIM_FD_TEXT, %r8d
+	mov	shim_boot_offset(%rip), %r9
+	call	call_page
+	test	%rax, %rax
+	jns	_start
+	mov	$231, %eax		/* exit_group(125) */
+	mov	$125, %edi
+	call	call_page
+	hlt
+	.balign	8
+	.globl	shim_boot_size, shim_boot_offset
+shim_boot_size:
+	.quad	0
+shim_boot_offset:
+	.quad	0
 	.balign	4096, 0xcc
 
 	.section .note.GNU-stack, "", @progbits

@@ -56,15 +56,16 @@
 #define APP_FD_MAX     1024
 #define SHIM_FD_BASE   1024
 #define SHIM_FD_REGION (SHIM_FD_BASE + 0) /* the region's memfd */
-#define SHIM_FD_SHIM   (SHIM_FD_BASE + 1) /* the shim's memfd, what execve really executes */
+#define SHIM_FD_SHIM   (SHIM_FD_BASE + 1) /* what execve really executes: see shim_boot */
 #define SHIM_FD_HOLDER \
 	(SHIM_FD_BASE + 2) /* O_PATH; its duplicates hold the numbers of our objects */
 #define SHIM_FD_STDIO (SHIM_FD_BASE + 3) /* three: stdin, stdout, stderr that are regular files */
 /* Two ends: where descriptors in flight between processes are kept, see unix_rights.c. */
 #define SHIM_FD_CARRIER (SHIM_FD_BASE + 6)
-#define SHIM_FD_PROC	(SHIM_FD_BASE + 8) /* O_PATH: the host's /proc, see reopen.c */
-#define SHIM_FD_EXE	(SHIM_FD_BASE + 9) /* the process's program */
-#define SHIM_FD_COUNT	10
+#define SHIM_FD_PROC	(SHIM_FD_BASE + 8)  /* O_PATH: the host's /proc, see reopen.c */
+#define SHIM_FD_EXE	(SHIM_FD_BASE + 9)  /* the process's program */
+#define SHIM_FD_TEXT	(SHIM_FD_BASE + 10) /* the tracer's own file, which the shim is in */
+#define SHIM_FD_COUNT	11
 
 /*
  * Task slots: twice as many as tasks, since a slot is not free before the kernel has finished its
@@ -203,7 +204,7 @@ struct region_config {
 	u32 tty_rows, tty_cols; /* of the terminal, if one of stdio is one */
 	u32 own_ids_only;	/* our user namespace maps the caller's ids alone */
 	u64 log_dev, log_ino;	/* record: the log, which the container does not see; or 0 */
-	u64 proc_dev, dev_dev, sys_dev; /* st_dev of the tmpfs that stand for /proc, /dev, /sys */
+	u64 stand_in_dev;	/* st_dev of the tmpfs that stands for /proc, /dev and /sys */
 	char hostname[65];
 	struct region_stdio stdio[3];
 	struct region_cpu cpu; /* the baseline */
@@ -271,6 +272,8 @@ struct region_head {
 	u64 pause_looks;   /* UPCALL_SPIN_LOOK since then */
 	u64 next_timer_ns; /* earliest virtual deadline of a park or a timer */
 	u32 first_error;   /* the first program could not be started: errno */
+	u32 filter_error;  /* the filter could not be installed: errno */
+	u32 traced;	   /* a futex: the tracer has the first task, which may call it */
 	u32 file_mounts;   /* enum file_mounts; mounts do not change while a container runs */
 	u32 host_tid;	   /* the host's number of the task that was asked for; 0: none */
 	struct region_config config;

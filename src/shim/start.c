@@ -2,8 +2,11 @@
  * The C half of the start of a task (clone) and of a freshly executed process.  Both run on the
  * task's shim stack, with the frame they return through at its top.
  */
+#include <linux/futex.h>
+
 #include "event.h"
 #include "exec_load.h"
+#include "filter.h"
 #include "mm.h"
 #include "process.h"
 #include "signal.h"
@@ -77,15 +80,28 @@ static void first_process(struct task *t)
 	files_init_first(t);
 }
 
+/* Up to here the tracer is busy with other things. */
+static void wait_for_tracer(void)
+{
+	while (!__atomic_load_n(&HEAD->traced, __ATOMIC_ACQUIRE))
+		SYS4(NR_futex, &HEAD->traced, FUTEX_WAIT, 0, NULL);
+}
+
 void shim_exec_start(struct task *t, struct frame *f)
 {
 	memset(f, 0, sizeof(*f));
 	f->nr = ~0ull;
 	if (HEAD->epoch_number == 0 && PROCT->next_id == 0) {
+		long error = filter_install();
+		if (error < 0) {
+			HEAD->filter_error = (u32)-error;
+			SYS1(NR_exit_group, 125);
+		}
 		first_process(t);
+		wait_for_tracer();
 		epoch_take(EPOCH_START);
 		turn_timer_changed();
-		long error = exec_first(t, f);
+		error = exec_first(t, f);
 		if (error < 0) {
 			HEAD->first_error = (u32)-error;
 			upcall(UPCALL_END, 0, 0, 0);

@@ -149,18 +149,13 @@ int caller_configure(struct region_config *config, bool no_files)
 }
 
 /* The kernel has put us on the idlest processor when the tool was executed: stay there. */
-void caller_processors(cpu_set_t *ret_one, cpu_set_t *ret_others)
+void caller_processors(cpu_set_t *ret_all, cpu_set_t *ret_beside)
 {
 	int here = sched_getcpu();
 
-	CPU_ZERO(ret_one);
-	CPU_ZERO(ret_others);
-	if (sched_getaffinity(0, sizeof(*ret_others), ret_others) < 0 || here < 0 ||
-	    !CPU_ISSET(here, ret_others)) {
-		*ret_one = *ret_others;
-		return;
-	}
-	CPU_SET(here, ret_one);
-	if (CPU_COUNT(ret_others) > 1)
-		CPU_CLR(here, ret_others);
+	CPU_ZERO(ret_all);
+	sched_getaffinity(0, sizeof(*ret_all), ret_all);
+	*ret_beside = *ret_all;
+	if (here >= 0 && CPU_COUNT(ret_all) > 1)
+		CPU_CLR(here, ret_beside);
 }

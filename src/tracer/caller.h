@@ -18,10 +18,7 @@ void caller_fill_stdio(void);
  * regular files are taken for pipes.  0, or -E2BIG: he is in more than CONFIG_GROUPS_MAX groups. */
 int caller_configure(struct region_config *config, bool no_files);
 
-/*
- * One processor for the tasks and the wait loop, because a stop costs several times more across
- * two (10 against 67 us); the others, if there are any, for output and capture.
- */
-void caller_processors(cpu_set_t *ret_one, cpu_set_t *ret_others);
+/* All processors we may run on; and those of them, if there are any, that we are not on now. */
+void caller_processors(cpu_set_t *ret_all, cpu_set_t *ret_beside);
 
 #endif

@@ -65,6 +65,7 @@ int container_create(struct container *c)
 	if (error < 0)
 		return error;
 	c->shim = shim_blob_symbols;
+	c->shim_offset = shim_image_offset();
 	error = patcher_create(&c->shim, &c->patcher);
 	if (error < 0) {
 		errno = -error;
@@ -177,12 +178,13 @@ void container_perturb(struct container *c)
 	}
 }
 
-void container_anywhere(const struct container *c, pid_t tid)
+void container_end_at(struct container *c, const cpu_set_t *cpus)
 {
-	cpu_set_t all;
-
-	CPU_OR(&all, &c->cpus, &c->others);
-	sched_setaffinity(tid, sizeof(all), &all);
+	/* Its end, which takes the namespaces down, goes where we wait for it. */
+	if (c->init > 0)
+		sched_setaffinity(c->init, sizeof(c->one), &c->one);
+	if (c->first > 0 && container_task_get(c, c->first) != NULL)
+		sched_setaffinity(c->first, sizeof(*cpus), cpus);
 }
 
 void container_kill(struct container *c)
@@ -190,12 +192,9 @@ void container_kill(struct container *c)
 	if (c->init <= 0)
 		return;
 	kill(c->init, SIGKILL);
-	/* The first task is most often the last: it need not wait until init has its turn, nor end
-	 * where we go on. */
-	if (c->first > 0 && container_task_get(c, c->first) != NULL) {
-		container_anywhere(c, c->first);
+	/* The first task is most often the last: it need not wait until init has its turn. */
+	if (c->first > 0 && container_task_get(c, c->first) != NULL)
 		kill(c->first, SIGKILL);
-	}
 }
 
 void container_reap(struct container *c)

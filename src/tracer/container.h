@@ -6,7 +6,7 @@
  *	container_prepare         the shim is there, and init, which begins to make the rest
  *	container_mount           init goes on: the configuration is there
  *	container_made            init has made all of it
- *	container_launch          the first task exists, stopped before the shim's first instruction
+ *	container_launch          the first task is traced, and about to execute the shim
  *	container_run             the wait loop; returns when the container has ended
  *	container_destroy         nothing of it is left running
  */
@@ -88,19 +88,21 @@ struct container_task {
 
 struct container {
 	int region_fd;
-	int proc_fd, shim_fd; /* in init: the host's /proc, the shim's memory file */
+	int proc_fd;		      /* in init: the host's /proc */
+	struct shim_files shim_files; /* in init */
 	struct shim_symbols shim;
+	uint64_t shim_offset; /* in our own file */
 	struct patcher *patcher;
 	struct spin_watch *spin_watch; /* while it runs */
 	struct epoch_source *source;
 	struct container_observer observer;
-	pid_t init;	 /* on the host */
-	int init_socket; /* its other end is held by init, which goes on when told there */
-	pid_t first;	 /* the first task */
-	pid_t early_tid; /* it stopped before it was known: with this status; 0: it did not */
-	int early_status;
-	int report_fd;		      /* where it says why it could not start, or -1 */
-	uint64_t trapped;	      /* stops at sites */
+	pid_t init;	  /* on the host */
+	int init_socket;  /* its other end is held by init, which goes on when told there */
+	bool launching;	  /* it has been told of all */
+	pid_t first;	  /* the first task, once it is traced */
+	bool coming;	  /* the first task is on its way to the shim */
+	int report_fd;	  /* where both say why they could not start, or -1 */
+	uint64_t trapped; /* stops at sites */
 	struct container_task *tasks; /* CONTAINER_TASK_TABLE */
 	bool enough;		      /* set by the observer: to end as soon as possible */
 	bool ended;
@@ -111,8 +113,10 @@ struct container {
 	const char *mounts; /* with a root: its mount points, as mounts_list gives them; or NULL */
 	const char *cwd;    /* working directory inside */
 	int stdio_fd[3];    /* regular files for descriptors 0 to 2, or -1 */
-	cpu_set_t cpus;	    /* where the container runs */
-	cpu_set_t others;   /* where it is made, beside us */
+	cpu_set_t all;	    /* processors there are for the container and us */
+	cpu_set_t beside;   /* those where it is made while we do other things */
+	cpu_set_t one;	    /* where it runs and we wait for it: see container_launch */
+	cpu_set_t others;   /* the others of all, if there are any */
 	bool own_user_namespace;
 };
 
@@ -123,20 +127,28 @@ int container_create(struct container *c);
 int container_program(struct container *c, const char *path, char *const argv[],
 		      char *const envp[]);
 
-/* Namespaces and init, and the shim's memfd.  Precondition: c->root, cwd, cpus and others are set.
+/* Namespaces and init, and the shim's memfd.  Precondition: c->root, cwd, all and beside are set.
  * 0 or a negative errno with c->message. */
 int container_prepare(struct container *c);
 
-/* Lets init go on with mounts, while this returns.  Precondition: the configuration in HEAD is set,
- * root and cwd are there.  0 or a negative errno with c->message. */
-int container_mount(struct container *c);
+/* Lets init go on with mounts, and with the first task if `launch` (stdio_fd is set then), while
+ * this returns.  Precondition: the configuration in HEAD is set, root and cwd are there.  0 or a
+ * negative errno with c->message. */
+int container_mount(struct container *c, bool launch);
 
 /* Waits for that.  0 or a negative errno with c->message. */
 int container_made(struct container *c);
 
-/* Has the first task made.  Precondition: stdio_fd is set.  0 or a negative errno with
- * c->message. */
+/*
+ * Has the first task made, if container_mount did not, and traces it.  Precondition: stdio_fd is
+ * set.  From now on c->one is the processor where the kernel has put it: one for all tasks and for
+ * who waits for them, because a stop costs several times more across two (10 against 67 us).
+ * 0 or a negative errno with c->message.
+ */
 int container_launch(struct container *c);
+
+/* At the first stop of the first task, which has executed the shim.  0 or a negative errno. */
+int container_arrived(struct container *c);
 
 /* After the first task has ended before the shim ran: what it said of that, as c->message and a
  * negative errno; 0 if it said nothing. */
@@ -145,8 +157,9 @@ int container_first_report(struct container *c);
 /* Runs until the container has ended; c->end and c->message tell how. */
 void container_run(struct container *c);
 
-/* From now on the task, which exists, or we (0), may run on all our processors. */
-void container_anywhere(const struct container *c, pid_t tid);
+/* Before container_kill: where the first task ends, which is most often the last and takes the
+ * kernel the longest. */
+void container_end_at(struct container *c, const cpu_set_t *cpus);
 
 /* Ends whatever is left of the container, without waiting for it. */
 void container_kill(struct container *c);

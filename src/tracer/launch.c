@@ -1,16 +1,18 @@
 /*
  * From nothing to the first task: namespaces, mounts, a small init as pid 1, and the first task,
- * which executes the shim under the seccomp filter.
+ * which executes the shim; that installs the seccomp filter (shim/filter.c).
  *
  *	tracer                      init (pid 1 inside)               first task
- *	clone(namespaces) ------->  network; waits for a word
- *	maps ids, seizes init
- *	shim, configuration
+ *	clone(namespaces)
+ *	maps ids, configuration     the shim's files
  *	sends a word ------------>  mounts, hostname; says ok
- *	...
- *	sends descriptors ------->  waits for another word
- *	sees its fork, lets it go   fork ---------------------------> descriptors, filter, exec shim
- *	wait loop                   reaps until it is killed          ...
+ *	log                         vfork --------------------------> descriptors; says ok
+ *	seizes who said so                                            executes the shim, which waits
+ *	HEAD->traced                                                  for this and goes on
+ *	threads, wait loop          reaps until it is killed
+ *
+ * A replay's word comes in two: its root is filled while the mounts are made, and the descriptors
+ * that the first task gets are of files there.
  *
  * Everything between clone and exec uses system calls only: the tracer may have threads.
  */
@@ -19,10 +21,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
+#include <linux/futex.h>
 #include <linux/sched.h>
-#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -49,18 +49,20 @@
 
 struct channels {
 	int go[2];   /* tracer -> init, sockets: a struct word, with it descriptors */
-	int back[2]; /* init -> tracer, a pipe: a struct report */
+	int back[2]; /* init and first task -> tracer, sockets: a struct report */
 };
 
 #define PASSED_MAX 3 /* descriptors that were not open when init was made: stdio */
 
 /* For init: to go on. */
 struct word {
+	bool launch;	      /* to the end; else another word follows */
 	bool has[PASSED_MAX]; /* which of them come with it */
 };
 
 struct report {
 	int error;
+	unsigned cpu;	/* where the first task is, which tells that */
 	enum need need; /* or NEED_COUNT */
 	char what[100];
 };
@@ -84,7 +86,7 @@ static int say_need(struct container *c, enum need need, int error, const char *
 
 static _Noreturn void init_need(int fd, enum need need, const char *what)
 {
-	struct report r = {errno, need, ""};
+	struct report r = {errno, 0, need, ""};
 
 	snprintf(r.what, sizeof(r.what), "%s", what);
 	if (write(fd, &r, sizeof(r)) < 0)
@@ -97,17 +99,35 @@ static _Noreturn void init_fail(int fd, const char *what)
 	init_need(fd, NEED_COUNT, what);
 }
 
-/* Covers a kernel directory with an empty one of our own. */
-static void cover(int back, const char *path, uint64_t *ret_dev)
+static void make_folder(int back, const char *path)
 {
-	struct stat st;
-
 	if (mkdir(path, 0755) < 0 && errno != EEXIST)
 		init_fail(back, path);
+}
+
+static void mount_tmpfs(int back, const char *path)
+{
+	make_folder(back, path);
 	if (mount("shadow", path, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755") < 0)
 		init_need(back, NEED_MOUNT, "cannot mount a private tmpfs");
-	if (stat(path, &st) < 0)
-		init_fail(back, path);
+}
+
+/* Covers the kernel's directories with empty ones of our own; of one file system, as making one and
+ * taking it down take as long as everything else here. */
+static void cover_kernel(int back, uint64_t *ret_dev)
+{
+	static const char *const others[] = {"/proc", "/sys"};
+	struct stat st;
+
+	mount_tmpfs(back, "/dev");
+	make_folder(back, "/dev/empty");
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
+		make_folder(back, others[i]);
+		if (mount("/dev/empty", others[i], NULL, MS_BIND, NULL) < 0)
+			init_need(back, NEED_MOUNT, "cannot mount an empty directory");
+	}
+	if (stat("/dev", &st) < 0)
+		init_fail(back, "/dev");
 	*ret_dev = st.st_dev;
 }
 
@@ -173,7 +193,6 @@ static void mount_folders(const char *mounts, int back)
 static void init_mounts(struct container *c, int back)
 {
 	struct region_config *config = &HEAD->config;
-	uint64_t shm_dev;
 
 	c->proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (c->proc_fd < 0)
@@ -183,10 +202,8 @@ static void init_mounts(struct container *c, int back)
 		enter_root(c->root, back);
 		mount_folders(c->mounts, back);
 	}
-	cover(back, "/proc", &config->proc_dev);
-	cover(back, "/sys", &config->sys_dev);
-	cover(back, "/dev", &config->dev_dev);
-	cover(back, "/dev/shm", &shm_dev);
+	cover_kernel(back, &config->stand_in_dev);
+	mount_tmpfs(back, "/dev/shm");
 	/* The time of its making is the host's. */
 	struct timespec start = {.tv_sec = (time_t)(config->start_time_ns / 1000000000u)};
 	struct timespec times[2] = {start, start};
@@ -226,7 +243,8 @@ static void task_descriptors(struct container *c, int back)
 	if (holder < 0)
 		init_fail(back, "cannot open /");
 	back = aside(back, back);
-	int region = aside(back, c->region_fd), shim = aside(back, c->shim_fd);
+	int region = aside(back, c->region_fd), shim = aside(back, c->shim_files.boot);
+	int text = aside(back, c->shim_files.text);
 	holder = aside(back, holder);
 	c->proc_fd = aside(back, c->proc_fd);
 	for (int fd = 0; fd < 3; fd++)
@@ -234,6 +252,7 @@ static void task_descriptors(struct container *c, int back)
 	place(back, holder, SHIM_FD_HOLDER);
 	place(back, region, SHIM_FD_REGION);
 	place(back, shim, SHIM_FD_SHIM);
+	place(back, text, SHIM_FD_TEXT);
 	place(back, c->proc_fd, SHIM_FD_PROC);
 	for (int fd = 0; fd < 3; fd++) {
 		if (c->stdio_fd[fd] >= 0)
@@ -259,40 +278,26 @@ static void task_signals(void)
 	sigprocmask(SIG_SETMASK, &set, NULL);
 }
 
-/*
- * Allowed is exactly the `syscall` of the call page, told by the address behind it; everything
- * else stops at the tracer.  Not even there may anybody make a socket of the host's network, by
- * itself or by io_uring: this stands for a network namespace (docs/decisions/0013).
- */
-static void task_filter(const struct container *c, int back)
+/* By this the tracer learns who we are. */
+static void say_ready(void)
 {
-	uint32_t low = (uint32_t)c->shim.call_page_return;
-	uint32_t high = (uint32_t)(c->shim.call_page_return >> 32);
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-			 offsetof(struct seccomp_data, instruction_pointer)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, low, 0, 8),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-			 offsetof(struct seccomp_data, instruction_pointer) + 4),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, high, 0, 6),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, __X32_SYSCALL_BIT, 3, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 2, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 1, 0),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EACCES),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE),
-	};
-	struct sock_fprog program = {sizeof(code) / sizeof(*code), code};
+	struct report ok = {0, 0, NEED_COUNT, ""};
 
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		init_need(back, NEED_SECCOMP, "PR_SET_NO_NEW_PRIVS");
-	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0)
-		init_need(back, NEED_SECCOMP, "cannot install the seccomp filter");
+	syscall(SYS_getcpu, &ok.cpu, NULL, NULL);
+	if (write(0, &ok, sizeof(ok)) < 0)
+		_exit(125);
 }
 
-static _Noreturn void first_task(struct container *c, int back)
+/* `back` of the container `c`; for clone(2). */
+struct start {
+	struct container *c;
+	int back;
+};
+
+static int first_task(void *arg)
 {
+	const struct start *start = arg;
+	int back = start->back;
 	char slot[24];
 	char *argv[] = {slot, NULL};
 	char *envp[] = {NULL};
@@ -307,10 +312,10 @@ static _Noreturn void first_task(struct container *c, int back)
 	(void)personality(ADDR_NO_RANDOMIZE);
 	if (prctl(PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0) < 0)
 		init_need(back, NEED_TSC, "cannot trap time stamps (PR_SET_TSC)");
-	task_descriptors(c, back);
+	task_descriptors(start->c, back);
 	/* It closes at exec. */
 	fcntl(0, F_SETFD, FD_CLOEXEC);
-	task_filter(c, 0);
+	say_ready();
 	syscall(SYS_execveat, SHIM_FD_SHIM, "", argv, envp, AT_EMPTY_PATH);
 	init_need(0, NEED_MEMFD_EXEC, "cannot execute the shim");
 }
@@ -322,9 +327,9 @@ struct message {
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(PASSED_MAX * sizeof(int))];
 };
 
-static void message_init(struct message *m, struct word *word)
+static void message_init(struct message *m, void *bytes, size_t size)
 {
-	m->bytes = (struct iovec){word, sizeof(*word)};
+	m->bytes = (struct iovec){bytes, size};
 	m->header = (struct msghdr){
 		.msg_iov = &m->bytes,
 		.msg_iovlen = 1,
@@ -333,24 +338,31 @@ static void message_init(struct message *m, struct word *word)
 	};
 }
 
-/* Waits for a word of the tracer's, and takes over what comes with it; false: there is none. */
-static bool init_wait(struct container *c, int go, int back)
+/* Exactly so many bytes, with them descriptors, whose number it returns; negative: there is nobody
+ * any more. */
+static int receive(int from, void *bytes, size_t size, int fds[PASSED_MAX])
 {
 	struct message m;
-	struct word word;
-	int fds[PASSED_MAX];
-	size_t count = 0, at = 0;
 
-	message_init(&m, &word);
-	if (recvmsg(go, &m.header, 0) != (ssize_t)sizeof(word))
-		return false;
+	message_init(&m, bytes, size);
+	if (recvmsg(from, &m.header, 0) != (ssize_t)size)
+		return -1;
 	const struct cmsghdr *head = CMSG_FIRSTHDR(&m.header);
-	if (head != NULL) {
-		count = (head->cmsg_len - CMSG_LEN(0)) / sizeof(*fds);
-		memcpy(fds, CMSG_DATA(head), count * sizeof(*fds));
-	}
-	for (int i = 0; i < PASSED_MAX; i++) {
-		if (!word.has[i])
+	if (head == NULL)
+		return 0;
+	size_t count = (head->cmsg_len - CMSG_LEN(0)) / sizeof(*fds);
+	memcpy(fds, CMSG_DATA(head), count * sizeof(*fds));
+	return (int)count;
+}
+
+/* Waits for a word of the tracer's, and takes over what comes with it; false: there is none. */
+static bool init_wait(struct container *c, int go, int back, struct word *ret_word)
+{
+	int fds[PASSED_MAX], at = 0;
+	int count = receive(go, ret_word, sizeof(*ret_word), fds);
+
+	for (int i = 0; count >= 0 && i < PASSED_MAX; i++) {
+		if (!ret_word->has[i])
 			continue;
 		/* The kernel passes as many as the limit lets it. */
 		errno = EMFILE;
@@ -358,12 +370,24 @@ static bool init_wait(struct container *c, int go, int back)
 			init_need(back, NEED_FILES, "cannot take descriptors over");
 		c->stdio_fd[i] = fds[at++];
 	}
-	return true;
+	return count >= 0;
+}
+
+/* Shares our memory until it executes the shim, so that the kernel copies none; we stand still
+ * meanwhile.  By clone(3), as it needs a stack of its own; it takes no locks, which a thread of the
+ * tracer might hold for ever here, as fork(3) does. */
+static pid_t make_first_task(struct container *c, int back)
+{
+	static _Alignas(16) char stack[128 << 10];
+	struct start start = {c, back};
+
+	return clone(first_task, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD, &start);
 }
 
 static _Noreturn void init_main(struct container *c, const struct channels *p)
 {
-	struct report ok = {0, NEED_COUNT, ""};
+	struct report ok = {0, 0, NEED_COUNT, ""};
+	struct word word;
 	sigset_t all;
 
 	sigfillset(&all);
@@ -372,23 +396,23 @@ static _Noreturn void init_main(struct container *c, const struct channels *p)
 	setsid();
 	close(p->go[1]);
 	close(p->back[0]);
-	c->shim_fd = shim_image_memfd();
-	/* Told when the tracer listens, and is done with what it does to us. */
-	if (!init_wait(c, p->go[0], p->back[1]))
+	int error = shim_image_open(c->shim_offset, &c->shim_files);
+	/* Told when the tracer is done with what it does to us. */
+	if (!init_wait(c, p->go[0], p->back[1], &word))
 		_exit(125);
-	if (c->shim_fd < 0) {
-		errno = -c->shim_fd;
+	if (error < 0) {
+		errno = -error;
 		init_need(p->back[1], NEED_MEMFD_EXEC, "cannot create the shim's memory file");
 	}
 	init_mounts(c, p->back[1]);
-	if (write(p->back[1], &ok, sizeof(ok)) < 0 || !init_wait(c, p->go[0], p->back[1]))
+	if (write(p->back[1], &ok, sizeof(ok)) < 0)
 		_exit(125);
-	/* Not fork(3): it waits for locks that a thread of the tracer may hold for ever here. */
-	pid_t pid = (pid_t)syscall(SYS_fork);
-	if (pid < 0)
+	while (!word.launch) {
+		if (!init_wait(c, p->go[0], p->back[1], &word))
+			_exit(125);
+	}
+	if (make_first_task(c, p->back[1]) < 0)
 		init_fail(p->back[1], "cannot fork the first task");
-	if (pid == 0)
-		first_task(c, p->back[1]);
 	close(p->back[1]);
 	syscall(SYS_close_range, 0, p->go[0] - 1, 0);
 	syscall(SYS_close_range, p->go[0] + 1, ~0u, 0);
@@ -452,17 +476,35 @@ static int raise_descriptor_limit(struct container *c)
 	return 0;
 }
 
-/* `lacking` is what a missing report means. */
-static int read_report(struct container *c, int fd, int lacking)
+/* Whose a report is, and where he is. */
+struct sender {
+	pid_t pid;
+	unsigned cpu;
+};
+
+/* `lacking` is what a missing report means.  ret_sender may be NULL. */
+static int read_report(struct container *c, int fd, int lacking, struct sender *ret_sender)
 {
 	struct report r;
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(struct ucred))];
+	struct iovec bytes = {&r, sizeof(r)};
+	struct msghdr m = {.msg_iov = &bytes,
+			   .msg_iovlen = 1,
+			   .msg_control = control,
+			   .msg_controllen = sizeof(control)};
+	struct ucred ids = {0};
 	ssize_t n;
 
 	do
-		n = read(fd, &r, sizeof(r));
+		n = recvmsg(fd, &m, 0);
 	while (n < 0 && errno == EINTR);
 	if (n != (ssize_t)sizeof(r))
 		return lacking;
+	const struct cmsghdr *head = CMSG_FIRSTHDR(&m);
+	if (head != NULL && head->cmsg_type == SCM_CREDENTIALS)
+		memcpy(&ids, CMSG_DATA(head), sizeof(ids));
+	if (ret_sender != NULL)
+		*ret_sender = (struct sender){ids.pid, r.cpu};
 	if (r.error != 0) {
 		r.what[sizeof(r.what) - 1] = '\0';
 		return say_need(c, r.need, r.error, r.what);
@@ -472,72 +514,18 @@ static int read_report(struct container *c, int fd, int lacking)
 
 int container_first_report(struct container *c)
 {
+	if (HEAD->filter_error != 0)
+		return say_need(c, NEED_SECCOMP, (int)HEAD->filter_error,
+				"cannot install the seccomp filter");
 	/* Its writers are gone: the report is there or never comes. */
-	return c->report_fd >= 0 ? read_report(c, c->report_fd, 0) : 0;
+	return c->report_fd >= 0 ? read_report(c, c->report_fd, 0, NULL) : 0;
 }
 
-#define TRACE_OPTIONS                                                                         \
+/* For all but the first task on its way to the shim, whose exec is not told. */
+#define TRACE_OPTIONS (FIRST_OPTIONS | PTRACE_O_TRACEEXEC)
+#define FIRST_OPTIONS                                                                         \
 	(PTRACE_O_EXITKILL | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | \
-	 PTRACE_O_TRACEEXEC | PTRACE_O_TRACESECCOMP)
-
-/*
- * What the wait for init's fork meets besides.  The first task may stop before init's stop is told:
- * it stays stopped, for container_run.  When it is gone already it was killed; nobody else reaps
- * it, and init's own end would wait for that.
- */
-static int meet_first(struct container *c, pid_t tid, int status)
-{
-	if (tracee_event_of(status).kind == TRACEE_EXITED)
-		return say(c, ECHILD, "the first task ended at its start");
-	c->early_tid = tid;
-	c->early_status = status;
-	return 0;
-}
-
-/* Waits until init has forked. */
-static int wait_for_fork(struct container *c)
-{
-	for (;;) {
-		int status, error;
-		pid_t tid = waitpid(-1, &status, __WALL);
-
-		if (tid < 0 && errno != EINTR)
-			return say(c, errno, "waiting for the container's init");
-		if (tid < 0)
-			continue;
-		struct tracee_event e = tracee_event_of(status);
-		if (tid != c->init)
-			error = meet_first(c, tid, status);
-		else if (e.kind == TRACEE_EXITED)
-			error = say(c, ECHILD, "the container's init ended at its start");
-		else if (e.kind == TRACEE_BIRTH)
-			return 0;
-		else
-			error = tracee_continue(tid);
-		/* -ESRCH: it was killed; its end is told next. */
-		if (error < 0 && error != -ESRCH)
-			return error;
-	}
-}
-
-/* Takes the first task over, lets init run untraced. */
-static int adopt_first(struct container *c)
-{
-	unsigned long message;
-	int error = wait_for_fork(c);
-
-	if (error < 0)
-		return error;
-	if (tracee_message(c->init, &message) < 0)
-		return say(c, errno, "PTRACE_GETEVENTMSG");
-	c->first = (pid_t)message;
-	container_task_put(c, c->first, 0);
-	/* Its end, which takes the namespaces down, goes where there is room. */
-	container_anywhere(c, c->init);
-	if (ptrace(PTRACE_DETACH, c->init, NULL, NULL) < 0)
-		return say(c, errno, "PTRACE_DETACH");
-	return 0;
-}
+	 PTRACE_O_TRACESECCOMP)
 
 static void put_descriptors(struct message *m, const int *fds, size_t count)
 {
@@ -549,26 +537,69 @@ static void put_descriptors(struct message *m, const int *fds, size_t count)
 	memcpy(CMSG_DATA(head), fds, count * sizeof(int));
 }
 
-static int let_init_go(struct container *c, bool pass)
+static int let_init_go(struct container *c, bool launch)
 {
 	struct message m;
-	struct word word = {0};
+	struct word word = {.launch = launch};
 	int fds[PASSED_MAX];
 	size_t count = 0;
 
-	message_init(&m, &word);
-	for (int i = 0; pass && i < PASSED_MAX; i++) {
+	message_init(&m, &word, sizeof(word));
+	for (int i = 0; launch && i < PASSED_MAX; i++) {
 		word.has[i] = c->stdio_fd[i] >= 0;
 		if (word.has[i])
 			fds[count++] = c->stdio_fd[i];
 	}
 	put_descriptors(&m, fds, count);
-	if (sendmsg(c->init_socket, &m.header, MSG_NOSIGNAL) == (ssize_t)sizeof(word))
+	if (sendmsg(c->init_socket, &m.header, MSG_NOSIGNAL) == (ssize_t)sizeof(word)) {
+		c->launching = launch;
 		return 0;
+	}
 	int error = say(c, errno, "starting the container's init");
 	/* It has ended: perhaps it says why. */
-	return error == -EPIPE || error == -ECONNRESET ? read_report(c, c->report_fd, error)
+	return error == -EPIPE || error == -ECONNRESET ? read_report(c, c->report_fd, error, NULL)
 						       : error;
+}
+
+static int first_is_gone(struct container *c)
+{
+	int error = say(c, ECHILD, "the first task ended at its start");
+
+	return read_report(c, c->report_fd, error, NULL);
+}
+
+static void choose_processor(struct container *c, unsigned cpu)
+{
+	c->one = c->others = c->all;
+	if (cpu >= CPU_SETSIZE || !CPU_ISSET(cpu, &c->all))
+		return;
+	CPU_ZERO(&c->one);
+	CPU_SET(cpu, &c->one);
+	if (CPU_COUNT(&c->all) > 1)
+		CPU_CLR(cpu, &c->others);
+}
+
+/* Takes the first task over, and lets it go on. */
+static int seize_first(struct container *c)
+{
+	struct sender first;
+	int error = say(c, ECHILD, "the first task ended at its start");
+
+	error = read_report(c, c->report_fd, error, &first);
+	if (error < 0)
+		return error;
+	if (ptrace(PTRACE_SEIZE, first.pid, NULL, FIRST_OPTIONS) < 0)
+		return errno == ESRCH
+			       ? first_is_gone(c)
+			       : say_need(c, NEED_PTRACE, errno, "cannot trace (PTRACE_SEIZE)");
+	c->first = first.pid;
+	c->coming = true;
+	container_task_put(c, c->first, 0);
+	choose_processor(c, first.cpu);
+	sched_setaffinity(c->first, sizeof(c->one), &c->one);
+	__atomic_store_n(&HEAD->traced, 1, __ATOMIC_RELEASE);
+	syscall(SYS_futex, &HEAD->traced, FUTEX_WAKE, 1, NULL, NULL, 0);
+	return 0;
 }
 
 static int start_init(struct container *c, struct channels *p)
@@ -587,31 +618,20 @@ static int start_init(struct container *c, struct channels *p)
 		init_main(c, p);
 	c->init = (pid_t)pid;
 	/* Else it waits here until we do. */
-	sched_setaffinity(c->init, sizeof(c->others), &c->others);
-	if (c->own_user_namespace && map_ids(c) < 0)
-		return -EPERM;
-	if (ptrace(PTRACE_SEIZE, c->init, NULL, TRACE_OPTIONS) < 0) {
-		int error = errno;
-
-		if (waitpid(c->init, NULL, __WALL | WNOHANG) == c->init) {
-			c->init = 0;
-			return say(c, ECHILD, "the container's init ended at its start");
-		}
-		errno = error;
-		return say_need(c, NEED_PTRACE, errno, "cannot trace (PTRACE_SEIZE)");
-	}
-	return 0;
+	sched_setaffinity(c->init, sizeof(c->beside), &c->beside);
+	return c->own_user_namespace ? map_ids(c) : 0;
 }
 
 int container_prepare(struct container *c)
 {
 	struct channels p;
-	int error = raise_descriptor_limit(c);
+	int error = raise_descriptor_limit(c), on = 1;
 
 	if (error < 0)
 		return error;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, p.go) < 0 ||
-	    pipe2(p.back, O_CLOEXEC) < 0)
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, p.back) < 0 ||
+	    setsockopt(p.back[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
 		return say(c, errno, "cannot make a channel to the container's init");
 	error = start_init(c, &p);
 	close(p.go[0]);
@@ -621,23 +641,26 @@ int container_prepare(struct container *c)
 	return error;
 }
 
-int container_mount(struct container *c)
+int container_mount(struct container *c, bool launch)
 {
-	return let_init_go(c, false);
+	return let_init_go(c, launch);
 }
 
 int container_made(struct container *c)
 {
 	return read_report(c, c->report_fd,
-			   say(c, EPIPE, "the container's init ended at its start"));
+			   say(c, EPIPE, "the container's init ended at its start"), NULL);
+}
+
+int container_arrived(struct container *c)
+{
+	c->coming = false;
+	return ptrace(PTRACE_SETOPTIONS, c->first, NULL, TRACE_OPTIONS) < 0 ? -errno : 0;
 }
 
 int container_launch(struct container *c)
 {
 	patcher_yields_set(c->patcher, &HEAD->config);
-	/* While it waits: a running task would have to be moved. */
-	sched_setaffinity(c->init, sizeof(c->cpus), &c->cpus);
-	int error = let_init_go(c, true);
-
-	return error < 0 ? error : adopt_first(c);
+	int error = c->launching ? 0 : let_init_go(c, true);
+	return error < 0 ? error : seize_first(c);
 }

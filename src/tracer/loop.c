@@ -398,8 +398,7 @@ static void on_site(struct container *c, pid_t tid, struct user_regs_struct *reg
 	uint16_t insn = 0;
 
 	if (t == NULL) {
-		/* The first task on its way to the shim: the kernel may carry the call out. */
-		resume(c, tid);
+		end_with(c, CONTAINER_BUG, "a system call of a task that is in no slot");
 		return;
 	}
 	uint64_t site = regs->rip - 2;
@@ -706,6 +705,9 @@ static void on_stop(struct container *c, pid_t tid, int status)
 
 	if (e.kind != TRACEE_EXITED)
 		container_perturb(c);
+	if (c->coming && tid == c->first && e.kind != TRACEE_EXITED &&
+	    !good(c, tid, container_arrived(c), "PTRACE_SETOPTIONS"))
+		return;
 	if (c->observer.each_stop != NULL)
 		c->observer.each_stop(c->observer.data);
 	switch (e.kind) {
@@ -746,8 +748,6 @@ void container_run(struct container *c)
 		end_with(c, CONTAINER_BUG, "not enough memory");
 		return;
 	}
-	if (c->early_tid != 0)
-		on_stop(c, c->early_tid, c->early_status);
 	while (!c->ended) {
 		int status;
 

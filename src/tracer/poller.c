@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -114,9 +115,23 @@ void poller_wake(struct poller *p)
 		syscall(SYS_futex, &p->ring->waiting, FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 
+/* It ends where we wait for it, not behind what else is there. */
+static void come_here(struct poller *p)
+{
+	cpu_set_t here;
+
+	if (sched_getaffinity(0, sizeof(here), &here) == 0)
+		pthread_setaffinity_np(p->thread, sizeof(here), &here);
+}
+
 void poller_stop(struct poller *p)
 {
+	if (p->stop)
+		return;
 	p->stop = true;
+	/* A running thread would have to be moved, and is about to end anyway. */
+	if (p->started && p->ring->waiting != RING_AWAKE)
+		come_here(p);
 	poller_wake(p);
 }
 

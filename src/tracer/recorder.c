@@ -24,6 +24,7 @@
 #include "../base/thread_start.h"
 #include "../log/evlog_writer.h"
 #include "../log/image_capture.h"
+#include "../shim/rings.h"
 #include "../syscall-table/vnode.h"
 #include "capture_feed.h"
 #include "config_pairs.h"
@@ -40,6 +41,7 @@ struct recorder {
 	struct capture_feed *feed;
 	struct written *written;
 	const char *program, *cwd;
+	bool names_only;
 	struct needed needed;
 	bool finished; /* the feed and the capture have ended */
 	int error;
@@ -118,18 +120,16 @@ static int submit(struct recorder *r, const char *path, enum image_want want)
 	return image_capture_submit(r->capture, &request);
 }
 
-static int start(struct recorder *r, const struct recorder_options *options)
+static int threads_begin(struct recorder *r)
 {
 	struct image_capture_options capture = {
-		.names_only = options->names_only, .use_stamp = vnode_stamp, .cpus = options->cpus};
-	int error = writer_create(r, options);
+		.names_only = r->names_only, .use_stamp = vnode_stamp, .cpus = &r->cpus};
+	int error = image_capture_create(r->writer, &capture, &r->capture);
 
 	if (error == 0)
-		error = image_capture_create(r->writer, &capture, &r->capture);
+		error = written_create(&r->cpus, &r->written);
 	if (error == 0)
-		error = written_create(options->cpus, &r->written);
-	if (error == 0)
-		error = capture_feed_create(r->capture, r->written, options->cpus, &r->feed);
+		error = capture_feed_create(r->capture, r->written, &r->cpus, &r->feed);
 	return error;
 }
 
@@ -144,10 +144,15 @@ static void find_needed(struct recorder *r)
 	close(fd);
 }
 
-void recorder_begin(struct recorder *r)
+int recorder_begin(struct recorder *r, const cpu_set_t *cpus)
 {
 	const struct needed *n = &r->needed;
+	int error;
 
+	r->cpus = *cpus;
+	error = threads_begin(r);
+	if (error < 0)
+		return error;
 	if (r->program[0] == '/' && strlen(r->program) <= EVLOG_PATH_MAX)
 		keep(r, submit(r, r->program, IMAGE_WANT_AHEAD));
 	if (n->interpreter[0] != '\0')
@@ -161,6 +166,7 @@ void recorder_begin(struct recorder *r)
 		if (s->kind == STDIO_FILE && s->path[0] != '\0')
 			keep(r, submit(r, s->path, IMAGE_WANT_CONTENT));
 	}
+	return 0;
 }
 
 int recorder_create(const struct recorder_options *options, struct recorder **ret_recorder)
@@ -169,16 +175,15 @@ int recorder_create(const struct recorder_options *options, struct recorder **re
 
 	if (r == NULL)
 		return -ENOMEM;
-	r->cpus = *options->cpus;
+	r->names_only = options->names_only;
 	r->program = options->program;
 	r->cwd = options->cwd;
 	find_needed(r);
-	int error = start(r, options);
+	int error = writer_create(r, options);
 	if (error < 0) {
 		recorder_destroy(r);
 		return error;
 	}
-	HEAD->config.capture = 1;
 	*ret_recorder = r;
 	return 0;
 }
@@ -272,6 +277,11 @@ void recorder_capture_sync(struct recorder *r, uint32_t how)
 		return;
 	capture_feed_sync(r->feed, how);
 	keep(r, capture_feed_error(r->feed));
+}
+
+bool recorder_is_idle(const struct recorder *r)
+{
+	return ring_is_empty(CAPTURE_RING) && image_capture_is_idle(r->capture);
 }
 
 void recorder_event(struct recorder *r, const void *record, size_t size)

@@ -17,8 +17,7 @@ struct recorder_options {
 	const char *cwd;		/* absolute; outlives the recorder */
 	const char *program;		/* as handed to container_program; outlives it, too */
 	uint64_t seed;
-	bool names_only;       /* of files the log gets names and hashes, not the contents */
-	const cpu_set_t *cpus; /* for the threads of the capture */
+	bool names_only; /* of files the log gets names and hashes, not the contents */
 };
 
 /* What came out of one stream. */
@@ -29,15 +28,16 @@ struct recorder_output {
 };
 
 /*
- * Makes the log and starts the threads of the capture.
- * Precondition: the configuration in HEAD is complete; from here on the shim announces the files it
- * uses.  0 or a negative errno; *ret_recorder is untouched on failure.
+ * Makes the log.
+ * Precondition: the configuration in HEAD is complete, and the app does not run yet.  0 or a
+ * negative errno; *ret_recorder is untouched on failure.
  */
 int recorder_create(const struct recorder_options *options, struct recorder **ret_recorder);
 
-/* Takes what the program needs in any case; to be called when the container has been made, whose
- * making is not to be disturbed.  Errors are kept until recorder_finish. */
-void recorder_begin(struct recorder *recorder);
+/* Starts the threads of the capture, which run on `cpus`, and takes what the program needs in any
+ * case; to be called before container_run, when nobody waits for it.  0 or a negative errno:
+ * -EAGAIN, -ENOMEM. */
+int recorder_begin(struct recorder *recorder, const cpu_set_t *cpus);
 
 /* What container_observer asks for; errors are kept until recorder_finish. */
 void recorder_epoch_end(struct recorder *recorder);
@@ -49,6 +49,9 @@ void recorder_capture_sync(struct recorder *recorder, uint32_t how);
  * is, and a replay of it ends at event recorder_last_event. */
 int recorder_error(const struct recorder *recorder);
 uint64_t recorder_last_event(const struct recorder *recorder);
+
+/* Whether all that was announced to it has been taken by now. */
+bool recorder_is_idle(const struct recorder *recorder);
 
 /* One event record of the epoch under way. */
 void recorder_event(struct recorder *recorder, const void *record, size_t size);

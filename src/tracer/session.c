@@ -190,7 +190,6 @@ int session_begin(struct session *s, const struct session_options *options,
 	caller_fill_stdio();
 	/* A limit of file sizes is told as an error. */
 	signal(SIGXFSZ, SIG_IGN);
-	caller_processors(&s->one, &s->others);
 	for (int i = 0; i < 2; i++)
 		sha256_init(&s->streams[i].sha);
 	int error = session_told(s, container_create(&s->container));
@@ -252,40 +251,57 @@ void session_configure(struct session *s)
 
 int session_prepare(struct session *s)
 {
-	s->container.cpus = s->one;
-	s->container.others = s->others;
+	caller_processors(&s->container.all, &s->container.beside);
 	return session_told(s, container_prepare(&s->container));
+}
+
+/* The threads of ours, while the first task executes the shim. */
+static int start_threads(struct session *s)
+{
+	struct output_sink sink = {s, on_output, s->options->mute};
+	int error = output_start(&sink, &s->container.others);
+
+	if (error == 0 && s->recorder != NULL)
+		error = recorder_begin(s->recorder, &s->container.others);
+	if (error < 0)
+		session_say(s, "cannot start a thread%s: %s", error == -EAGAIN ? PROCESS_LIMIT : "",
+			    strerror(-error));
+	return error;
+}
+
+static int launch(struct session *s)
+{
+	int error = container_made(&s->container);
+
+	phase_end(s, PHASE_PREPARE);
+	if (error == 0)
+		error = container_launch(&s->container);
+	if (session_told(s, error) == 0)
+		error = start_threads(s);
+	phase_end(s, PHASE_LAUNCH);
+	return error;
 }
 
 int session_execute(struct session *s)
 {
-	struct output_sink sink = {s, on_output, s->options->mute};
+	struct container *c = &s->container;
+	int error = launch(s);
 
-	int error = output_start(&sink, &s->others);
-	if (error < 0) {
-		session_say(s, "cannot start a thread%s: %s", error == -EAGAIN ? PROCESS_LIMIT : "",
-			    strerror(-error));
-		return error;
+	if (error == 0) {
+		/* With the container, which stops for us. */
+		sched_setaffinity(0, sizeof(c->one), &c->one);
+		container_run(c);
 	}
-	/* With the container, which stops for us. */
-	sched_setaffinity(0, sizeof(s->one), &s->one);
-	error = container_made(&s->container);
-	phase_end(s, PHASE_PREPARE);
-	if (error == 0 && s->recorder != NULL)
-		recorder_begin(s->recorder);
-	if (error == 0)
-		error = container_launch(&s->container);
-	phase_end(s, PHASE_LAUNCH);
-	if (session_told(s, error) == 0)
-		container_run(&s->container);
 	phase_end(s, PHASE_RUN);
-	/* The kernel takes it down while we finish: on any processor, but beside a recorder's
-	 * threads on this one. */
-	container_kill(&s->container);
+	/* The kernel takes it down while we finish: beside us, but not where a recorder's threads
+	 * are busy. */
+	bool busy = error == 0 && s->recorder != NULL && !recorder_is_idle(s->recorder);
+	container_end_at(c, busy ? &c->all : &c->others);
+	container_kill(c);
 	if (s->recorder == NULL)
-		container_anywhere(&s->container, 0);
-	output_stop(&s->container);
-	on_events_drain(s, &s->container);
+		sched_setaffinity(0, sizeof(c->all), &c->all);
+	output_stop(c);
+	on_events_drain(s, c);
 	return error;
 }
 

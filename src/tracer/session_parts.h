@@ -41,7 +41,6 @@ struct session {
 	bool progress;
 	bool log_lost; /* the log could not be written on; said */
 	uint64_t phase_begun;
-	cpu_set_t one, others; /* processors: see caller_processors */
 };
 
 /* A line on stderr, after the tool's name. */

@@ -44,7 +44,7 @@ static int rebuild(struct session *s)
 	s->container.root = s->root.path;
 	error = session_prepare(s);
 	if (error == 0)
-		error = session_told(s, container_mount(&s->container));
+		error = session_told(s, container_mount(&s->container, false));
 	if (error < 0)
 		return error;
 	uint64_t begun = session_now_ns();

@@ -64,6 +64,7 @@ static int configure(struct session *s)
 		return error;
 	}
 	session_configure(s);
+	c->capture = o->log_path != NULL;
 	for (int fd = 0; fd < 3; fd++) {
 		if (c->stdio[fd].kind == STDIO_FILE)
 			s->container.stdio_fd[fd] = fd;
@@ -74,16 +75,14 @@ static int configure(struct session *s)
 static int record_start(struct session *s, const char *program)
 {
 	const struct session_options *o = s->options;
-	struct recorder_options options = {o->log_path, o->argv, o->env,	o->cwd,
-					   program,	o->seed, o->names_only, &s->others};
+	struct recorder_options options = {o->log_path, o->argv, o->env,       o->cwd,
+					   program,	o->seed, o->names_only};
 
 	if (o->log_path == NULL)
 		return 0;
 	int error = recorder_create(&options, &s->recorder);
 	if (error == -EEXIST)
 		session_say(s, "cannot write the log %s: it is no regular file", o->log_path);
-	else if (error == -EAGAIN)
-		session_say(s, "cannot start a thread" PROCESS_LIMIT ": %s", strerror(-error));
 	else if (error < 0)
 		session_say(s, "cannot write the log %s: %s", o->log_path, strerror(-error));
 	return error;
@@ -164,7 +163,7 @@ static void run(struct session *s, const char *program)
 		return;
 	/* What nobody named is what the machine has. */
 	if ((o->cpu != NULL && session_check_baseline(s) < 0) ||
-	    session_told(s, container_mount(&s->container)) < 0)
+	    session_told(s, container_mount(&s->container, true)) < 0)
 		return;
 	source_local_init(&s->local);
 	s->container.source = &s->local.base;
@@ -191,6 +190,8 @@ static void memory_stays(void)
 	mallopt(M_MMAP_THRESHOLD, 8 << 20);
 	mallopt(M_TRIM_THRESHOLD, 64 << 20);
 	mallopt(M_TOP_PAD, 1 << 20);
+	/* A thread's first allocation would make it an arena of its own. */
+	mallopt(M_ARENA_MAX, 1);
 }
 
 void session_run(const struct session_options *options, struct session_result *ret_result)
