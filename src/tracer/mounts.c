@@ -15,6 +15,20 @@
 
 #define MOUNT_TEXT_MAX 8192
 
+/* Below what every container has its own of. */
+static bool is_covered(const char *path)
+{
+	static const char *const own[] = {"/proc", "/sys", "/dev"};
+
+	for (size_t i = 0; i < sizeof(own) / sizeof(*own); i++) {
+		size_t len = strlen(own[i]);
+
+		if (strncmp(path, own[i], len) == 0 && (path[len] == '\0' || path[len] == '/'))
+			return true;
+	}
+	return false;
+}
+
 /* O_PATH asks no file system, which may be somebody's who does not answer. */
 static bool is_folder(int root, const char *path)
 {
@@ -35,7 +49,7 @@ static bool all_folders(FILE *mounts, int root)
 	struct mntent entry;
 
 	while (getmntent_r(mounts, &entry, text, sizeof(text)) != NULL) {
-		if (!is_folder(root, entry.mnt_dir))
+		if (!is_covered(entry.mnt_dir) && !is_folder(root, entry.mnt_dir))
 			return false;
 	}
 	return true;
@@ -86,53 +100,45 @@ bool mounts_next(const char **text, char *ret_path, size_t size)
 	return ret_path[0] == '/';
 }
 
-/* Below what every container has its own of. */
-static bool is_covered(const char *path)
-{
-	static const char *const own[] = {"/proc", "/sys", "/dev"};
-
-	for (size_t i = 0; i < sizeof(own) / sizeof(*own); i++) {
-		size_t len = strlen(own[i]);
-
-		if (strncmp(path, own[i], len) == 0 && (path[len] == '\0' || path[len] == '/'))
-			return true;
-	}
-	return false;
-}
-
-/* Whether the path leads to the mount `id`, not to one that hides it, and to a folder. */
-static bool is_folder_of(const char *escaped, unsigned long long id)
+/* What is at the path, if that is the mount `id` and not one that hides it, as of S_IFMT; else 0.
+ */
+static mode_t type_of(const char *escaped, unsigned long long id)
 {
 	char path[PATH_MAX];
 	struct statx st;
 
-	return mounts_next(&escaped, path, sizeof(path)) &&
-	       statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC,
-		     STATX_TYPE | STATX_MNT_ID, &st) == 0 &&
-	       S_ISDIR(st.stx_mode) && st.stx_mnt_id == id;
+	if (!mounts_next(&escaped, path, sizeof(path)) ||
+	    statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC,
+		  STATX_TYPE | STATX_MNT_ID, &st) < 0 ||
+	    st.stx_mnt_id != id)
+		return 0;
+	return st.stx_mode & S_IFMT;
 }
 
 /* One of mountinfo's lines: its path if it is to be listed, or NULL. */
-static const char *path_to_list(char *line)
+static const char *path_to_list(char *line, bool *cover_files)
 {
 	char *rest = line, *id = strsep(&rest, " "), *path = NULL;
 
 	for (int field = 2; field <= 5; field++)
 		path = strsep(&rest, " ");
-	bool listed = path != NULL && strcmp(path, "/") != 0 && !is_covered(path) &&
-		      is_folder_of(path, strtoull(id, NULL, 10));
-	return listed ? path : NULL;
+	if (path == NULL || strcmp(path, "/") == 0 || is_covered(path))
+		return NULL;
+	mode_t type = type_of(path, strtoull(id, NULL, 10));
+	*cover_files = *cover_files || (type != 0 && !S_ISDIR(type));
+	return S_ISDIR(type) ? path : NULL;
 }
 
-char *mounts_list(void)
+char *mounts_list(bool *ret_cover_files)
 {
 	FILE *mounts = fopen("/proc/self/mountinfo", "re");
 	char *line = NULL, *text = NULL;
 	size_t room = 0, size;
 	FILE *list = open_memstream(&text, &size);
 
+	*ret_cover_files = mounts == NULL;
 	while (list != NULL && mounts != NULL && getline(&line, &room, mounts) >= 0) {
-		const char *path = path_to_list(line);
+		const char *path = path_to_list(line, ret_cover_files);
 
 		if (path != NULL)
 			fprintf(list, "%s%s", ftell(list) != 0 ? " " : "", path);

@@ -14,8 +14,9 @@ bool mounts_cover_files(pid_t tid);
  * The folders below "/" of the caller that something is mounted on, without those that a container
  * covers: between two of them nothing can be renamed or linked.  Escaped as in mountinfo, separated
  * by spaces; to be freed.  Empty if they cannot be found out; NULL: no memory.
+ * *ret_cover_files: as mounts_cover_files, in a container that the caller makes.
  */
-char *mounts_list(void);
+char *mounts_list(bool *ret_cover_files);
 
 /* Takes the next path from *text, which mounts_list or a log gave; false: none is left, or it is
  * no absolute path of less than `size` bytes. */

@@ -42,6 +42,7 @@ struct recorder {
 	struct written *written;
 	const char *program, *cwd;
 	bool names_only;
+	bool cover_files; /* mounts do: mounts_cover_files */
 	struct needed needed;
 	bool finished; /* the feed and the capture have ended */
 	int error;
@@ -86,7 +87,7 @@ static int writer_create(struct recorder *r, const struct recorder_options *o)
 {
 	struct config_pairs *pairs = malloc(sizeof(*pairs));
 	time_t now = time(NULL);
-	char date[64] = "", *mounts = mounts_list();
+	char date[64] = "", *mounts = mounts_list(&r->cover_files);
 	struct utsname u;
 	struct tm tm;
 
@@ -108,6 +109,9 @@ static int writer_create(struct recorder *r, const struct recorder_options *o)
 		.config = {pairs->at, pairs->count},
 	};
 	int error = evlog_writer_create(o->log_path, &header, &host_pairs, &r->writer);
+
+	/* A listing would ask for it, and wait. */
+	HEAD->file_mounts = r->cover_files ? FILE_MOUNTS_SOME : FILE_MOUNTS_NONE;
 	free(pairs);
 	free(mounts);
 	return error < 0 ? error : hide_log(r);
@@ -127,7 +131,7 @@ static int threads_begin(struct recorder *r)
 	int error = image_capture_create(r->writer, &capture, &r->capture);
 
 	if (error == 0)
-		error = written_create(&r->cpus, &r->written);
+		error = written_create(&r->cpus, !r->cover_files, &r->written);
 	if (error == 0)
 		error = capture_feed_create(r->capture, r->written, &r->cpus, &r->feed);
 	return error;

@@ -32,7 +32,6 @@
 #include "../log/keymap.h"
 #include "../shim/rings.h"
 #include "../syscall-table/vnode.h"
-#include "mounts.h"
 #include "output_hash.h"
 #include "written_early.h"
 #include "written_grow.h"
@@ -136,7 +135,6 @@ static void *look_out(void *arg)
 	struct written *w = arg;
 	bool growing = true;
 
-	w->budget.plain_mounts = !mounts_cover_files(getpid());
 	pthread_mutex_lock(&w->lock);
 	while (!w->stop) {
 		if (look_once(w)) {
@@ -175,7 +173,7 @@ static void lookout_stop(struct written *w)
 
 /* ---- what the shim tells ---- */
 
-int written_create(const cpu_set_t *cpus, struct written **ret_written)
+int written_create(const cpu_set_t *cpus, bool plain_mounts, struct written **ret_written)
 {
 	struct written *w = calloc(1, sizeof(*w));
 	pthread_condattr_t attr;
@@ -187,7 +185,8 @@ int written_create(const cpu_set_t *cpus, struct written **ret_written)
 		return -ENOMEM;
 	}
 	w->cpus = *cpus;
-	w->budget = (struct early_budget){WRITTEN_HASH_FILES_MAX, WRITTEN_HASH_BYTES_MAX, false};
+	w->budget =
+		(struct early_budget){WRITTEN_HASH_FILES_MAX, WRITTEN_HASH_BYTES_MAX, plain_mounts};
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);

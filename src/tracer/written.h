@@ -22,8 +22,8 @@
 
 struct written;
 
-/* `cpus`: for a thread that looks ahead.  -ENOMEM. */
-int written_create(const cpu_set_t *cpus, struct written **ret_written);
+/* `cpus`: for a thread that looks ahead.  plain_mounts: only folders are mounted over.  -ENOMEM. */
+int written_create(const cpu_set_t *cpus, bool plain_mounts, struct written **ret_written);
 
 /* Notes a place; `kind` is one of CAPTURE_OUT_FILE, _FOLDER and _TREE.  One thread at a time.
  * -ENOMEM. */
