@@ -4,6 +4,9 @@
  * Invariant: nothing outside the folder is touched, whatever the log says: every path taken from it
  * is walked component by component, no link followed, ".." refused (base/path_below.h).  It is
  * removed the same way, since the program may have left links, and folders without permissions.
+ *
+ * Who uses a folder holds a lock on it.  One that nobody holds was left by a replay that was
+ * killed; the next one removes it.
  */
 #include "replay_root.h"
 
@@ -11,9 +14,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -25,6 +30,9 @@
 #define FOLDER_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 /* The deepest tree that is removed: a program can nest deeper than we have descriptors. */
 #define DEPTH_MAX 1000
+#define PREFIX	  "shadow-replay-root-"
+#define STALE_MAX 16 /* folders that are removed on the way */
+#define TRIES_MAX 16
 
 static int preload(void *arg, const struct image_entry *entry, uint64_t dev, uint64_t ino)
 {
@@ -111,24 +119,49 @@ static int make_needed(int root_fd, const char *cwd, const char *mounts)
 	return error;
 }
 
-int replay_root_make(const char *cwd, const char *mounts, struct replay_root *root)
+static const char *temporary_folder(void)
 {
 	const char *tmp = getenv("TMPDIR");
 
-	root->fd = -1;
-	snprintf(root->path, sizeof(root->path), "%s/shadow-replay-XXXXXX",
-		 tmp != NULL && tmp[0] == '/' && strlen(tmp) < 200 ? tmp : "/tmp");
+	return tmp != NULL && tmp[0] == '/' && strlen(tmp) < 200 ? tmp : "/tmp";
+}
+
+/* Whether it is ours: another replay may have taken it for one that was left. */
+static bool lock(int fd)
+{
+	struct stat st;
+
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
+		return false;
+	return fstat(fd, &st) == 0 && st.st_nlink != 0;
+}
+
+/* The descriptor of a new folder, or a negative errno; -EAGAIN: it is somebody's already. */
+static int make_root(struct replay_root *root)
+{
+	snprintf(root->path, sizeof(root->path), "%s/" PREFIX "XXXXXX", temporary_folder());
 	if (mkdtemp(root->path) == NULL) {
 		root->path[0] = '\0';
 		return -errno;
 	}
 	/* The container's "/" is for everybody; where it lies, mkdtemp's name is protection enough.
 	 */
-	if (chmod(root->path, 0755) < 0)
-		return -errno;
-	root->fd = open(root->path, FOLDER_FLAGS);
+	int fd = chmod(root->path, 0755) < 0 ? -1 : open(root->path, FOLDER_FLAGS);
+	if (fd < 0)
+		return errno == ENOENT ? -EAGAIN : -errno;
+	if (lock(fd))
+		return fd;
+	close(fd);
+	return -EAGAIN;
+}
+
+int replay_root_make(const char *cwd, const char *mounts, struct replay_root *root)
+{
+	root->fd = -EAGAIN;
+	for (int i = 0; i < TRIES_MAX && root->fd == -EAGAIN; i++)
+		root->fd = make_root(root);
 	if (root->fd < 0)
-		return -errno;
+		return root->fd;
 	mode_t mask = umask(0);
 	int error = make_needed(root->fd, cwd, mounts);
 	umask(mask);
@@ -184,11 +217,41 @@ static void remove_inside(int fd, int depth)
 	closedir(dir);
 }
 
+static void remove_if_left(int parent, const char *name)
+{
+	int fd = openat(parent, name, FOLDER_FLAGS);
+	struct stat st;
+
+	if (fd < 0)
+		return;
+	if (fstat(fd, &st) == 0 && st.st_uid == geteuid() && flock(fd, LOCK_EX | LOCK_NB) == 0)
+		remove_folder(parent, name, 0);
+	close(fd);
+}
+
+static void remove_left(void)
+{
+	DIR *dir = opendir(temporary_folder());
+	const struct dirent *entry;
+
+	for (int i = 0; dir != NULL && i < STALE_MAX && (entry = readdir(dir)) != NULL;) {
+		if (strncmp(entry->d_name, PREFIX, strlen(PREFIX)) != 0)
+			continue;
+		remove_if_left(dirfd(dir), entry->d_name);
+		i++;
+	}
+	if (dir != NULL)
+		closedir(dir);
+}
+
 void replay_root_remove(struct replay_root *root)
 {
+	if (root->path[0] == '\0')
+		return;
+	/* Before its lock is let go, nobody else takes it. */
+	remove_folder(AT_FDCWD, root->path, 0);
 	if (root->fd >= 0)
 		close(root->fd);
-	if (root->path[0] != '\0')
-		remove_folder(AT_FDCWD, root->path, 0);
 	*root = (struct replay_root){.fd = -1};
+	remove_left();
 }

@@ -25,7 +25,8 @@ int replay_root_fill(struct evlog_reader *reader, struct replay_root *root);
  * negative errno. */
 int replay_root_open(const struct replay_root *root, const char *path, int flags);
 
-/* Removes the folder and everything in it. */
+/* Removes the folder and everything in it; and some of those that killed replays of the same user
+ * have left. */
 void replay_root_remove(struct replay_root *root);
 
 #endif
