@@ -44,7 +44,7 @@
 #include "remedy.h"
 #include "tracee.h"
 
-/* Not of the network, whose making is a fifth of a short recording: task_filter bars sockets. */
+/* Not of the network, whose making is a fifth of a short recording: the filter bars sockets. */
 #define NAMESPACES (CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC)
 
 struct channels {
