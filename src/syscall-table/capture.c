@@ -173,11 +173,24 @@ void capture_path(const struct path *p, u32 kind, const struct stat *st, u32 vno
 		vnode_at(vnode)->flags |= VNODE_ANNOUNCED;
 }
 
-/* Of the directory that the path's last component is not in, as there is none; 0: it need not be
- * the same one the next time. */
-static u64 absent_key(const struct path *p)
+static void sync(enum capture_sync how)
 {
-	return p->name[0] == '/' || p->base[0] ? ~path_parent_key(p) : 0;
+	upcall(UPCALL_CAPTURE_SYNC, how, 0, 0);
+}
+
+static bool is_link(s32 dirfd, const char *name)
+{
+	struct stat st;
+
+	return SYS4(NR_newfstatat, dirfd, name, &st, AT_SYMLINK_NOFOLLOW) >= 0 &&
+	       (st.st_mode & S_IFMT) == S_IFLNK;
+}
+
+/* What the links on the way point to is absent; it may be made in a moment. */
+static void announce_dangling(const struct path *p)
+{
+	announce_path(CAPTURE_WALK, p, NULL, ENOENT);
+	sync(CAPTURE_SYNC_NAMES);
 }
 
 /*
@@ -190,7 +203,7 @@ static void announce_absent(const struct path *p)
 	char abs[FILE_ABS_MAX];
 	struct stat st = {0};
 	u32 len = path_absolute(p, abs), cut = len;
-	u64 key = absent_key(p);
+	u64 key = path_missing_key(p);
 
 	for (;;) {
 		u32 end = cut;
@@ -209,6 +222,10 @@ static void announce_absent(const struct path *p)
 	/* abs[0..cut) is the first missing component's path; st is its parent unless that is "/".
 	 */
 	u32 end = cut;
+	if (cut < len && is_link(AT_FDCWD, abs)) {
+		announce_dangling(p);
+		return;
+	}
 	if (cut < len && key)
 		set_add(key, DONE_BASIC);
 	while (end > 1 && abs[end - 1] != '/')
@@ -219,32 +236,18 @@ static void announce_absent(const struct path *p)
 	announce(CAPTURE_ABSENT, abs, cut, NULL, 0);
 }
 
-static void sync(enum capture_sync how)
-{
-	upcall(UPCALL_CAPTURE_SYNC, how, 0, 0);
-}
-
-static bool is_dangling(const struct path *p)
-{
-	struct stat st;
-
-	return SYS4(NR_newfstatat, p->dirfd, p->name, &st, AT_SYMLINK_NOFOLLOW) >= 0 &&
-	       (st.st_mode & S_IFMT) == S_IFLNK;
-}
-
 void capture_failure(const struct path *p, long error)
 {
 	if (!HEAD->config.capture || p->special || p->is_empty)
 		return;
-	if (!set_add(path_key(p), DONE_BASIC))
+	/* What it is once it is there is another matter. */
+	if (!set_add(~path_key(p), DONE_BASIC))
 		return;
-	if (error == -ENOENT && set_has(absent_key(p)))
+	if (error == -ENOENT && set_has(path_missing_key(p)))
 		return;
-	if (error == -ENOENT && is_dangling(p)) {
-		/* What it points to is absent; it may be made in a moment. */
-		announce_path(CAPTURE_WALK, p, NULL, (u32)-error);
-		sync(CAPTURE_SYNC_NAMES);
-	} else if (error == -ENOENT)
+	if (error == -ENOENT && is_link(p->dirfd, p->name))
+		announce_dangling(p);
+	else if (error == -ENOENT)
 		announce_absent(p);
 	else
 		announce_path(CAPTURE_WALK, p, NULL, (u32)-error);

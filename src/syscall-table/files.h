@@ -139,11 +139,12 @@ struct capture_set {
 #define NOT_SPECIAL_SLOTS 1024u /* power of two */
 #define SEARCHED_SLOTS	  256
 #define PARENT_SLOTS	  64u /* power of two */
+#define MISSING_SLOTS	  16u /* power of two */
 
 /* The directory a path prefix names. */
 struct known_parent {
 	u64 key;
-	u32 vnode; /* 0: none */
+	u32 vnode;
 };
 
 /* The record that is held back in the capture ring (ring_hold), and the key of its path. */
@@ -207,7 +208,9 @@ struct files_state {
 	 */
 	u64 not_special[NOT_SPECIAL_SLOTS];
 	struct known_parent parents[PARENT_SLOTS];
+	u64 missing[MISSING_SLOTS]; /* path_missing_key of directories that there are none of */
 	u64 path_generation;
+	u64 made_generation;	      /* directories have been made */
 	u64 searched[SEARCHED_SLOTS]; /* path_search.c */
 	u64 search_generation;	      /* modes of directories, or groups, have changed */
 	u64 was_rooted;		      /* some task has, or had, a root of its own */

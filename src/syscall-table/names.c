@@ -92,6 +92,7 @@ static long make_dir(struct task *t, s32 dirfd, u64 user, u32 mode)
 	if (r < 0)
 		return make_failed(t, &p, r);
 	made(t, &p, mode, parent);
+	FILES->made_generation++;
 	return 0;
 }
 

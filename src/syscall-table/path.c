@@ -379,7 +379,7 @@ long path_parent(const struct path *p, u32 *ret_vnode)
 		return 0;
 	}
 	struct known_parent *known = parent_slot(p, n, &key);
-	if (known && known->key == key && known->vnode) {
+	if (known && known->key == key) {
 		*ret_vnode = known->vnode;
 		return 0;
 	}
@@ -434,58 +434,59 @@ static bool may_be_led(const struct path *p, u32 flags, bool *ret_missing)
 	return r < 0 ? r == -ENOENT : path_stands_in(vnode_at(parent)->dev);
 }
 
-/* Where it is kept that there was no such directory, for whichever name in it.  Should it be made:
- * as long as no links are, nothing in it leads elsewhere. */
-static struct known_parent *missing_slot(const struct path *p, u64 *ret_key)
+u64 path_missing_key(const struct path *p)
 {
-	struct known_parent *known = parent_slot(p, parent_length(p), ret_key);
-
-	return known && !(known->key == *ret_key && known->vnode) ? known : NULL;
+	if (!path_is_entry(p) || !parent_length(p) || (p->name[0] != '/' && !p->base_vnode))
+		return 0;
+	return (path_parent_key(p) ^ p->base_vnode * 0xc2b2ae3d27d4eb4fu) +
+	       FILES->made_generation * 0x165667b19e3779f9u;
 }
 
-static bool parent_was_missing(const struct path *p)
+static u64 *missing_slot(u64 key)
 {
-	u64 key;
-	const struct known_parent *known = missing_slot(p, &key);
-
-	return known && known->key == key;
+	return &FILES->missing[key >> 32 & (MISSING_SLOTS - 1)];
 }
 
-static void parent_is_missing(const struct path *p)
+static bool parent_is_missing(const struct path *p)
 {
-	u64 key;
-	struct known_parent *known = missing_slot(p, &key);
+	u64 key = path_missing_key(p);
 
-	if (known)
-		*known = (struct known_parent){.key = key};
+	return key && *missing_slot(key) == key;
 }
 
-/* Makes p what it leads to without links, if that is special. */
-static bool walk_to_special(struct path *p, u32 flags)
+/* Makes p what it leads to without links, if that is special.  0, or a negative errno: that is not
+ * known. */
+static long walk_to_special(struct path *p, u32 flags)
 {
 	struct path *to = heap_alloc_unset(sizeof(*to));
 	char start[FILE_PATH_MAX] = "";
 
 	memcpy(to, p, sizeof(*to));
 	long r = p->name[0] == '/' ? 0 : path_of_dir(p->dirfd, start);
-	if (r >= 0 && path_rooted(to, "", start[1] ? start : "", flags) == 0 && to->special)
+	if (r >= 0)
+		r = path_rooted(to, "", start[1] ? start : "", flags);
+	if (r >= 0 && to->special)
 		memcpy(p, to, sizeof(*p));
 	heap_free(to);
-	return p->special;
+	return r;
 }
 
 bool path_follow_special(struct task *t, struct path *p, u32 flags)
 {
 	u64 key, *known = not_special_slot(p, flags, &key);
 	bool missing;
+	long r = 0;
 
 	/* Of a task with a root of its own links have been followed. */
-	if (*known == key || p->is_empty || FILES->fs[proc_of(t)->fs].root || parent_was_missing(p))
+	if (*known == key || p->is_empty || FILES->fs[proc_of(t)->fs].root || parent_is_missing(p))
 		return false;
-	if (may_be_led(p, flags, &missing) && walk_to_special(p, flags))
+	if (may_be_led(p, flags, &missing))
+		r = walk_to_special(p, flags);
+	if (p->special)
 		return true;
 	*known = key;
-	if (missing)
-		parent_is_missing(p);
+	key = path_missing_key(p);
+	if (missing && r >= 0 && key)
+		*missing_slot(key) = key;
 	return false;
 }

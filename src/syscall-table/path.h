@@ -114,6 +114,10 @@ bool path_is_link(const struct path *p);
 /* Names the directory that holds the last component, until names change (path_generation). */
 u64 path_parent_key(const struct path *p);
 
+/* The same, but until directories are made, too: so if there is none, what it is that is missing
+ * stays.  0: that cannot be said of this path. */
+u64 path_missing_key(const struct path *p);
+
 /* Whether, by the container's permissions, a directory on the way may not be searched, where the
  * host does not judge that (path_search.c).  follow: that of a link in the last place, too. */
 bool path_search_denied(struct task *t, const struct path *p, bool follow);
