@@ -148,7 +148,6 @@ int caller_configure(struct region_config *config, bool no_files)
 	return 0;
 }
 
-/* The kernel has put us on the idlest processor when the tool was executed: stay there. */
 void caller_processors(cpu_set_t *ret_all, cpu_set_t *ret_beside)
 {
 	int here = sched_getcpu();

@@ -127,7 +127,7 @@ int container_create(struct container *c);
 int container_program(struct container *c, const char *path, char *const argv[],
 		      char *const envp[]);
 
-/* Namespaces and init, and the shim's memfd.  Precondition: c->root, cwd, all and beside are set.
+/* Namespaces and init, and the shim's files.  Precondition: c->root, cwd, all and beside are set.
  * 0 or a negative errno with c->message. */
 int container_prepare(struct container *c);
 
@@ -141,8 +141,8 @@ int container_made(struct container *c);
 
 /*
  * Has the first task made, if container_mount did not, and traces it.  Precondition: stdio_fd is
- * set.  From now on c->one is the processor where the kernel has put it: one for all tasks and for
- * who waits for them, because a stop costs several times more across two (10 against 67 us).
+ * set.  From now on c->one is the processor where it is: one for all tasks and for who waits for
+ * them, because a stop costs several times more across two (10 against 67 us).
  * 0 or a negative errno with c->message.
  */
 int container_launch(struct container *c);

@@ -23,6 +23,7 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -561,15 +562,50 @@ static int let_init_go(struct container *c, bool launch)
 						       : error;
 }
 
+#define GONE "the first task ended at its start"
+
+/* With what it says of that. */
 static int first_is_gone(struct container *c)
 {
-	int error = say(c, ECHILD, "the first task ended at its start");
+	int error = container_first_report(c);
 
-	return read_report(c, c->report_fd, error, NULL);
+	return error < 0 ? error : say(c, ECHILD, GONE);
 }
 
+/* Who has ended is nobody's to trace either (EPERM), as long as init has not reaped it. */
+static bool has_ended(pid_t pid)
+{
+	struct pollfd p = {.fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN};
+	bool ended = p.fd < 0 ? errno == ESRCH : poll(&p, 1, 0) == 1;
+
+	if (p.fd >= 0)
+		close(p.fd);
+	return ended;
+}
+
+#define CROWDED_NS 1000000 /* to wake a processor of a virtual machine takes up to half of it */
+
+/* Whether init had to wait for its processor.  schedstat: Documentation/scheduler/sched-stats. */
+static bool was_crowded(pid_t init)
+{
+	char path[64], text[64] = "";
+	unsigned long long ran, waited = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/schedstat", (int)init);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0 && read(fd, text, sizeof(text) - 1) > 0)
+		sscanf(text, "%llu %llu", &ran, &waited);
+	if (fd >= 0)
+		close(fd);
+	return waited > CROWDED_NS;
+}
+
+/* Where the first task is, unless somebody else is there, too: of two processors the kernel had no
+ * other to choose, and ours may be free. */
 static void choose_processor(struct container *c, unsigned cpu)
 {
+	if (was_crowded(c->init))
+		cpu = (unsigned)sched_getcpu();
 	c->one = c->others = c->all;
 	if (cpu >= CPU_SETSIZE || !CPU_ISSET(cpu, &c->all))
 		return;
@@ -579,19 +615,23 @@ static void choose_processor(struct container *c, unsigned cpu)
 		CPU_CLR(cpu, &c->others);
 }
 
+static int seize_failed(struct container *c, pid_t pid, int error)
+{
+	if (error == ESRCH || (error == EPERM && has_ended(pid)))
+		return first_is_gone(c);
+	return say_need(c, NEED_PTRACE, error, "cannot trace (PTRACE_SEIZE)");
+}
+
 /* Takes the first task over, and lets it go on. */
 static int seize_first(struct container *c)
 {
 	struct sender first;
-	int error = say(c, ECHILD, "the first task ended at its start");
+	int error = read_report(c, c->report_fd, say(c, ECHILD, GONE), &first);
 
-	error = read_report(c, c->report_fd, error, &first);
 	if (error < 0)
 		return error;
 	if (ptrace(PTRACE_SEIZE, first.pid, NULL, FIRST_OPTIONS) < 0)
-		return errno == ESRCH
-			       ? first_is_gone(c)
-			       : say_need(c, NEED_PTRACE, errno, "cannot trace (PTRACE_SEIZE)");
+		return seize_failed(c, first.pid, errno);
 	c->first = first.pid;
 	c->coming = true;
 	container_task_put(c, c->first, 0);
