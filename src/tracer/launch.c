@@ -583,28 +583,24 @@ static bool has_ended(pid_t pid)
 	return ended;
 }
 
-#define CROWDED_NS 1000000 /* to wake a processor of a virtual machine takes up to half of it */
-
-/* Whether init had to wait for its processor.  schedstat: Documentation/scheduler/sched-stats. */
-static bool was_crowded(pid_t init)
+/* Whether there are more who would run than processors: proc_loadavg(5), the fourth field. */
+static bool is_crowded(const cpu_set_t *cpus)
 {
-	char path[64], text[64] = "";
-	unsigned long long ran, waited = 0;
+	char text[128] = "";
+	int running = 0, fd = open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
 
-	snprintf(path, sizeof(path), "/proc/%d/schedstat", (int)init);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd >= 0 && read(fd, text, sizeof(text) - 1) > 0)
-		sscanf(text, "%llu %llu", &ran, &waited);
+		sscanf(text, "%*s %*s %*s %d", &running);
 	if (fd >= 0)
 		close(fd);
-	return waited > CROWDED_NS;
+	return running > CPU_COUNT(cpus);
 }
 
-/* Where the first task is, unless somebody else is there, too: of two processors the kernel had no
- * other to choose, and ours may be free. */
+/* Where the first task is, unless somebody else may be there, too: of two processors the kernel had
+ * no other to choose, and ours is free. */
 static void choose_processor(struct container *c, unsigned cpu)
 {
-	if (was_crowded(c->init))
+	if (is_crowded(&c->all))
 		cpu = (unsigned)sched_getcpu();
 	c->one = c->others = c->all;
 	if (cpu >= CPU_SETSIZE || !CPU_ISSET(cpu, &c->all))
