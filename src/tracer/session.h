@@ -43,8 +43,8 @@ struct session_options {
 
 /* What a session does in turn. */
 enum session_phase {
-	PHASE_PREPARE, /* the region, the log and its threads; a replay: the image */
-	PHASE_LAUNCH,  /* the namespaces, the first task */
+	PHASE_PREPARE, /* the region, the namespaces, the log; a replay: the image */
+	PHASE_LAUNCH,  /* the first task, our threads */
 	PHASE_RUN,
 	PHASE_FINISH, /* the rest of the image, the outputs, the end of the log; a replay: comparing
 		       */
