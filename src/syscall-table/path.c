@@ -474,7 +474,7 @@ static long walk_to_special(struct path *p, u32 flags)
 bool path_follow_special(struct task *t, struct path *p, u32 flags)
 {
 	u64 key, *known = not_special_slot(p, flags, &key);
-	bool missing;
+	bool missing = false;
 	long r = 0;
 
 	/* Of a task with a root of its own links have been followed. */
@@ -484,9 +484,9 @@ bool path_follow_special(struct task *t, struct path *p, u32 flags)
 		r = walk_to_special(p, flags);
 	if (p->special)
 		return true;
-	*known = key;
-	key = path_missing_key(p);
-	if (missing && r >= 0 && key)
+	if (!missing)
+		*known = key;
+	else if (r >= 0 && (key = path_missing_key(p)))
 		*missing_slot(key) = key;
 	return false;
 }

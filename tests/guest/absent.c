@@ -6,8 +6,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static void look(const char *path)
@@ -49,12 +51,38 @@ static void done(const char *what, int result)
 	printf("%s: %s\n", what, result < 0 ? strerror(errno) : "done");
 }
 
+/* The working directory of one process is gone; another of its name is the other's. */
+static void another_of_that_name(void)
+{
+	const char *const gone[] = {"self/none", NULL}, *const new[] = {"self/comm", NULL};
+
+	fflush(stdout);
+	for (int second = 0; second < 2; second++) {
+		if (fork() == 0) {
+			if (second == 0)
+				done("mkdir here", mkdir("here", 0700));
+			done("chdir here", chdir("here"));
+			if (second == 0) {
+				done("rmdir here", rmdir("../here"));
+				done("mkdir here", mkdir("../here", 0700));
+				done("symlink", symlink("/proc/self", "../here/self"));
+			}
+			look_all(second == 0 ? "the old one" : "the new one",
+				 second == 0 ? gone : new);
+			exit(0);
+		}
+		wait(NULL);
+	}
+}
+
 int main(void)
 {
 	const char *const first[] = {"gone/a", "gone/b", "gone/l", "gone/sub/c", NULL};
 	const char *const way[] = {"way/comm", "way/none", NULL};
 	const char *const moved[] = {"new/f", "new/g", "new/l", NULL};
 	const char *const linked[] = {"link/x", "link/y", NULL};
+	const char *const back[] = {"there/../way/comm", "there/../new/f", "there/../new/none",
+				    NULL};
 	const char *const system[] = {"/usr/lib/no-such/a", "/usr/lib/no-such/b",
 				      "/usr/lib/no-such/c/d", NULL};
 
@@ -87,6 +115,11 @@ int main(void)
 	done("mkdir target", mkdir("target", 0700));
 	make("target/y", "behind a link\n");
 	look_all("led", linked);
+
+	look_all("back, from nowhere", back);
+	done("mkdir there", mkdir("there", 0700));
+	look_all("back, from there", back);
+	another_of_that_name();
 
 	look_all("of the system", system);
 	look_all("of the system, again", system);
