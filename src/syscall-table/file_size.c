@@ -79,7 +79,6 @@ long sys_truncate(struct task *t, struct frame *f)
 		capture_before_change(&p, &st, vnode, size > 0);
 	r = host_truncate(t, &p, size);
 	if (!r) {
-		capture_cut(vnode);
 		vnode_touch(v);
 		size_set(v, (u64)size);
 		if (p.is_empty)

@@ -211,7 +211,6 @@ struct files_state {
 	u64 missing[MISSING_SLOTS]; /* path_missing_key of directories that there are none of */
 	u64 path_generation;
 	u64 made_generation;	      /* directories have been made */
-	bool leads_through;	      /* what is announced may lead through some of them */
 	u64 searched[SEARCHED_SLOTS]; /* path_search.c */
 	u64 search_generation;	      /* modes of directories, or groups, have changed */
 	u64 was_rooted;		      /* some task has, or had, a root of its own */

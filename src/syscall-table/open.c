@@ -55,10 +55,10 @@ u32 born_vnode(struct task *t, const struct stat *st, u32 mode, u32 parent)
 long entry_change_begin(struct task *t, const struct path *p, u32 *ret_parent)
 {
 	u32 parent;
-	long r = lookup_parent(t, p, &parent);
+	long r = path_parent(p, &parent);
 
 	if (r < 0)
-		return r;
+		return lookup_failed(t, p, r);
 	if (path_stands_in(vnode_at(parent)->dev))
 		return -EACCES;
 	if (path_search_denied(t, p, false))
@@ -94,7 +94,6 @@ static long open_create(struct task *t, struct opening *o)
 	long r = path_parent(o->p, &parent);
 	if (r < 0)
 		return r;
-	capture_parent(o->p);
 	if (path_stands_in(vnode_at(parent)->dev))
 		return -ENOENT;
 	if (path_search_denied(t, o->p, !(excl || o->flags & O_NOFOLLOW)))
@@ -123,9 +122,6 @@ static long open_create(struct task *t, struct opening *o)
 		return fd;
 	o->created = false;
 	fd = host_open(o, 0, 0);
-	/* To the kernel a slash behind what a link leads to comes first. */
-	if (fd == -ELOOP || fd == -ENOTDIR)
-		return host_open(o, O_CREAT, mode);
 	if (fd != -ENOENT)
 		return fd;
 	/* A dangling symbolic link: the file is made where it points, if that is the host's. */
@@ -160,7 +156,6 @@ static long truncate_opened(struct task *t, struct opening *o, long fd, u32 vnod
 		if (r < 0)
 			return r;
 	}
-	capture_cut(vnode);
 	vnode_touch(vnode_at(vnode));
 	return 0;
 }
@@ -186,9 +181,9 @@ static long admit(struct task *t, struct opening *o, long fd, u32 vnode, const s
 		capture_path(o->p, CAPTURE_METADATA, st, vnode);
 		return r;
 	}
-	/* When it is written, its name may lead elsewhere. */
-	bool keeps = type == S_IFREG && !(o->flags & O_TRUNC);
-	capture_path(o->p, keeps ? CAPTURE_CONTENT : CAPTURE_METADATA, st, vnode);
+	bool reads = (o->flags & O_ACCMODE) != O_WRONLY && !(o->flags & O_TRUNC);
+	capture_path(o->p, type == S_IFREG && reads ? CAPTURE_CONTENT : CAPTURE_METADATA, st,
+		     vnode);
 	if (want_of(o->flags) & 2 && vnode_is_run(vnode))
 		return -ETXTBSY;
 	if (o->flags & O_TRUNC && type == S_IFREG)
@@ -258,8 +253,10 @@ static long install(struct task *t, struct opening *o, long fd)
 	}
 	if (o->created) {
 		vnode = born_vnode(t, &st, masked_mode(t, o->mode), o->parent);
-		if (!o->parent && st.st_nlink)
-			capture_made(o->p);
+		if (!o->parent && st.st_nlink) {
+			path_absolute(o->p, abs);
+			capture_made(abs);
+		}
 	} else {
 		vnode = vnode_of(&st);
 		r = admit(t, o, fd, vnode, &st);
@@ -333,9 +330,9 @@ static long open_slashed(struct task *t, const struct path *p, u32 flags)
 {
 	u32 parent;
 
-	long r = p->special ? 0 : lookup_parent(t, p, &parent);
+	long r = p->special ? 0 : path_parent(p, &parent);
 	if (r < 0)
-		return r;
+		return lookup_failed(t, p, r);
 	if (path_search_denied(t, p, false))
 		return -EACCES;
 	return flags & O_EXCL && !path_is_entry(p) ? -EEXIST : -EISDIR;

@@ -6,7 +6,6 @@
  */
 #include <asm/stat.h>
 #include "credentials.h"
-#include "notify.h"
 #include "path.h"
 
 /* Ends of a directory prefix while a path is being built or walked. */
@@ -265,14 +264,14 @@ long path_set(struct task *t, s32 dirfd, const char *name, u32 flags, struct pat
 }
 
 /* Appends components as they are, ".." included. */
-static u32 append_plain(char *to, u32 len, const char *name, const char *end)
+static u32 append_plain(char *to, u32 len, const char *name)
 {
-	while (name < end) {
+	while (*name) {
 		u32 n = 0;
 
-		while (name < end && *name == '/')
+		while (*name == '/')
 			name++;
-		while (name + n < end && name[n] != '/')
+		while (!is_end(name[n]))
 			n++;
 		if (n && !(n == 1 && name[0] == '.') && len + n + 2 < FILE_ABS_MAX) {
 			to[len++] = '/';
@@ -284,7 +283,7 @@ static u32 append_plain(char *to, u32 len, const char *name, const char *end)
 	return len;
 }
 
-u32 path_absolute_of(const struct path *p, u32 n, char *to)
+u32 path_absolute(const struct path *p, char *to)
 {
 	u32 len = 0;
 
@@ -294,33 +293,16 @@ u32 path_absolute_of(const struct path *p, u32 n, char *to)
 		if (len == 1)
 			len = 0;
 	}
-	len = append_plain(to, len, p->name, p->name + n);
+	len = append_plain(to, len, p->name);
 	if (!len)
 		to[len++] = '/';
 	to[len] = '\0';
 	return len;
 }
 
-u32 path_absolute(const struct path *p, char *to)
-{
-	return path_absolute_of(p, p->len, to);
-}
-
 u64 path_key(const struct path *p)
 {
 	return hash_bytes(p->base_hash, p->name, p->len);
-}
-
-static bool leads_on(u32 vnode)
-{
-	return vnode && (vnode_at(vnode)->mode & S_IFMT) != S_IFREG;
-}
-
-void path_moved(u32 vnode, u32 other)
-{
-	/* Names of watched files are kept without links. */
-	if (leads_on(vnode) || leads_on(other) || notify_on())
-		FILES->path_generation++;
 }
 
 bool path_is_entry(const struct path *p)
@@ -357,7 +339,8 @@ long path_host_stat(const struct path *p, u32 at_flags, struct stat *ret)
 	return r == 0 && stat_is_log(ret) ? -ENOENT : r;
 }
 
-u32 path_parent_length(const struct path *p)
+/* Length of the part of the name before its last component. */
+static u32 parent_length(const struct path *p)
 {
 	u32 n = p->len;
 
@@ -384,59 +367,36 @@ static struct known_parent *parent_slot(const struct path *p, u32 n, u64 *ret_ke
 	return &FILES->parents[*ret_key >> 32 & (PARENT_SLOTS - 1)];
 }
 
-/* Of the first n bytes of the name. */
-static long parent_stat(const struct path *p, u32 n, struct stat *ret)
-{
-	char prefix[FILE_PATH_MAX];
-
-	memcpy(prefix, p->name, n);
-	prefix[n] = '\0';
-	return SYS4(NR_newfstatat, p->dirfd, n ? prefix : ".", ret, 0);
-}
-
-/* Its vnode without asking the host; 0: not known. */
-static u32 parent_known(const struct path *p, u32 n)
-{
-	u64 key;
-
-	if (!n && p->base_vnode)
-		return p->base_vnode;
-	const struct known_parent *known = parent_slot(p, n, &key);
-	return known && known->key == key ? known->vnode : 0;
-}
-
 long path_parent(const struct path *p, u32 *ret_vnode)
 {
-	u32 n = path_parent_length(p);
+	char prefix[FILE_PATH_MAX];
 	struct stat st;
+	u32 n = parent_length(p);
 	u64 key;
 
-	*ret_vnode = parent_known(p, n);
-	if (*ret_vnode)
+	if (!n && p->base_vnode) {
+		*ret_vnode = p->base_vnode;
 		return 0;
-	long r = parent_stat(p, n, &st);
+	}
+	struct known_parent *known = parent_slot(p, n, &key);
+	if (known && known->key == key) {
+		*ret_vnode = known->vnode;
+		return 0;
+	}
+	memcpy(prefix, p->name, n);
+	prefix[n] = '\0';
+	long r = SYS4(NR_newfstatat, p->dirfd, n ? prefix : ".", &st, 0);
 	if (r < 0)
 		return r;
 	*ret_vnode = vnode_of(&st);
-	struct known_parent *known = parent_slot(p, n, &key);
 	if (known)
 		*known = (struct known_parent){key, *ret_vnode};
 	return 0;
 }
 
-u32 path_parent_seen(const struct path *p)
-{
-	u32 n = path_parent_length(p), vnode = parent_known(p, n);
-	struct stat st;
-
-	if (!vnode && parent_stat(p, n, &st) == 0)
-		vnode = vnode_find(st.st_dev, st.st_ino);
-	return vnode;
-}
-
 u64 path_parent_key(const struct path *p)
 {
-	return in_generation(hash_bytes(p->base_hash, p->name, path_parent_length(p)));
+	return in_generation(hash_bytes(p->base_hash, p->name, parent_length(p)));
 }
 
 /* Libraries are looked for in vain again and again: the kernel is asked once a path. */
@@ -476,7 +436,7 @@ static bool may_be_led(const struct path *p, u32 flags, bool *ret_missing)
 
 u64 path_missing_key(const struct path *p)
 {
-	if (!path_is_entry(p) || !path_parent_length(p) || (p->name[0] != '/' && !p->base_vnode))
+	if (!path_is_entry(p) || !parent_length(p) || (p->name[0] != '/' && !p->base_vnode))
 		return 0;
 	return (path_parent_key(p) ^ p->base_vnode * 0xc2b2ae3d27d4eb4fu) +
 	       FILES->made_generation * 0x165667b19e3779f9u;

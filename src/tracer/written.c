@@ -428,23 +428,13 @@ static bool walk_early(struct batch *b, const char *path, const struct early *e)
 	return holds;
 }
 
-/* All that is in a directory that has moved there is an output; by now another can have its name.
- */
-static bool is_moved(const char *path)
-{
-	struct stat st;
-
-	return lstat(path, &st) == 0 && vnode_is_inside(st.st_dev, st.st_ino);
-}
-
 static void walk_note(struct note *note)
 {
 	struct written_file file;
 	char real[PATH_MAX];
 	struct stat st;
 
-	if (realpath(note->path, real) == NULL ||
-	    (note->kind == CAPTURE_OUT_TREE && !is_moved(real)))
+	if (realpath(note->path, real) == NULL)
 		return;
 	if (note->early != NULL && walk_early(&note->found, real, note->early))
 		return;
