@@ -328,9 +328,9 @@ struct message {
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(PASSED_MAX * sizeof(int))];
 };
 
-static void message_init(struct message *m, void *bytes, size_t size)
+static void message_init(struct message *m, struct word *word)
 {
-	m->bytes = (struct iovec){bytes, size};
+	m->bytes = (struct iovec){word, sizeof(*word)};
 	m->header = (struct msghdr){
 		.msg_iov = &m->bytes,
 		.msg_iovlen = 1,
@@ -339,30 +339,22 @@ static void message_init(struct message *m, void *bytes, size_t size)
 	};
 }
 
-/* Exactly so many bytes, with them descriptors, whose number it returns; negative: there is nobody
- * any more. */
-static int receive(int from, void *bytes, size_t size, int fds[PASSED_MAX])
-{
-	struct message m;
-
-	message_init(&m, bytes, size);
-	if (recvmsg(from, &m.header, 0) != (ssize_t)size)
-		return -1;
-	const struct cmsghdr *head = CMSG_FIRSTHDR(&m.header);
-	if (head == NULL)
-		return 0;
-	size_t count = (head->cmsg_len - CMSG_LEN(0)) / sizeof(*fds);
-	memcpy(fds, CMSG_DATA(head), count * sizeof(*fds));
-	return (int)count;
-}
-
 /* Waits for a word of the tracer's, and takes over what comes with it; false: there is none. */
 static bool init_wait(struct container *c, int go, int back, struct word *ret_word)
 {
-	int fds[PASSED_MAX], at = 0;
-	int count = receive(go, ret_word, sizeof(*ret_word), fds);
+	struct message m;
+	int fds[PASSED_MAX];
+	size_t count = 0, at = 0;
 
-	for (int i = 0; count >= 0 && i < PASSED_MAX; i++) {
+	message_init(&m, ret_word);
+	if (recvmsg(go, &m.header, 0) != (ssize_t)sizeof(*ret_word))
+		return false;
+	const struct cmsghdr *head = CMSG_FIRSTHDR(&m.header);
+	if (head != NULL) {
+		count = (head->cmsg_len - CMSG_LEN(0)) / sizeof(*fds);
+		memcpy(fds, CMSG_DATA(head), count * sizeof(*fds));
+	}
+	for (int i = 0; i < PASSED_MAX; i++) {
 		if (!ret_word->has[i])
 			continue;
 		/* The kernel passes as many as the limit lets it. */
@@ -371,7 +363,7 @@ static bool init_wait(struct container *c, int go, int back, struct word *ret_wo
 			init_need(back, NEED_FILES, "cannot take descriptors over");
 		c->stdio_fd[i] = fds[at++];
 	}
-	return count >= 0;
+	return true;
 }
 
 /* Shares our memory until it executes the shim, so that the kernel copies none; we stand still
@@ -545,7 +537,7 @@ static int let_init_go(struct container *c, bool launch)
 	int fds[PASSED_MAX];
 	size_t count = 0;
 
-	message_init(&m, &word, sizeof(word));
+	message_init(&m, &word);
 	for (int i = 0; launch && i < PASSED_MAX; i++) {
 		word.has[i] = c->stdio_fd[i] >= 0;
 		if (word.has[i])

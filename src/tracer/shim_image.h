@@ -18,7 +18,7 @@ extern const struct shim_symbols shim_blob_symbols;
 /* Where the shim is in the file that we are in, in bytes; 0: it is not known. */
 uint64_t shim_image_offset(void);
 
-/* Both close-on-exec.  The descriptors are -1 before. */
+/* Both close-on-exec. */
 struct shim_files {
 	int text; /* the shim is mapped from it (SHIM_FD_TEXT) */
 	int boot; /* does that when it is executed (SHIM_FD_SHIM): a sealed memfd */
