@@ -19,12 +19,6 @@ static inline u64 digest_rotl(u64 x, int r)
 	return x << r | x >> (64 - r);
 }
 
-/* One round of XXH64: folds a word into an accumulator. */
-static inline u64 digest_round(u64 acc, u64 word)
-{
-	return digest_rotl(acc + word * DIGEST_P2, 31) * DIGEST_P1;
-}
-
 /* Folds an event's word into the running digest. */
 static inline u64 digest_merge(u64 digest, u64 word)
 {

@@ -88,6 +88,11 @@ int strcmp(const char *a, const char *b);
 int strncmp(const char *a, const char *b, size_t n);
 char *strchr(const char *s, int c);
 char *strrchr(const char *s, int c);
+#ifdef SHADOW_SHIM
+/* What has a known size is done in place. */
+#define memcpy __builtin_memcpy
+#define memset __builtin_memset
+#endif
 /* Appends to out[*len] as far as cap allows, always NUL-terminated: %s %d %u %x %o %c, l for 64
  * bit, field widths with zero or space padding.  Never fails; the result is cut at cap. */
 void str_format(char *out, size_t cap, size_t *len, const char *fmt, ...)

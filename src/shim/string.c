@@ -5,12 +5,67 @@
 #include "shim.h"
 #include <stdarg.h>
 
+#ifdef SHADOW_SHIM
+#undef memcpy
+#undef memset
+#endif
+
+/* Longer ones the processor moves faster than a loop. */
+#define BY_WORDS_MAX 128
+
+static void move_forward(void *to, const void *from, size_t n)
+{
+	__asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(n) : : "memory");
+}
+
+static u64 load_word(const u8 *p)
+{
+	u64 word;
+
+	__builtin_memcpy(&word, p, sizeof(word));
+	return word;
+}
+
+static void store_word(u8 *p, u64 word)
+{
+	__builtin_memcpy(p, &word, sizeof(word));
+}
+
+/* Up to 7 bytes: their ends overlap. */
+static void copy_short(u8 *d, const u8 *s, size_t n)
+{
+	u32 first, last;
+
+	if (n >= sizeof(first)) {
+		__builtin_memcpy(&first, s, sizeof(first));
+		__builtin_memcpy(&last, s + n - sizeof(last), sizeof(last));
+		__builtin_memcpy(d, &first, sizeof(first));
+		__builtin_memcpy(d + n - sizeof(last), &last, sizeof(last));
+	} else if (n) {
+		u8 middle = s[n / 2], end = s[n - 1];
+		d[0] = s[0];
+		d[n / 2] = middle;
+		d[n - 1] = end;
+	}
+}
+
+/* Words, of which the last two overlap. */
+static void copy_words(u8 *d, const u8 *s, size_t n)
+{
+	for (size_t i = 0; i + sizeof(u64) < n; i += sizeof(u64))
+		store_word(d + i, load_word(s + i));
+	store_word(d + n - sizeof(u64), load_word(s + n - sizeof(u64)));
+}
+
 void *memcpy(void *to, const void *from, size_t n)
 {
-	void *ret = to;
-
-	__asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(n) : : "memory");
-	return ret;
+	if (n > BY_WORDS_MAX)
+		move_forward(to, from, n);
+	else if (n >= sizeof(u64))
+		copy_words(to, from, n);
+	else
+		copy_short(to, from, n);
+	return to;
 }
 
 void *memmove(void *to, const void *from, size_t n)
@@ -18,15 +73,13 @@ void *memmove(void *to, const void *from, size_t n)
 	u8 *d = to;
 	const u8 *s = from;
 
-	if (d <= s || d >= s + n)
-		return memcpy(to, from, n);
-	/* From the end on, by words: what is loaded is never what was stored. */
-	for (; n >= sizeof(u64); n -= sizeof(u64)) {
-		u64 word;
-
-		__builtin_memcpy(&word, s + n - sizeof(word), sizeof(word));
-		__builtin_memcpy(d + n - sizeof(word), &word, sizeof(word));
+	if (d <= s || d >= s + n) {
+		move_forward(to, from, n);
+		return to;
 	}
+	/* From the end on, by words: what is loaded is never what was stored. */
+	for (; n >= sizeof(u64); n -= sizeof(u64))
+		store_word(d + n - sizeof(u64), load_word(s + n - sizeof(u64)));
 	while (n > 0) {
 		n--;
 		d[n] = s[n];
@@ -37,29 +90,45 @@ void *memmove(void *to, const void *from, size_t n)
 void *memset(void *to, int c, size_t n)
 {
 	void *ret = to;
+	u8 *d = to;
+	u64 word = (u8)c * 0x0101010101010101u;
 
-	__asm__ volatile("rep stosb" : "+D"(to), "+c"(n) : "a"(c) : "memory");
+	if (n > BY_WORDS_MAX || n < sizeof(word)) {
+		__asm__ volatile("rep stosb" : "+D"(to), "+c"(n) : "a"(c) : "memory");
+		return ret;
+	}
+	for (size_t i = 0; i + sizeof(word) < n; i += sizeof(word))
+		store_word(d + i, word);
+	store_word(d + n - sizeof(word), word);
 	return ret;
 }
 
 int memcmp(const void *a, const void *b, size_t n)
 {
 	const u8 *x = a, *y = b;
+	size_t i = 0;
 
-	for (size_t i = 0; i < n; i++) {
+	while (i + sizeof(u64) <= n && load_word(x + i) == load_word(y + i))
+		i += sizeof(u64);
+	for (; i < n; i++) {
 		if (x[i] != y[i])
 			return x[i] < y[i] ? -1 : 1;
 	}
 	return 0;
 }
 
+/* By aligned words, which never reach into another page than the end does. */
 size_t strlen(const char *s)
 {
-	size_t n = 0;
+	const u64 *word = (const u64 *)((uintptr_t)s & ~(sizeof(u64) - 1));
+	u64 before = ((uintptr_t)s & 7) * 8;
+	u64 w = *word | ((1ull << before) - 1);
+	const u64 ones = 0x0101010101010101u;
+	u64 zero;
 
-	while (s[n] != '\0')
-		n++;
-	return n;
+	while (!(zero = (w - ones) & ~w & ones << 7))
+		w = *++word;
+	return (size_t)((const char *)word + (__builtin_ctzll(zero) >> 3) - s);
 }
 
 int strcmp(const char *a, const char *b)

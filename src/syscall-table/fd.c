@@ -117,7 +117,7 @@ void ofd_set_path(struct ofd *o, const char *abs)
 	u64 len = strlen(abs);
 
 	heap_free(o->path);
-	o->path = heap_alloc(len + 1);
+	o->path = heap_alloc_unset(len + 1);
 	memcpy(o->path, abs, len + 1);
 	o->path_hash = hash_bytes(0, abs, len);
 }
