@@ -21,6 +21,7 @@
 #define READ_CHUNK    0x8000u
 
 struct dir_entry {
+	u64 order; /* what sorts, as far as it tells: order_of */
 	u64 ino;
 	u32 name; /* offset into names */
 	u32 type;
@@ -53,6 +54,27 @@ static void grow(void **block, u32 used, u32 size)
 	*block = bigger;
 }
 
+/* "." and ".." first, then by bytes. */
+static int rank(const char *name)
+{
+	if (name[0] != '.')
+		return 2;
+	return !name[1] ? 0 : name[1] == '.' && !name[2] ? 1 : 2;
+}
+
+/* Most names differ in their first bytes. */
+static u64 order_of(const char *name)
+{
+	u64 order = 0;
+	int r = rank(name);
+
+	if (r < 2)
+		return (u64)r;
+	for (int shift = 56; shift >= 0 && *name; shift -= 8)
+		order |= (u64)(u8)*name++ << shift;
+	return order;
+}
+
 void dir_add(struct dir_list *list, const char *name, u64 ino, u32 type)
 {
 	u32 len = (u32)strlen(name) + 1;
@@ -67,6 +89,7 @@ void dir_add(struct dir_list *list, const char *name, u64 ino, u32 type)
 		grow((void **)&list->names, list->names_used, list->names_size);
 	}
 	struct dir_entry *e = &list->entries[list->count++];
+	e->order = order_of(name);
 	e->ino = ino;
 	e->type = type;
 	e->name = list->names_used;
@@ -83,20 +106,10 @@ static void list_free(struct dir_list *list)
 	heap_free(list);
 }
 
-/* "." and ".." first, then by bytes. */
-static int rank(const char *name)
-{
-	if (name[0] != '.')
-		return 2;
-	return !name[1] ? 0 : name[1] == '.' && !name[2] ? 1 : 2;
-}
-
 static bool before(const struct dir_list *l, const struct dir_entry *a, const struct dir_entry *b)
 {
-	const char *x = l->names + a->name, *y = l->names + b->name;
-	int rx = rank(x), ry = rank(y);
-
-	return rx != ry ? rx < ry : strcmp(x, y) < 0;
+	return a->order != b->order ? a->order < b->order
+				    : strcmp(l->names + a->name, l->names + b->name) < 0;
 }
 
 static void sift_down(struct dir_list *l, u32 at, u32 count)
