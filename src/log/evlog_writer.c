@@ -58,7 +58,8 @@ struct evlog_writer {
 	struct evlog_buf first;	  /* the first epoch, until the pieces are appended */
 	struct evlog_buf chain;
 	struct evlog_buf events;
-	struct evlog_buf outputs;
+	struct evlog_buf outputs, outputs_packed;
+	bool outputs_ended;
 	struct evlog_buf index;
 };
 
@@ -154,31 +155,42 @@ static void section_put(struct evlog_writer *writer, enum evlog_section_type typ
 	summed_put(writer, type, inline_bytes, packed, raw_size, checksum);
 }
 
-/* A payload goes inline if it is small or does not shrink, else into the zstd frame. */
+/* A payload goes inline if it is small or does not shrink, else into the zstd frame: then it is in
+ * `packed`, which else is empty. */
+static void payload_pack(struct evlog_writer *writer, const struct evlog_buf *payload,
+			 struct evlog_buf *packed)
+{
+	packed->len = 0;
+	if (payload->error || writer->error)
+		fail(writer, payload->error);
+	if (writer->error || payload->len < EVLOG_PACK_MIN)
+		return;
+	if (!writer->cctx)
+		writer->cctx = ZSTD_createCCtx();
+	int ret =
+		evlog_section_pack(writer->cctx, LEVEL_SMALL, payload->data, payload->len, packed);
+	if (ret)
+		fail(writer, ret);
+	if (packed->len >= payload->len)
+		packed->len = 0;
+}
+
+static void packed_put(struct evlog_writer *writer, enum evlog_section_type type,
+		       const struct evlog_buf *payload, const struct evlog_buf *packed)
+{
+	if (writer->error)
+		return;
+	if (packed->len)
+		section_put(writer, type, &nothing, packed, payload->len);
+	else
+		section_put(writer, type, payload, &nothing, 0);
+}
+
 static void payload_put(struct evlog_writer *writer, enum evlog_section_type type,
 			const struct evlog_buf *payload)
 {
-	int ret;
-
-	if (payload->error || writer->error)
-		fail(writer, payload->error);
-	if (writer->error)
-		return;
-	if (payload->len < EVLOG_PACK_MIN) {
-		section_put(writer, type, payload, &nothing, 0);
-		return;
-	}
-	if (!writer->cctx)
-		writer->cctx = ZSTD_createCCtx();
-	writer->packed.len = 0;
-	ret = evlog_section_pack(writer->cctx, LEVEL_SMALL, payload->data, payload->len,
-				 &writer->packed);
-	if (ret)
-		fail(writer, ret);
-	else if (writer->packed.len < payload->len)
-		section_put(writer, type, &nothing, &writer->packed, payload->len);
-	else
-		section_put(writer, type, payload, &nothing, 0);
+	payload_pack(writer, payload, &writer->packed);
+	packed_put(writer, type, payload, &writer->packed);
 }
 
 /* What was gathered for the epoch under way; each section starts with the epoch's number. */
@@ -363,7 +375,23 @@ int evlog_writer_events_append(struct evlog_writer *writer, const void *records,
 int evlog_writer_output_append(struct evlog_writer *writer, const struct evlog_output *output)
 {
 	pthread_mutex_lock(&writer->lock);
+	if (writer->outputs_ended)
+		fail(writer, -EINVAL);
 	evlog_output_encode(&writer->outputs, output);
+	return unlock(writer);
+}
+
+static void outputs_end(struct evlog_writer *writer)
+{
+	if (!writer->outputs_ended)
+		payload_pack(writer, &writer->outputs, &writer->outputs_packed);
+	writer->outputs_ended = true;
+}
+
+int evlog_writer_outputs_end(struct evlog_writer *writer)
+{
+	pthread_mutex_lock(&writer->lock);
+	outputs_end(writer);
 	return unlock(writer);
 }
 
@@ -419,7 +447,8 @@ int evlog_writer_finish(struct evlog_writer *writer, const struct evlog_end *end
 		fail(writer, -EINVAL);
 	gathered_put(writer, EVLOG_SECTION_CHAIN, &writer->chain);
 	gathered_put(writer, EVLOG_SECTION_EVENTS, &writer->events);
-	payload_put(writer, EVLOG_SECTION_OUTPUTS, &writer->outputs);
+	outputs_end(writer);
+	packed_put(writer, EVLOG_SECTION_OUTPUTS, &writer->outputs, &writer->outputs_packed);
 	index_offset = writer->offset;
 	payload_put(writer, EVLOG_SECTION_INDEX, &writer->index);
 	last.epochs = writer->epoch_count;
@@ -446,6 +475,7 @@ void evlog_writer_destroy(struct evlog_writer *writer)
 	evlog_buf_finish(&writer->chain);
 	evlog_buf_finish(&writer->events);
 	evlog_buf_finish(&writer->outputs);
+	evlog_buf_finish(&writer->outputs_packed);
 	evlog_buf_finish(&writer->index);
 	ZSTD_freeCCtx(writer->cctx);
 	pthread_cond_destroy(&writer->pieces_end);

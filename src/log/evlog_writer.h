@@ -55,6 +55,10 @@ int evlog_writer_events_append(struct evlog_writer *writer, const void *records,
 /* Size and hash of an output stream or written file; goes out at evlog_writer_finish(). */
 int evlog_writer_output_append(struct evlog_writer *writer, const struct evlog_output *output);
 
+/* There are no more outputs: packs them, while the image may still grow.  evlog_writer_finish()
+ * does it, if it was not done. */
+int evlog_writer_outputs_end(struct evlog_writer *writer);
+
 /*
  * Appends a section that was made elsewhere (image and blobs, by image_sink; or a section copied
  * from a reader). `packed` is one zstd frame of `raw_size` bytes, or NULL and both sizes 0.

@@ -52,7 +52,8 @@ struct recorder {
 	/* Who writes the end, and what came of it. */
 	pthread_t helper;
 	bool helped;
-	sem_t rechecked;
+	sem_t captured, rechecked;
+	size_t list_bytes; /* of outputs */
 	int end_error;
 };
 
@@ -316,32 +317,46 @@ static void recheck(struct recorder *r)
 		keep(r, image_capture_recheck(r->capture, &how));
 }
 
-/* What the container left behind. */
-static int outputs_append(struct recorder *r)
+/* What the container left behind, from output `i` on as far as it is known. */
+static int outputs_append(struct recorder *r, size_t *i)
 {
 	const struct evlog_output *out;
-	size_t bytes = 0;
-	int error = written_finish(r->written, r->capture);
+	int error = 0;
 
-	for (size_t i = 0; error == 0 && (out = written_at(r->written, i)) != NULL; i++) {
-		bytes += sizeof(*out) + strlen(out->name);
-		if (bytes > WRITTEN_LIST_BYTES_MAX)
+	for (; error == 0 && (out = written_at(r->written, *i)) != NULL; ++*i) {
+		r->list_bytes += sizeof(*out) + strlen(out->name);
+		if (r->list_bytes > WRITTEN_LIST_BYTES_MAX)
 			break;
 		error = evlog_writer_output_append(r->writer, out);
 	}
 	return error;
 }
 
-/* The end record comes behind what the recheck adds to the image. */
+static void await(sem_t *step)
+{
+	while (sem_wait(step) < 0)
+		continue;
+}
+
+/* What was removed comes behind the files, and only a whole image tells; the end record comes
+ * behind what the recheck adds to that. */
 static void *end_write(void *arg)
 {
 	struct recorder *r = arg;
+	size_t i = 0;
+	int error = outputs_append(r, &i);
 
-	r->end_error = outputs_append(r);
-	while (sem_wait(&r->rechecked) < 0)
-		continue;
-	if (r->error == 0 && r->end_error == 0)
-		r->end_error = evlog_writer_finish(r->writer, &r->end);
+	await(&r->captured);
+	if (error == 0)
+		error = written_finish(r->written, r->capture);
+	if (error == 0)
+		error = outputs_append(r, &i);
+	if (error == 0)
+		error = evlog_writer_outputs_end(r->writer);
+	await(&r->rechecked);
+	if (r->error == 0 && error == 0)
+		error = evlog_writer_finish(r->writer, &r->end);
+	r->end_error = error;
 	return NULL;
 }
 
@@ -369,10 +384,12 @@ void recorder_look(struct recorder *r, int32_t status, enum evlog_end_kind kind,
 
 void recorder_finish(struct recorder *r)
 {
-	threads_end(r);
+	sem_init(&r->captured, 0, 0);
 	sem_init(&r->rechecked, 0, 0);
 	r->helped = written_at(r->written, HELP_FROM) != NULL &&
 		    thread_start(&r->helper, &r->cpus, end_write, r) == 0;
+	threads_end(r);
+	sem_post(&r->captured);
 	recheck(r);
 	sem_post(&r->rechecked);
 	if (!r->helped)
@@ -384,6 +401,7 @@ int recorder_wait(struct recorder *r)
 	if (r->helped)
 		pthread_join(r->helper, NULL);
 	r->helped = false;
+	sem_destroy(&r->captured);
 	sem_destroy(&r->rechecked);
 	keep(r, r->end_error);
 	return r->error;

@@ -37,7 +37,7 @@
 #include "written_grow.h"
 
 #define TREE_DEPTH_MAX	200 /* one descriptor each */
-#define HELP_FROM	16  /* files to hash that are worth a second thread */
+#define HELP_FROM	16  /* notes, or files to hash, that are worth a second thread */
 #define GROWING_LOOK_NS 10000000
 
 struct written_file {
@@ -82,7 +82,7 @@ struct written {
 	struct early_budget budget;   /* the lookout's */
 	struct growing_files growing; /* likewise */
 
-	atomic_size_t next; /* file to hash */
+	atomic_size_t next; /* note to walk, file to hash */
 	int error;
 };
 
@@ -444,11 +444,41 @@ static void walk_note(struct note *note)
 		add_file(&note->found, &file, strdup(real));
 }
 
-/* On one thread: on the other processor the capture comes to its end. */
-static void walk_notes(struct written *w)
+static int compare_files(const void *left, const void *right)
 {
-	for (size_t i = 0; i < w->note_count; i++)
+	const struct evlog_output *a = left, *b = right; /* the first member */
+
+	if (a->kind != b->kind)
+		return a->kind < b->kind ? -1 : 1;
+	return strcmp(a->name, b->name);
+}
+
+/* Sorted, and each file once. */
+static bool is_settled(const struct batch *b)
+{
+	for (size_t i = 1; i < b->count; i++) {
+		if (compare_files(&b->files[i - 1], &b->files[i]) >= 0)
+			return false;
+	}
+	return true;
+}
+
+static void sort(struct batch *b)
+{
+	if (!is_settled(b))
+		qsort(b->files, b->count, sizeof(*b->files), compare_files);
+}
+
+static void *walk_notes(void *arg)
+{
+	struct written *w = arg;
+	size_t i;
+
+	while ((i = atomic_fetch_add(&w->next, 1)) < w->note_count) {
 		walk_note(w->notes[i]);
+		sort(&w->notes[i]->found);
+	}
+	return NULL;
 }
 
 /* Does something on two threads; `count` things are to be done. */
@@ -463,36 +493,14 @@ static void on_two(struct written *w, size_t count, void *(*work)(void *written)
 		pthread_join(helper, NULL);
 }
 
-static int compare_files(const void *left, const void *right)
-{
-	const struct evlog_output *a = left, *b = right; /* the first member */
-
-	if (a->kind != b->kind)
-		return a->kind < b->kind ? -1 : 1;
-	return strcmp(a->name, b->name);
-}
-
-static bool is_sorted(const struct batch *b)
-{
-	for (size_t i = 1; i < b->count; i++) {
-		if (compare_files(&b->files[i - 1], &b->files[i]) > 0)
-			return false;
-	}
-	return true;
-}
-
-static void sort(struct batch *b)
-{
-	if (!is_sorted(b))
-		qsort(b->files, b->count, sizeof(*b->files), compare_files);
-}
-
 /* Sorts, and leaves each file once. */
 static void settle(struct batch *b)
 {
 	size_t kept = 0;
 
-	sort(b);
+	if (is_settled(b))
+		return;
+	qsort(b->files, b->count, sizeof(*b->files), compare_files);
 	for (size_t i = 0; i < b->count; i++) {
 		struct written_file *last = kept != 0 ? &b->files[kept - 1] : NULL;
 
@@ -511,7 +519,6 @@ static void settle(struct batch *b)
 /* Marks what is among the first files of all, as far as the budget goes. */
 static void mark_first(struct batch *b, struct early_budget *budget)
 {
-	sort(b);
 	for (size_t i = 0; i < b->count && budget->files > 0; i++) {
 		if (b->files[i].out.size_bytes > budget->bytes) {
 			budget->files = 0;
@@ -544,7 +551,6 @@ static void gather(struct written *w)
 	for (size_t i = 0; i < w->note_count; i++) {
 		struct batch *b = &w->notes[i]->found;
 
-		sort(b);
 		if (b->error < 0 || !room_for_files(all, b->count)) {
 			all->error = -ENOMEM;
 			continue;
@@ -603,7 +609,7 @@ static size_t count_to_hash(const struct batch *b)
 void written_look(struct written *w)
 {
 	lookout_stop(w);
-	walk_notes(w);
+	on_two(w, w->note_count / HELP_FROM, walk_notes);
 	gather(w);
 	on_two(w, count_to_hash(&w->found) / HELP_FROM, hash_files);
 }
