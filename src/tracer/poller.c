@@ -18,7 +18,7 @@
 #include "../shim/rings.h"
 
 /* A look at an empty ring costs 60 ns, waking up 5 us; a producer pays 1 us for waking us. */
-#define PAUSE_FIRST_NS 20000
+#define PAUSE_FIRST_NS 250000
 #define PAUSE_LAST_NS  1280000
 #define SLEEP_NS       500000000
 
