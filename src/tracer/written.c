@@ -542,19 +542,24 @@ static void gather(struct written *w)
 {
 	struct early_budget budget = {WRITTEN_HASH_FILES_MAX, WRITTEN_HASH_BYTES_MAX, false};
 	struct batch *all = &w->found;
+	size_t count = 0;
 
 	/* In the order in which they were told. */
-	for (size_t i = 0; i < w->note_count && budget.files > 0; i++)
+	for (size_t i = 0; i < w->note_count; i++) {
 		mark_first(&w->notes[i]->found, &budget);
+		count += w->notes[i]->found.count;
+	}
+	if (!room_for_files(all, count))
+		all->error = -ENOMEM;
 	if (w->note_count != 0)
 		qsort(w->notes, w->note_count, sizeof(struct note *), compare_notes);
 	for (size_t i = 0; i < w->note_count; i++) {
 		struct batch *b = &w->notes[i]->found;
 
-		if (b->error < 0 || !room_for_files(all, b->count)) {
-			all->error = -ENOMEM;
+		if (b->error < 0)
+			all->error = b->error;
+		if (all->error < 0)
 			continue;
-		}
 		if (b->count != 0)
 			memcpy(&all->files[all->count], b->files, b->count * sizeof(*b->files));
 		all->count += b->count;
