@@ -5,13 +5,14 @@
  *	   '--> lookout (a thread): folders, growing files, beside the running container
  *
  * When a folder is noted, the one noted before it is mostly done with: it is looked at then
- * (written_early.h).
+ * (written_early.h).  In the end the lookout walks the notes together with the caller, when it is
+ * through with the folder it is looking at.
  *
  * Whether a file found in a noted place came out of the run is asked of the shim's table of vnodes,
  * by (device, inode): names alone say nothing, others may write into the same directory.
- * Invariants: `lock` guards the lists of notes and of growing files, and `stop`, while the lookout
- * runs; what is in a note is the lookout's then, and one walker's when it has ended.  Each path is
- * in `found` once, sorted, after settle().
+ * Invariants: `lock` guards the lists of notes and of growing files, `stop` and `under_look`, while
+ * the lookout runs; what is in a note is the lookout's until `stop`, and while it is under look,
+ *then one walker's.  Each path is in `found` once, sorted, after settle().
  */
 #include "written.h"
 
@@ -37,7 +38,7 @@
 #include "written_grow.h"
 
 #define TREE_DEPTH_MAX	200 /* one descriptor each */
-#define HELP_FROM	16  /* notes, or files to hash, that are worth a second thread */
+#define HELP_FROM	16  /* files to hash that are worth a second thread */
 #define GROWING_LOOK_NS 10000000
 
 struct written_file {
@@ -58,6 +59,7 @@ struct note {
 	uint32_t kind;
 	char *path;
 	struct early *early; /* or NULL */
+	bool under_look;     /* by the lookout, at this moment */
 	struct batch found;  /* in this place */
 };
 
@@ -72,21 +74,39 @@ struct written {
 	cpu_set_t cpus; /* for its threads */
 	pthread_mutex_t lock;
 	pthread_cond_t news;
-	bool stop;
-	size_t looked; /* notes */
+	bool stop, walk; /* then it walks notes, too */
+	size_t looked;	 /* notes */
 	struct grown {
 		char *path;
 		uint64_t dev, ino;
 	} grown[GROWING_MAX]; /* told, and up to `opened` the lookout's */
 	unsigned grown_count, opened;
 	struct early_budget budget;   /* the lookout's */
+	size_t early_count;	      /* likewise: files looked at */
 	struct growing_files growing; /* likewise */
 
-	atomic_size_t next; /* note to walk, file to hash */
+	atomic_size_t next;  /* note to walk, file to hash */
+	struct note *missed; /* not walked, since it was under_look */
 	int error;
 };
 
 /* ---- beside the running container ---- */
+
+static bool room_for_files(struct batch *b, size_t count)
+{
+	size_t room = b->room;
+
+	while (room < b->count + count)
+		room = room * 2 + 64;
+	if (room == b->room)
+		return true;
+	struct written_file *more = realloc(b->files, room * sizeof(*more));
+	if (more == NULL)
+		return false;
+	b->files = more;
+	b->room = room;
+	return true;
+}
 
 /* Without anything to do: until there is news, or a growing file may have grown. */
 static void lookout_wait(struct written *w, bool growing)
@@ -111,6 +131,25 @@ static bool has_news(const struct written *w)
 	return w->looked + 1 < w->note_count || w->opened < w->grown_count;
 }
 
+/* Makes room, and touches it: the end is spared the page faults. */
+static void reserve(struct batch *b, size_t count)
+{
+	size_t before = b->room;
+
+	if (room_for_files(b, count) && b->room > before)
+		memset(&b->files[before], 0, (b->room - before) * sizeof(*b->files));
+}
+
+static void look_early(struct written *w, struct note *note)
+{
+	note->early = early_look(note->path, &w->budget);
+	if (note->early == NULL)
+		return;
+	w->early_count += early_count(note->early);
+	reserve(&note->found, early_count(note->early));
+	reserve(&w->found, w->early_count);
+}
+
 /* One thing to do, without the lock; false: there is nothing. */
 static bool look_once(struct written *w)
 {
@@ -121,14 +160,20 @@ static bool look_once(struct written *w)
 		return false;
 	w->looked += note != NULL;
 	w->opened += grown != NULL;
+	if (note != NULL)
+		note->under_look = true;
 	pthread_mutex_unlock(&w->lock);
 	if (grown != NULL)
 		growing_add(&w->growing, grown->path, grown->dev, grown->ino);
 	if (note != NULL && note->kind == CAPTURE_OUT_FOLDER)
-		note->early = early_look(note->path, &w->budget);
+		look_early(w, note);
 	pthread_mutex_lock(&w->lock);
+	if (note != NULL)
+		note->under_look = false;
 	return true;
 }
+
+static void *walk_notes(void *written);
 
 static void *look_out(void *arg)
 {
@@ -148,7 +193,7 @@ static void *look_out(void *arg)
 			lookout_wait(w, growing);
 	}
 	pthread_mutex_unlock(&w->lock);
-	return NULL;
+	return w->walk ? walk_notes(w) : NULL;
 }
 
 /* With the first news. */
@@ -159,15 +204,19 @@ static void lookout_start(struct written *w)
 		w->looks_out = thread_start(&w->lookout, &w->cpus, look_out, w) == 0;
 }
 
-static void lookout_stop(struct written *w)
+static void lookout_stop(struct written *w, bool walk)
 {
-	if (!w->looks_out)
-		return;
 	pthread_mutex_lock(&w->lock);
 	w->stop = true;
+	w->walk = walk;
 	pthread_cond_signal(&w->news);
 	pthread_mutex_unlock(&w->lock);
-	pthread_join(w->lookout, NULL);
+}
+
+static void lookout_join(struct written *w)
+{
+	if (w->looks_out)
+		pthread_join(w->lookout, NULL);
 	w->looks_out = false;
 }
 
@@ -291,22 +340,6 @@ int written_grows(struct written *w, const char *path, uint64_t dev, uint64_t in
 
 /* ---- which files ---- */
 
-static bool room_for_files(struct batch *b, size_t count)
-{
-	size_t room = b->room;
-
-	while (room < b->count + count)
-		room = room * 2 + 64;
-	if (room == b->room)
-		return true;
-	struct written_file *more = realloc(b->files, room * sizeof(*more));
-	if (more == NULL)
-		return false;
-	b->files = more;
-	b->room = room;
-	return true;
-}
-
 /* Takes the name over, unless it is borrowed. */
 static void add_file(struct batch *b, struct written_file *file, char *name)
 {
@@ -428,22 +461,6 @@ static bool walk_early(struct batch *b, const char *path, const struct early *e)
 	return holds;
 }
 
-static void walk_note(struct note *note)
-{
-	struct written_file file;
-	char real[PATH_MAX];
-	struct stat st;
-
-	if (realpath(note->path, real) == NULL)
-		return;
-	if (note->early != NULL && walk_early(&note->found, real, note->early))
-		return;
-	if (note->kind != CAPTURE_OUT_FILE)
-		walk_folder(&note->found, real, 0, note->kind == CAPTURE_OUT_TREE);
-	else if (lstat(real, &st) == 0 && is_output(&st, false, &file))
-		add_file(&note->found, &file, strdup(real));
-}
-
 static int compare_files(const void *left, const void *right)
 {
 	const struct evlog_output *a = left, *b = right; /* the first member */
@@ -469,16 +486,53 @@ static void sort(struct batch *b)
 		qsort(b->files, b->count, sizeof(*b->files), compare_files);
 }
 
-static void *walk_notes(void *arg)
+static void walk_note(struct note *note)
 {
-	struct written *w = arg;
+	struct written_file file;
+	char real[PATH_MAX];
+	struct stat st;
+
+	if (realpath(note->path, real) == NULL)
+		return;
+	if (note->early != NULL && walk_early(&note->found, real, note->early))
+		return;
+	if (note->kind != CAPTURE_OUT_FILE)
+		walk_folder(&note->found, real, 0, note->kind == CAPTURE_OUT_TREE);
+	else if (lstat(real, &st) == 0 && is_output(&st, false, &file))
+		add_file(&note->found, &file, strdup(real));
+	sort(&note->found);
+}
+
+static bool is_under_look(struct written *w, const struct note *note)
+{
+	pthread_mutex_lock(&w->lock);
+	bool is = note->under_look;
+	pthread_mutex_unlock(&w->lock);
+	return is;
+}
+
+static void *walk_notes(void *written)
+{
+	struct written *w = written;
 	size_t i;
 
 	while ((i = atomic_fetch_add(&w->next, 1)) < w->note_count) {
-		walk_note(w->notes[i]);
-		sort(&w->notes[i]->found);
+		if (is_under_look(w, w->notes[i]))
+			w->missed = w->notes[i]; /* by the one who waits for the lookout */
+		else
+			walk_note(w->notes[i]);
 	}
 	return NULL;
+}
+
+/* Together with the lookout, which is still looking at one. */
+static void walk_all(struct written *w)
+{
+	lookout_stop(w, true);
+	walk_notes(w);
+	lookout_join(w);
+	if (w->missed != NULL)
+		walk_note(w->missed);
 }
 
 /* Does something on two threads; `count` things are to be done. */
@@ -613,8 +667,7 @@ static size_t count_to_hash(const struct batch *b)
 
 void written_look(struct written *w)
 {
-	lookout_stop(w);
-	on_two(w, w->note_count / HELP_FROM, walk_notes);
+	walk_all(w);
 	gather(w);
 	on_two(w, count_to_hash(&w->found) / HELP_FROM, hash_files);
 }
@@ -660,7 +713,8 @@ void written_destroy(struct written *w)
 {
 	if (w == NULL)
 		return;
-	lookout_stop(w);
+	lookout_stop(w, false);
+	lookout_join(w);
 	batch_finish(&w->found);
 	for (size_t i = 0; i < w->note_count; i++)
 		note_destroy(w->notes[i]);

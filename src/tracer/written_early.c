@@ -208,6 +208,11 @@ struct early *early_look(const char *path, struct early_budget *budget)
 	return e;
 }
 
+size_t early_count(const struct early *e)
+{
+	return e->count;
+}
+
 bool early_holds(const struct early *e, int folder_fd)
 {
 	struct stat st;

@@ -33,6 +33,9 @@ struct early_found {
 /* NULL if the folder cannot be looked at now. */
 struct early *early_look(const char *path, struct early_budget *budget);
 
+/* How many files there are. */
+size_t early_count(const struct early *early);
+
 /* In the end: whether names and folder are still those. */
 bool early_holds(const struct early *early, int folder_fd);
 
