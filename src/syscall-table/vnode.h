@@ -118,24 +118,29 @@ struct vnode_index {
 	u64 entries[];		     /* mask + 1; 0: ends a search */
 };
 
-/* Lines come in pairs.  The tracer looks at the second and writes the third while the shim writes
- * the first. */
+/* Lines of the cache come in pairs.  The tracer looks at the second pair and writes the third while
+ * the shim writes the first. */
 struct vnode_table {
 	u64 next_ino;
 	u32 count; /* slots ever used; slot 0 is never used */
 	u32 free_list;
 	u32 hashed, used; /* entries that lead to a slot; that are not 0 */
+	u64 pad0[13];
 
-	_Alignas(128) struct vnode_index *index; /* heap */
-	u64 preload_count; /* written by the tracer before the first instruction */
-	u64 preload_mask;  /* likewise; of so many entries plus 1, so that few pages are touched */
+	struct vnode_index *index; /* heap */
+	u64 preload_count;	   /* written by the tracer before the first instruction */
+	u64 preload_mask; /* likewise; of so many entries plus 1, so that few pages are touched */
 	u64 preload_devices; /* likewise: how many of them are devices */
+	u64 pad1[12];
 
-	_Alignas(128) u32 readers; /* threads of the tracer that are looking */
+	u32 readers; /* threads of the tracer that are looking */
+	u32 pad2[31];
 
-	_Alignas(128) struct vnode slots[VNODES_MAX];
+	struct vnode slots[VNODES_MAX];
 	struct vnode_preload preload[VNODE_PRELOADS];
 };
+_Static_assert(offsetof(struct vnode_table, index) == 128, "a pair of lines");
+_Static_assert(offsetof(struct vnode_table, slots) == 384, "three pairs of lines");
 
 /* One answer for stat, lstat, fstat and statx. */
 struct vstat {
