@@ -277,7 +277,8 @@ static int take_opened(struct image_capture *capture, const struct image_request
 {
 	int ret;
 
-	if (fd == -ELOOP || fd == -ENOENT || fd == -ENOTDIR || fd == -ENXIO)
+	if (fd == -ELOOP || fd == -ENOENT || fd == -ENOTDIR || fd == -ENXIO ||
+	    (fd == -EACCES && request->unread))
 		return take_metadata(capture, request, place);
 	if (fd < 0)
 		return image_walk_error_is_of_path(fd) ? record_denied(capture, place, fd) : fd;
@@ -401,7 +402,7 @@ int image_capture_create(struct evlog_writer *writer, const struct image_capture
 	if (!ret)
 		ret = image_sink_create(writer, &capture->sink);
 	if (!ret)
-		ret = image_walk_create(capture->sink, &capture->walk);
+		ret = image_walk_create(capture->sink, options->inside, &capture->walk);
 	if (!ret)
 		ret = image_links_create(capture->walk, &capture->links);
 	/* Small files are not cached. */

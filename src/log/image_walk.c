@@ -25,6 +25,7 @@ enum seen_class { SEEN_ABSENT = 1, SEEN_LINK, SEEN_DIR, SEEN_FILE };
 
 struct image_walk {
 	struct image_sink *sink;
+	image_inside_fn inside;	    /* or NULL */
 	struct keymap *seen;	    /* canonical path to class << 8 | kind */
 	struct keymap *folders;	    /* path as it was named to an offset in `canonical` */
 	struct evlog_buf canonical; /* strings, NUL-ended */
@@ -37,13 +38,14 @@ struct way {
 	int links;
 };
 
-int image_walk_create(struct image_sink *sink, struct image_walk **ret_walk)
+int image_walk_create(struct image_sink *sink, image_inside_fn inside, struct image_walk **ret_walk)
 {
 	struct image_walk *walk = calloc(1, sizeof(*walk));
 
 	if (!walk)
 		return -ENOMEM;
 	walk->sink = sink;
+	walk->inside = inside;
 	if (keymap_create(&walk->seen) || keymap_create(&walk->folders)) {
 		image_walk_destroy(walk);
 		return -ENOMEM;
@@ -283,6 +285,9 @@ static int way_enter(struct image_walk *walk, struct way *way, bool last)
 		place->inside_len = place->len;
 	if (lstat(place->path, &place->st))
 		return record_failure(walk, place, -errno);
+	if (!place->inside_len && walk->inside != NULL &&
+	    walk->inside(place->st.st_dev, place->st.st_ino))
+		place->inside_len = place->len;
 	if (S_ISLNK(place->st.st_mode))
 		return way_follow(walk, way, &place->st);
 	place->seen = true;
@@ -404,10 +409,13 @@ bool image_walk_had_file(const struct image_walk *walk, const char *path,
 	uint64_t offset;
 
 	place_start(ret_place);
-	if (!slash || !slash[1] ||
-	    !keymap_get(walk->folders, path, (size_t)(slash + 1 - path), &offset))
+	if (!slash || !slash[1] || strlen(path) > EVLOG_PATH_MAX)
 		return false;
-	strcpy(ret_place->path, (const char *)walk->canonical.data + offset);
+	/* One that nothing was named by has no links in it. */
+	memcpy(ret_place->path, path, (size_t)(slash - path));
+	ret_place->path[slash - path] = 0;
+	if (keymap_get(walk->folders, path, (size_t)(slash + 1 - path), &offset))
+		strcpy(ret_place->path, (const char *)walk->canonical.data + offset);
 	ret_place->len = strlen(ret_place->path);
 	return !place_push(ret_place, slash + 1, strlen(slash + 1)) &&
 	       seen_get(walk, ret_place) >> 8 == SEEN_FILE;

@@ -17,15 +17,20 @@ struct image_walk;
 struct image_place {
 	char path[EVLOG_PATH_MAX + 1]; /* no symlinks, ".", ".." before the last component */
 	size_t len;
-	/* Length of the leading part that was absent when the container first looked, so that what
-	 * is there now was born inside and is no part of the image; 0: none. */
+	/* Length of the leading part that was absent when the container first looked, or that it
+	 * has made or moved: what is there now is no part of the image; 0: none. */
 	size_t inside_len;
 	bool seen; /* `st` is lstat(2) of the path: it was looked at on the way */
 	struct stat st;
 };
 
-/* The sink must outlive the walk. -ENOMEM. */
-int image_walk_create(struct image_sink *sink, struct image_walk **ret_walk);
+/* Whether the container has made or moved the file (dev, ino), so that neither it nor what is in it
+ * is of the image. */
+typedef bool (*image_inside_fn)(uint64_t dev, uint64_t ino);
+
+/* The sink must outlive the walk.  inside: NULL, nothing is. -ENOMEM. */
+int image_walk_create(struct image_sink *sink, image_inside_fn inside,
+		      struct image_walk **ret_walk);
 
 /* NULL is allowed. */
 void image_walk_destroy(struct image_walk *walk);

@@ -147,10 +147,10 @@ static inline const struct ring_record *ring_peek(const struct ring *r, u64 ring
 }
 
 /*
- * What a capture record announces.  The path is as the program meant it: absolute, with ".." and
- * symbolic links still in it; the tracer resolves it, and takes links and directories it passes
- * through into the image too.  It stops, and takes nothing more, at a component whose vnode is not
- * of the image (vnode_find, VNODE_NOT_IMAGE): that was made or moved by the container.
+ * What a capture record announces.  The path is absolute, and leads where the program was: it may
+ * have ".." and symbolic links in it, if the container cannot have changed where those lead
+ * (capture_name.h).  The tracer resolves it, and takes links and directories it passes through into
+ * the image too; but for what the container has made or moved, and what is in that (vnode_is_inside).
  *
  * The first metadata of a path win, those of the record (not of a later lstat): what comes later
  * may be the container's own doing.  Bytes or a listing may be added to a path announced before.  A
@@ -167,6 +167,7 @@ enum capture_kind {
 	CAPTURE_DENIED, /* exists, but opening it gave `error` */
 	CAPTURE_TREE,	/* the directory is about to be renamed: everything in it */
 	CAPTURE_FOLDER, /* a directory whose names are about to change: what each of them is */
+	CAPTURE_UNREAD, /* as CONTENT, of a file about to change; if it may not be read, METADATA */
 	CAPTURE_LATE, /* as METADATA; of a file that was captured under another name and changed */
 	/* What came out of the run, for a walk at its end; nothing of it is taken into the image.
 	 */

@@ -8,12 +8,15 @@
  */
 #include <linux/fs.h>
 #include "capture.h"
+#include "capture_name.h"
 
 #define SET_MIN	   512u
 #define DONE_BASIC 1u /* metadata, absence, link, failed lookup */
 #define DONE_BYTES 2u
 #define DONE_NAMES 4u
 #define DONE_MASK  7ull
+
+#define PASSED_SALT 0x2d358dccaa6c78a5u /* keys of names without links */
 
 #define SET (&FILES->captured)
 
@@ -106,8 +109,10 @@ static void announce(u32 kind, const char *abs, u32 len, const struct stat *st, 
 static void announce_path(u32 kind, const struct path *p, const struct stat *st, u32 error)
 {
 	char abs[FILE_ABS_MAX];
+	u32 len = announced_name(p, kind, abs);
 
-	announce(kind, abs, path_absolute(p, abs), st, error);
+	if (len)
+		announce(kind, abs, len, st, error);
 }
 
 /*
@@ -117,8 +122,11 @@ static void announce_path(u32 kind, const struct path *p, const struct stat *st,
 static void announce_look(const struct path *p, const struct stat *st, u64 key)
 {
 	char abs[FILE_ABS_MAX];
-	struct ring_record *rec = put_record(CAPTURE_METADATA, abs, path_absolute(p, abs), st, 0);
+	u32 len = announced_name(p, CAPTURE_METADATA, abs);
 
+	if (!len)
+		return;
+	struct ring_record *rec = put_record(CAPTURE_METADATA, abs, len, st, 0);
 	ring_hold(CAPTURE_RING, rec);
 	FILES->held_look = (struct held_look){key, rec};
 }
@@ -132,14 +140,14 @@ static bool is_same(const struct capture_record *r, const struct stat *st)
 }
 
 /* Makes an opening of a look that is held back, if it is the same file's. */
-static bool look_became_opening(const struct stat *st, u64 key)
+static bool look_became_opening(u32 kind, const struct stat *st, u64 key)
 {
 	struct ring_record *rec = FILES->held_look.record;
 
 	if (!CAPTURE_RING->held || FILES->held_look.key != key ||
 	    !is_same((const struct capture_record *)rec->bytes, st))
 		return false;
-	rec->what = CAPTURE_CONTENT;
+	rec->what = kind;
 	ring_publish_held(CAPTURE_RING);
 	ring_wake(CAPTURE_RING);
 	return true;
@@ -150,20 +158,43 @@ static bool not_image(u32 vnode)
 	return vnode && vnode_at(vnode)->flags & VNODE_NOT_IMAGE;
 }
 
+/* By the first `n` bytes of the name links of the image may have led to what is not of the image,
+ * or is known by another name.  The directory that a name starts from is known. */
+static void announce_way(const struct path *p, u32 n)
+{
+	char abs[FILE_ABS_MAX];
+
+	if (!n || !set_add(announced_key_of(p, n), DONE_BASIC))
+		return;
+	u32 len = announced_part(p, n, CAPTURE_WALK, abs);
+	if (len)
+		announce(CAPTURE_WALK, abs, len, NULL, 0);
+}
+
+void capture_parent(const struct path *p)
+{
+	if (HEAD->config.capture)
+		announce_way(p, path_parent_length(p));
+}
+
 void capture_path(const struct path *p, u32 kind, const struct stat *st, u32 vnode)
 {
-	if (!HEAD->config.capture || not_image(vnode))
+	if (!HEAD->config.capture)
 		return;
+	if (not_image(vnode)) {
+		announce_way(p, kind == CAPTURE_LINK ? path_parent_length(p) : p->len);
+		return;
+	}
 	/* By now another name says what it was; this one is just another. */
 	if (vnode && (st->st_mode & S_IFMT) == S_IFREG && vnode_at(vnode)->flags & VNODE_CAPTURED) {
-		if (set_add(path_key(p), DONE_BASIC))
+		if (set_add(announced_key(p), DONE_BASIC))
 			announce_path(CAPTURE_LATE, p, st, 0);
 		return;
 	}
-	bool bytes = kind == CAPTURE_CONTENT;
-	u64 key = path_key(p);
+	bool bytes = kind == CAPTURE_CONTENT || kind == CAPTURE_UNREAD;
+	u64 key = announced_key(p);
 	if (set_add(key, bytes ? DONE_BYTES : DONE_BASIC) &&
-	    !(bytes && look_became_opening(st, key))) {
+	    !(bytes && look_became_opening(kind, st, key))) {
 		if (kind == CAPTURE_METADATA)
 			announce_look(p, st, key);
 		else
@@ -173,9 +204,19 @@ void capture_path(const struct path *p, u32 kind, const struct stat *st, u32 vno
 		vnode_at(vnode)->flags |= VNODE_ANNOUNCED;
 }
 
+void capture_passed(const char *abs, const struct stat *st)
+{
+	u32 len = (u32)strlen(abs);
+	u64 key = hash_bytes(PASSED_SALT + FILES->path_generation, abs, len);
+
+	if (HEAD->config.capture && set_add(key, DONE_BASIC))
+		announce(st ? CAPTURE_LINK : CAPTURE_WALK, abs, len, st, 0);
+}
+
 static void sync(enum capture_sync how)
 {
 	upcall(UPCALL_CAPTURE_SYNC, how, 0, 0);
+	FILES->leads_through = false;
 }
 
 static bool is_link(s32 dirfd, const char *name)
@@ -191,6 +232,14 @@ static void announce_dangling(const struct path *p)
 {
 	announce_path(CAPTURE_WALK, p, NULL, ENOENT);
 	sync(CAPTURE_SYNC_NAMES);
+}
+
+/* "x/" and "x/." follow a link that "x" is. */
+static bool asks_behind(const struct path *p)
+{
+	char last = p->name[p->len - 1];
+
+	return last == '/' || last == '.';
 }
 
 /*
@@ -222,7 +271,7 @@ static void announce_absent(const struct path *p)
 	/* abs[0..cut) is the first missing component's path; st is its parent unless that is "/".
 	 */
 	u32 end = cut;
-	if (cut < len && is_link(AT_FDCWD, abs)) {
+	if ((cut < len || asks_behind(p)) && is_link(AT_FDCWD, abs)) {
 		announce_dangling(p);
 		return;
 	}
@@ -236,16 +285,32 @@ static void announce_absent(const struct path *p)
 	announce(CAPTURE_ABSENT, abs, cut, NULL, 0);
 }
 
+/* The same where the text does not say where: how far it leads is found out at once. */
+static void announce_end(const struct path *p)
+{
+	struct path_end *end = heap_alloc_aside(sizeof(*end));
+	long led = path_lead(p, p->len, 0, end);
+
+	if (announced_unknown(led, end))
+		announce(CAPTURE_WALK, end->abs, path_absolute(p, end->abs), NULL, 0);
+	else if (led >= 0 && !end->inside)
+		announce(!end->type && end->error == -ENOENT ? CAPTURE_ABSENT : CAPTURE_WALK,
+			 end->abs, (u32)strlen(end->abs), NULL, 0);
+	heap_free(end);
+}
+
 void capture_failure(const struct path *p, long error)
 {
 	if (!HEAD->config.capture || p->special || p->is_empty)
 		return;
 	/* What it is once it is there is another matter. */
-	if (!set_add(~path_key(p), DONE_BASIC))
+	if (!set_add(announced_failure_key(p), DONE_BASIC))
 		return;
 	if (error == -ENOENT && set_has(path_missing_key(p)))
 		return;
-	if (error == -ENOENT && is_link(p->dirfd, p->name))
+	if (!announced_plainly(p))
+		announce_end(p);
+	else if (error == -ENOENT && is_link(p->dirfd, p->name))
 		announce_dangling(p);
 	else if (error == -ENOENT)
 		announce_absent(p);
@@ -255,7 +320,7 @@ void capture_failure(const struct path *p, long error)
 
 void capture_denied(const struct path *p, const struct stat *st, u32 vnode, long error)
 {
-	if (HEAD->config.capture && !not_image(vnode) && set_add(path_key(p), DONE_BYTES))
+	if (HEAD->config.capture && !not_image(vnode) && set_add(announced_key(p), DONE_BYTES))
 		announce_path(CAPTURE_DENIED, p, st, (u32)-error);
 }
 
@@ -267,10 +332,31 @@ static void announce_listing(struct vnode *v, const char *abs)
 	announce(CAPTURE_LISTING, abs, (u32)strlen(abs), NULL, 0);
 }
 
-void capture_list(struct ofd *o)
+/* What it was opened by may lead elsewhere by now. */
+static void announce_opened(struct vnode *v, const char *path, u32 fd)
 {
-	if (HEAD->config.capture && o->vnode && o->path)
-		announce_listing(vnode_at(o->vnode), o->path);
+	struct path here = {.dirfd = (s32)fd, .base = path};
+	char abs[FILE_ABS_MAX];
+
+	if (announced_name(&here, CAPTURE_LISTING, abs))
+		announce_listing(v, abs);
+}
+
+void capture_list(struct ofd *o, u32 fd)
+{
+	struct vnode *v = vnode_at(o->vnode);
+
+	if (HEAD->config.capture && o->vnode && o->path &&
+	    !(v->flags & (VNODE_NOT_IMAGE | VNODE_LISTED)))
+		announce_opened(v, o->path, fd);
+}
+
+void capture_not_empty(const struct path *p, u32 vnode)
+{
+	char abs[FILE_ABS_MAX];
+
+	if (HEAD->config.capture && !not_image(vnode) && announced_name(p, CAPTURE_LISTING, abs))
+		announce_listing(vnode_at(vnode), abs);
 }
 
 void capture_before_entry(const struct path *p, u32 parent)
@@ -281,16 +367,14 @@ void capture_before_entry(const struct path *p, u32 parent)
 
 	if (!HEAD->config.capture || (safe && v->flags & VNODE_NAMES_TOLD))
 		return;
-	u32 len = path_absolute(p, abs);
-	while (len > 1 && abs[len - 1] != '/')
-		len--;
-	abs[len > 1 ? len - 1 : 1] = '\0';
-	if (!(v->flags & VNODE_NAMES_TOLD))
-		announce(CAPTURE_OUT_FOLDER, abs, (u32)strlen(abs), NULL, 0);
+	u32 len = announced_parent(p, CAPTURE_OUT_FOLDER, abs);
+	if (len && !(v->flags & VNODE_NAMES_TOLD))
+		announce(CAPTURE_OUT_FOLDER, abs, len, NULL, 0);
 	v->flags |= VNODE_NAMES_TOLD;
 	if (safe)
 		return;
-	announce_listing(v, abs);
+	if (announced_parent(p, CAPTURE_LISTING, abs))
+		announce_listing(v, abs);
 	v->flags |= VNODE_CAPTURED;
 	sync(CAPTURE_SYNC_NAMES);
 }
@@ -304,9 +388,9 @@ void capture_before_entry(const struct path *p, u32 parent)
 static void sync_name(const struct path *p)
 {
 	char abs[FILE_ABS_MAX];
-	u32 parent;
+	u32 parent = path_parent_seen(p);
 
-	if (path_parent(p, &parent) < 0) {
+	if (!parent) {
 		sync(CAPTURE_SYNC_NAMES);
 		return;
 	}
@@ -314,23 +398,18 @@ static void sync_name(const struct path *p)
 	if (v->flags & VNODE_NAMES_SAFE)
 		return;
 	if (v->singles++ >= SINGLES_MAX) {
-		u32 len = path_absolute(p, abs);
-		while (len > 1 && abs[len - 1] != '/')
-			len--;
-		abs[len > 1 ? len - 1 : 1] = '\0';
-		announce(CAPTURE_FOLDER, abs, (u32)strlen(abs), NULL, 0);
+		u32 len = announced_parent(p, CAPTURE_FOLDER, abs);
+		if (len)
+			announce(CAPTURE_FOLDER, abs, len, NULL, 0);
 		v->flags |= VNODE_NAMES_SAFE;
 	}
 	sync(CAPTURE_SYNC_NAMES);
 }
 
-/* Through links the container has made, files of the image have been named: the tracer must have
- * followed them before they go, or the folder that holds them moves. */
-static void leads_elsewhere(const struct vnode *v)
+/* Through a directory that the container has made, a link of the image may lead by "..". */
+static void before_inside(const struct vnode *v)
 {
-	u32 type = v->mode & S_IFMT;
-
-	if (FILES->path_generation && (type == S_IFLNK || type == S_IFDIR))
+	if ((v->mode & S_IFMT) == S_IFDIR && FILES->leads_through)
 		sync(CAPTURE_SYNC_NAMES);
 }
 
@@ -346,7 +425,7 @@ void capture_before_change(const struct path *p, const struct stat *st, u32 vnod
 	if (v->flags & VNODE_CAPTURED)
 		return;
 	if (v->flags & VNODE_NOT_IMAGE) {
-		leads_elsewhere(v);
+		before_inside(v);
 		return;
 	}
 	if ((v->mode & S_IFMT) == S_IFDIR) {
@@ -358,13 +437,21 @@ void capture_before_change(const struct path *p, const struct stat *st, u32 vnod
 		capture_path(p, CAPTURE_LINK, st, vnode);
 		sync(CAPTURE_SYNC_NAMES);
 	} else if (content || v->flags & VNODE_ANNOUNCED) {
-		capture_path(p, CAPTURE_CONTENT, st, vnode);
+		capture_path(p, CAPTURE_UNREAD, st, vnode);
 		sync(CAPTURE_SYNC_CONTENTS);
 	} else {
+		/* It may fail, and leave the bytes to be seen. */
 		capture_path(p, CAPTURE_METADATA, st, vnode);
 		sync_name(p);
+		return;
 	}
 	v->flags |= VNODE_CAPTURED;
+}
+
+void capture_cut(u32 vnode)
+{
+	if (HEAD->config.capture)
+		vnode_at(vnode)->flags |= VNODE_CAPTURED;
 }
 
 void capture_before_metadata(u32 vnode)
@@ -385,7 +472,7 @@ void capture_before_move(const struct path *p, const struct stat *st, u32 vnode)
 	if (!HEAD->config.capture)
 		return;
 	if (not_image(vnode)) {
-		leads_elsewhere(vnode_at(vnode));
+		before_inside(vnode_at(vnode));
 		return;
 	}
 	announce_path(CAPTURE_TREE, p, st, 0);
@@ -396,26 +483,42 @@ void capture_dangling(const struct path *p)
 {
 	if (!HEAD->config.capture)
 		return;
-	announce_path(CAPTURE_WALK, p, NULL, ENOENT);
 	/* What is found there a moment later is no part of the image. */
-	sync(CAPTURE_SYNC_NAMES);
+	if (announced_plainly(p))
+		announce_dangling(p);
+	else
+		announce_end(p);
 }
 
-void capture_made(const char *abs)
+void capture_made(const struct path *p)
 {
 	if (HEAD->config.capture)
-		announce(CAPTURE_OUT_FILE, abs, (u32)strlen(abs), NULL, 0);
+		announce_path(CAPTURE_OUT_FILE, p, NULL, 0);
 }
 
-void capture_after_move(const struct path *p, u32 vnode)
+void capture_new_place(const struct path *p, u32 vnode)
 {
 	if (HEAD->config.capture && (vnode_at(vnode)->mode & S_IFMT) == S_IFDIR)
 		announce_path(CAPTURE_OUT_TREE, p, NULL, 0);
 }
 
-void capture_before_write(struct ofd *o)
+/* A name that leads to the file now: by the one that it was opened by another may be reached, or
+ * nothing.  Its length; 0: none that is known. */
+static u32 name_of_open(const struct ofd *o, s32 fd, char *abs, struct stat *ret)
+{
+	if (fd >= 0 && path_of_fd(fd, abs) == 0 && SYS2(NR_fstat, fd, ret) == 0)
+		return (u32)strlen(abs);
+	if (!o->path || SYS4(NR_newfstatat, AT_FDCWD, o->path, ret, 0) < 0 ||
+	    vnode_find(ret->st_dev, ret->st_ino) != o->vnode)
+		return 0;
+	memcpy(abs, o->path, strlen(o->path) + 1);
+	return (u32)strlen(abs);
+}
+
+void capture_before_write(struct ofd *o, s32 fd)
 {
 	struct vnode *v = vnode_at(o->vnode);
+	char abs[FILE_ABS_MAX];
 	struct stat st;
 
 	if (!HEAD->config.capture || !o->vnode)
@@ -423,13 +526,12 @@ void capture_before_write(struct ofd *o)
 	v->flags |= VNODE_WRITTEN;
 	if (v->flags & (VNODE_NOT_IMAGE | VNODE_CAPTURED))
 		return;
-	if (o->path)
-		announce(CAPTURE_OUT_FILE, o->path, (u32)strlen(o->path), NULL, 0);
-	/* Not opened for reading, so its bytes were not announced; its path has not changed since
-	 * (a rename would have captured it). */
-	if (!(v->flags & VNODE_ANNOUNCED) && o->path &&
-	    SYS4(NR_newfstatat, AT_FDCWD, o->path, &st, 0) == 0)
-		announce(CAPTURE_CONTENT, o->path, (u32)strlen(o->path), &st, 0);
+	u32 len = name_of_open(o, fd, abs, &st);
+	if (len)
+		announce(CAPTURE_OUT_FILE, abs, len, NULL, 0);
+	/* If it was opened for writing alone, its bytes were not announced. */
+	if (len && !(v->flags & VNODE_ANNOUNCED))
+		announce(CAPTURE_UNREAD, abs, len, &st, 0);
 	v->flags |= VNODE_ANNOUNCED | VNODE_CAPTURED;
 	sync(CAPTURE_SYNC_CONTENTS);
 }
@@ -440,12 +542,15 @@ void capture_before_write(struct ofd *o)
  * a rewrite. */
 static void grows(struct vnode *v, const struct ofd *o, u32 fd)
 {
+	char abs[FILE_ABS_MAX];
 	struct stat st;
 
-	if (!o->path || SYS2(NR_fstat, fd, &st) < 0)
+	if (!o->path)
 		return;
 	v->flags |= VNODE_GROWS;
-	announce(CAPTURE_OUT_GROWS, o->path, (u32)strlen(o->path), &st, 0);
+	u32 len = name_of_open(o, (s32)fd, abs, &st);
+	if (len)
+		announce(CAPTURE_OUT_GROWS, abs, len, &st, 0);
 }
 
 void capture_wrote(struct ofd *o, u32 fd, s64 begin, u64 size)
@@ -461,12 +566,12 @@ void capture_wrote(struct ofd *o, u32 fd, s64 begin, u64 size)
 		grows(v, o, fd);
 }
 
-long file_before_write(struct task *t, u32 ofd)
+long file_before_write(struct task *t, u32 ofd, s32 fd)
 {
 	struct ofd *o = ofd_at(ofd);
 
 	(void)t;
-	capture_before_write(o);
+	capture_before_write(o, fd);
 	if (o->vnode)
 		vnode_at(o->vnode)->flags |= VNODE_MAPPED;
 	return 0;

@@ -11,8 +11,16 @@
 #include "path.h"
 
 /* The path was looked up and is the file `st` (NULL: see enum capture_kind) of that vnode (0:
- * none): announced once per path and kind of use, unless it is not of the image. */
+ * none): announced once per path and kind of use; of what is not of the image only the way there,
+ * with CAPTURE_LINK but for the last component. */
 void capture_path(const struct path *p, u32 kind, const struct stat *st, u32 vnode);
+
+/* A link of the image on the way of a path that is walked along, or (NULL) a directory that ".."
+ * leads out of again: its own path has no links. */
+void capture_passed(const char *abs, const struct stat *st);
+
+/* The directory that holds the last component is there; what the name is may not matter. */
+void capture_parent(const struct path *p);
 
 /* The path could not be looked up. */
 void capture_failure(const struct path *p, long error);
@@ -24,7 +32,10 @@ void capture_dangling(const struct path *p);
 void capture_denied(const struct path *p, const struct stat *st, u32 vnode, long error);
 
 /* A directory (description) is about to be listed. */
-void capture_list(struct ofd *o);
+void capture_list(struct ofd *o, u32 fd);
+
+/* The directory was found not to be empty. */
+void capture_not_empty(const struct path *p, u32 vnode);
 
 /*
  * The container is about to change the file: what the image needs of it is announced and safe when
@@ -32,7 +43,10 @@ void capture_list(struct ofd *o);
  * without having been read).  One load when there is nothing to do.
  */
 void capture_before_change(const struct path *p, const struct stat *st, u32 vnode, bool content);
-void capture_before_write(struct ofd *o);
+/* fd: a descriptor of it that the task has, or -1. */
+void capture_before_write(struct ofd *o, s32 fd);
+/* The file was cut to nothing, or as it was announced. */
+void capture_cut(u32 vnode);
 
 /* So many bytes were written, beginning at `begin` or (-1) who knows where; before position_wrote.
  */
@@ -51,9 +65,9 @@ void capture_before_move(const struct path *p, const struct stat *st, u32 vnode)
 /*
  * What came out of the run is found at its end in the directories whose names changed
  * (capture_before_entry), and by these: a file made without its directory being known, and a
- * directory that has got the name `p`.
+ * directory that is about to get the name `p`, while that still leads there.
  */
-void capture_made(const char *abs);
-void capture_after_move(const struct path *p, u32 vnode);
+void capture_made(const struct path *p);
+void capture_new_place(const struct path *p, u32 vnode);
 
 #endif

@@ -241,7 +241,7 @@ static long snapshot(struct task *t, struct ofd *o, u32 fd)
 		r = synth_list(t, o->path, l);
 		list_sort(l);
 	} else {
-		capture_list(o);
+		capture_list(o, fd);
 		r = read_names(fd, l);
 		list_sort(l);
 		identify(t, fd, l, vnode_at(o->vnode));

@@ -35,7 +35,7 @@ static long host_truncate(struct task *t, const struct path *p, s64 size)
 {
 	if (!p->is_empty)
 		return SYS2(NR_truncate, p->name, size);
-	capture_before_write(fd_get(t, (u32)p->dirfd));
+	capture_before_write(fd_get(t, (u32)p->dirfd), p->dirfd);
 	long fd = host_reopen(t, t->proc, (u32)p->dirfd, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		return fd;
@@ -79,6 +79,7 @@ long sys_truncate(struct task *t, struct frame *f)
 		capture_before_change(&p, &st, vnode, size > 0);
 	r = host_truncate(t, &p, size);
 	if (!r) {
+		capture_cut(vnode);
 		vnode_touch(v);
 		size_set(v, (u64)size);
 		if (p.is_empty)
@@ -114,7 +115,7 @@ long sys_ftruncate(struct task *t, struct frame *f)
 											   : -EFBIG;
 	if (r < 0)
 		return r;
-	capture_before_write(o);
+	capture_before_write(o, (s32)fd);
 	r = SYS2(NR_ftruncate, fd, f->arg[1]);
 	if (!r) {
 		vnode_touch(vnode_at(o->vnode));
@@ -179,7 +180,7 @@ long sys_fallocate(struct task *t, struct frame *f)
 		return -EFBIG;
 	if (o->kind != OFD_HOST_FILE)
 		return o->kind == OFD_PIPE_WRITE || o->kind == OFD_PIPE_READ ? -ESPIPE : -ENODEV;
-	capture_before_write(o);
+	capture_before_write(o, (s32)fd);
 	long r = allocate(t, vnode_at(o->vnode), fd, mode, (u64)at, (u64)len);
 	if (!r) {
 		vnode_touch(vnode_at(o->vnode));

@@ -211,6 +211,7 @@ struct files_state {
 	u64 missing[MISSING_SLOTS]; /* path_missing_key of directories that there are none of */
 	u64 path_generation;
 	u64 made_generation;	      /* directories have been made */
+	bool leads_through;	      /* what is announced may lead through some of them */
 	u64 searched[SEARCHED_SLOTS]; /* path_search.c */
 	u64 search_generation;	      /* modes of directories, or groups, have changed */
 	u64 was_rooted;		      /* some task has, or had, a root of its own */
@@ -402,8 +403,8 @@ long file_open_exec(struct task *t, int dirfd, const char *path, int at_flags,
 		    struct exec_file *ret);
 
 /* To be called before the contents of a description's file can change in a way that we do not see
- * (a writable shared mapping): saves the old contents in a recording.  0. */
-long file_before_write(struct task *t, u32 ofd);
+ * (a writable shared mapping): saves the old contents in a recording.  fd: its number.  0. */
+long file_before_write(struct task *t, u32 ofd, s32 fd);
 
 /* ---- FIFOs (implemented with the pipes) ---- */
 

@@ -262,7 +262,7 @@ static long root_opened(struct task *t, s32 fd)
 	char name[FILE_PATH_MAX];
 	struct stat st;
 
-	long r = path_of_dir(fd, name);
+	long r = path_of_fd(fd, name);
 	if (r < 0 || (r = SYS2(NR_fstat, fd, &st)) < 0)
 		return r;
 	root_set(fs_of(t), name, vnode_of(&st));

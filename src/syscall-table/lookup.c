@@ -10,6 +10,16 @@ long lookup_failed(struct task *t, const struct path *p, long error)
 	return path_search_error(t, p, error);
 }
 
+long lookup_parent(struct task *t, const struct path *p, u32 *ret_vnode)
+{
+	long r = path_parent(p, ret_vnode);
+
+	if (r < 0)
+		return lookup_failed(t, p, r);
+	capture_parent(p);
+	return 0;
+}
+
 long lookup(struct task *t, struct path *p, u32 at_flags, struct stat *ret_st, u32 *ret_vnode)
 {
 	if (p->special)
@@ -25,8 +35,9 @@ long lookup(struct task *t, struct path *p, u32 at_flags, struct stat *ret_st, u
 	u32 v = vnode_of(ret_st);
 	size_seen(vnode_at(v), (u64)ret_st->st_size);
 	bool link = (ret_st->st_mode & S_IFMT) == S_IFLNK;
+	bool born = vnode_at(v)->flags & VNODE_NOT_IMAGE && at_flags & AT_SYMLINK_NOFOLLOW;
 	if (!p->is_empty)
-		capture_path(p, link ? CAPTURE_LINK : CAPTURE_METADATA, ret_st, v);
+		capture_path(p, link || born ? CAPTURE_LINK : CAPTURE_METADATA, ret_st, v);
 	*ret_vnode = v;
 	return 0;
 }

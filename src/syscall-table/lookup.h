@@ -13,6 +13,10 @@
  */
 long lookup(struct task *t, struct path *p, u32 at_flags, struct stat *ret_st, u32 *ret_vnode);
 
+/* Finds the directory that holds the last component, as path_parent; the way there, or that it is
+ * not there, is announced. */
+long lookup_parent(struct task *t, const struct path *p, u32 *ret_vnode);
+
 /* What a failed call on the path means to the app: announces it, returns the errno. */
 long lookup_failed(struct task *t, const struct path *p, long error);
 

@@ -113,7 +113,7 @@ static long map_object(struct task *t, const struct mmap_call *c, u64 addr)
 		v.file_off = c->off;
 		if (is_shared(c) && (c->ofd->flags & O_ACCMODE) == O_RDWR && !is_sealed(c->ofd)) {
 			v.flags |= VMA_MAYWRITE;
-			file_before_write(t, ofd_index(c->ofd));
+			file_before_write(t, ofd_index(c->ofd), (s32)c->fd);
 		}
 		file = mm_file_create((int)c->fd, c->ofd->vnode, c->ofd->path);
 		if (file == NULL)

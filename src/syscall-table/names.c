@@ -199,6 +199,7 @@ static long link_special(struct task *t, struct path *p, struct stat *st, u32 *v
 		return LOOKUP_SPECIAL;
 	p->dirfd = (s32)fd;
 	p->name[0] = '\0';
+	p->len = 0;
 	p->is_empty = true;
 	*flags = AT_EMPTY_PATH;
 	return 0;
@@ -238,7 +239,7 @@ static long make_link(struct task *t, s32 from_fd, u64 from, s32 to_fd, u64 to, 
 	if (r < 0)
 		return make_failed(t, &b, r);
 	v->nlink++;
-	FILES->path_generation++;
+	path_moved(vnode, 0);
 	v->flags = (v->flags | VNODE_MOVED) & ~(u32)(VNODE_GONE | VNODE_NAMELESS);
 	vnode_touch_meta(v);
 	vnode_touch(vnode_at(parent));
@@ -294,6 +295,8 @@ static long remove_name(struct task *t, s32 dirfd, u64 user, u32 flags)
 	bool seen = st.st_nlink > 1 || vnode_at(vnode)->opens;
 	capture_before_change(&p, &st, vnode, seen && (st.st_mode & S_IFMT) == S_IFREG);
 	r = SYS3(NR_unlinkat, p.dirfd, p.name, flags);
+	if (r == -ENOTEMPTY)
+		capture_not_empty(&p, vnode);
 	if (r < 0)
 		return r;
 	if ((st.st_mode & S_IFMT) == S_IFDIR || (st.st_mode & S_IFMT) == S_IFLNK)

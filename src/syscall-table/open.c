@@ -55,10 +55,10 @@ u32 born_vnode(struct task *t, const struct stat *st, u32 mode, u32 parent)
 long entry_change_begin(struct task *t, const struct path *p, u32 *ret_parent)
 {
 	u32 parent;
-	long r = path_parent(p, &parent);
+	long r = lookup_parent(t, p, &parent);
 
 	if (r < 0)
-		return lookup_failed(t, p, r);
+		return r;
 	if (path_stands_in(vnode_at(parent)->dev))
 		return -EACCES;
 	if (path_search_denied(t, p, false))
@@ -85,6 +85,14 @@ static u32 masked_mode(struct task *t, u32 mode)
 	return mode & 07777 & ~FILES->fs[proc_of(t)->fs].umask;
 }
 
+/* With O_CREAT, what is there.  To the kernel a slash behind what a link leads to comes first. */
+static long open_there(const struct opening *o)
+{
+	long fd = host_open(o, 0, 0);
+
+	return fd == -ELOOP || fd == -ENOTDIR ? host_open(o, O_CREAT, 0) : fd;
+}
+
 /* With O_CREAT.  The host descriptor or an error. */
 static long open_create(struct task *t, struct opening *o)
 {
@@ -94,6 +102,7 @@ static long open_create(struct task *t, struct opening *o)
 	long r = path_parent(o->p, &parent);
 	if (r < 0)
 		return r;
+	capture_parent(o->p);
 	if (path_stands_in(vnode_at(parent)->dev))
 		return -ENOENT;
 	if (path_search_denied(t, o->p, !(excl || o->flags & O_NOFOLLOW)))
@@ -107,7 +116,7 @@ static long open_create(struct task *t, struct opening *o)
 		if (lookup(t, o->p, AT_SYMLINK_NOFOLLOW, &st, &vnode) == 0)
 			return -EEXIST;
 	} else if (first_look || denied) {
-		fd = host_open(o, 0, 0);
+		fd = open_there(o);
 		if (fd != -ENOENT)
 			return fd;
 	}
@@ -121,7 +130,7 @@ static long open_create(struct task *t, struct opening *o)
 	if (fd != -EEXIST || excl)
 		return fd;
 	o->created = false;
-	fd = host_open(o, 0, 0);
+	fd = open_there(o);
 	if (fd != -ENOENT)
 		return fd;
 	/* A dangling symbolic link: the file is made where it points, if that is the host's. */
@@ -156,6 +165,7 @@ static long truncate_opened(struct task *t, struct opening *o, long fd, u32 vnod
 		if (r < 0)
 			return r;
 	}
+	capture_cut(vnode);
 	vnode_touch(vnode_at(vnode));
 	return 0;
 }
@@ -253,10 +263,8 @@ static long install(struct task *t, struct opening *o, long fd)
 	}
 	if (o->created) {
 		vnode = born_vnode(t, &st, masked_mode(t, o->mode), o->parent);
-		if (!o->parent && st.st_nlink) {
-			path_absolute(o->p, abs);
-			capture_made(abs);
-		}
+		if (!o->parent && st.st_nlink)
+			capture_made(o->p);
 	} else {
 		vnode = vnode_of(&st);
 		r = admit(t, o, fd, vnode, &st);
@@ -330,9 +338,9 @@ static long open_slashed(struct task *t, const struct path *p, u32 flags)
 {
 	u32 parent;
 
-	long r = p->special ? 0 : path_parent(p, &parent);
+	long r = p->special ? 0 : lookup_parent(t, p, &parent);
 	if (r < 0)
-		return lookup_failed(t, p, r);
+		return r;
 	if (path_search_denied(t, p, false))
 		return -EACCES;
 	return flags & O_EXCL && !path_is_entry(p) ? -EEXIST : -EISDIR;

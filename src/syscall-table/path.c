@@ -6,6 +6,7 @@
  */
 #include <asm/stat.h>
 #include "credentials.h"
+#include "notify.h"
 #include "path.h"
 
 /* Ends of a directory prefix while a path is being built or walked. */
@@ -151,6 +152,19 @@ static bool is_too_deep(struct path *p)
 	       path_normalise(p->base, p->name, p->abs) >= FILE_PATH_MAX;
 }
 
+/* Where a relative name starts, without links ("" for the container's root); to be searched. */
+static long start_of(s32 dirfd, char *ret)
+{
+	struct stat st;
+	long r = path_of_fd(dirfd, ret);
+
+	if (r >= 0)
+		r = SYS4(NR_newfstatat, dirfd, ".", &st, 0);
+	if (r >= 0 && !ret[1])
+		ret[0] = '\0';
+	return r;
+}
+
 /* Of a task with a root of its own. */
 static long finish_rooted(struct task *t, s32 dirfd, u32 flags, struct path *p)
 {
@@ -170,8 +184,8 @@ static long finish_rooted(struct task *t, s32 dirfd, u32 flags, struct path *p)
 		return r;
 	if (path_is_special(p->base))
 		return path_rooted(p, fs->root, p->base, flags);
-	r = path_of_dir(dirfd, start);
-	return r < 0 ? r : path_rooted(p, fs->root, start[1] ? start : "", flags);
+	r = start_of(dirfd, start);
+	return r < 0 ? r : path_rooted(p, fs->root, start, flags);
 }
 
 /* With PATH_RESOLVE. */
@@ -191,11 +205,9 @@ static long finish_resolved(struct task *t, s32 dirfd, u32 flags, struct path *p
 		return r;
 	if (path_is_special(p->base))
 		return -ENOSYS;
-	r = path_of_dir(dirfd, start);
+	r = start_of(dirfd, start);
 	if (r < 0)
 		return r;
-	if (!start[1])
-		start[0] = '\0';
 	return path_rooted(p, scoped ? start : root, start, flags);
 }
 
@@ -264,14 +276,14 @@ long path_set(struct task *t, s32 dirfd, const char *name, u32 flags, struct pat
 }
 
 /* Appends components as they are, ".." included. */
-static u32 append_plain(char *to, u32 len, const char *name)
+static u32 append_plain(char *to, u32 len, const char *name, const char *end)
 {
-	while (*name) {
+	while (name < end) {
 		u32 n = 0;
 
-		while (*name == '/')
+		while (name < end && *name == '/')
 			name++;
-		while (!is_end(name[n]))
+		while (name + n < end && name[n] != '/')
 			n++;
 		if (n && !(n == 1 && name[0] == '.') && len + n + 2 < FILE_ABS_MAX) {
 			to[len++] = '/';
@@ -283,7 +295,7 @@ static u32 append_plain(char *to, u32 len, const char *name)
 	return len;
 }
 
-u32 path_absolute(const struct path *p, char *to)
+u32 path_absolute_of(const struct path *p, u32 n, char *to)
 {
 	u32 len = 0;
 
@@ -293,16 +305,33 @@ u32 path_absolute(const struct path *p, char *to)
 		if (len == 1)
 			len = 0;
 	}
-	len = append_plain(to, len, p->name);
+	len = append_plain(to, len, p->name, p->name + n);
 	if (!len)
 		to[len++] = '/';
 	to[len] = '\0';
 	return len;
 }
 
+u32 path_absolute(const struct path *p, char *to)
+{
+	return path_absolute_of(p, p->len, to);
+}
+
 u64 path_key(const struct path *p)
 {
 	return hash_bytes(p->base_hash, p->name, p->len);
+}
+
+static bool leads_on(u32 vnode)
+{
+	return vnode && (vnode_at(vnode)->mode & S_IFMT) != S_IFREG;
+}
+
+void path_moved(u32 vnode, u32 other)
+{
+	/* Names of watched files are kept without links. */
+	if (leads_on(vnode) || leads_on(other) || notify_on())
+		FILES->path_generation++;
 }
 
 bool path_is_entry(const struct path *p)
@@ -339,8 +368,7 @@ long path_host_stat(const struct path *p, u32 at_flags, struct stat *ret)
 	return r == 0 && stat_is_log(ret) ? -ENOENT : r;
 }
 
-/* Length of the part of the name before its last component. */
-static u32 parent_length(const struct path *p)
+u32 path_parent_length(const struct path *p)
 {
 	u32 n = p->len;
 
@@ -367,36 +395,59 @@ static struct known_parent *parent_slot(const struct path *p, u32 n, u64 *ret_ke
 	return &FILES->parents[*ret_key >> 32 & (PARENT_SLOTS - 1)];
 }
 
-long path_parent(const struct path *p, u32 *ret_vnode)
+/* Of the first n bytes of the name. */
+static long parent_stat(const struct path *p, u32 n, struct stat *ret)
 {
 	char prefix[FILE_PATH_MAX];
-	struct stat st;
-	u32 n = parent_length(p);
-	u64 key;
 
-	if (!n && p->base_vnode) {
-		*ret_vnode = p->base_vnode;
-		return 0;
-	}
-	struct known_parent *known = parent_slot(p, n, &key);
-	if (known && known->key == key) {
-		*ret_vnode = known->vnode;
-		return 0;
-	}
 	memcpy(prefix, p->name, n);
 	prefix[n] = '\0';
-	long r = SYS4(NR_newfstatat, p->dirfd, n ? prefix : ".", &st, 0);
+	return SYS4(NR_newfstatat, p->dirfd, n ? prefix : ".", ret, 0);
+}
+
+/* Its vnode without asking the host; 0: not known. */
+static u32 parent_known(const struct path *p, u32 n)
+{
+	u64 key;
+
+	if (!n && p->base_vnode)
+		return p->base_vnode;
+	const struct known_parent *known = parent_slot(p, n, &key);
+	return known && known->key == key ? known->vnode : 0;
+}
+
+long path_parent(const struct path *p, u32 *ret_vnode)
+{
+	u32 n = path_parent_length(p);
+	struct stat st;
+	u64 key;
+
+	*ret_vnode = parent_known(p, n);
+	if (*ret_vnode)
+		return 0;
+	long r = parent_stat(p, n, &st);
 	if (r < 0)
 		return r;
 	*ret_vnode = vnode_of(&st);
+	struct known_parent *known = parent_slot(p, n, &key);
 	if (known)
 		*known = (struct known_parent){key, *ret_vnode};
 	return 0;
 }
 
+u32 path_parent_seen(const struct path *p)
+{
+	u32 n = path_parent_length(p), vnode = parent_known(p, n);
+	struct stat st;
+
+	if (!vnode && parent_stat(p, n, &st) == 0)
+		vnode = vnode_find(st.st_dev, st.st_ino);
+	return vnode;
+}
+
 u64 path_parent_key(const struct path *p)
 {
-	return in_generation(hash_bytes(p->base_hash, p->name, parent_length(p)));
+	return in_generation(hash_bytes(p->base_hash, p->name, path_parent_length(p)));
 }
 
 /* Libraries are looked for in vain again and again: the kernel is asked once a path. */
@@ -436,7 +487,7 @@ static bool may_be_led(const struct path *p, u32 flags, bool *ret_missing)
 
 u64 path_missing_key(const struct path *p)
 {
-	if (!path_is_entry(p) || !parent_length(p) || (p->name[0] != '/' && !p->base_vnode))
+	if (!path_is_entry(p) || !path_parent_length(p) || (p->name[0] != '/' && !p->base_vnode))
 		return 0;
 	return (path_parent_key(p) ^ p->base_vnode * 0xc2b2ae3d27d4eb4fu) +
 	       FILES->made_generation * 0x165667b19e3779f9u;
@@ -462,9 +513,9 @@ static long walk_to_special(struct path *p, u32 flags)
 	char start[FILE_PATH_MAX] = "";
 
 	memcpy(to, p, sizeof(*to));
-	long r = p->name[0] == '/' ? 0 : path_of_dir(p->dirfd, start);
+	long r = p->name[0] == '/' ? 0 : start_of(p->dirfd, start);
 	if (r >= 0)
-		r = path_rooted(to, "", start[1] ? start : "", flags);
+		r = path_rooted(to, "", start, flags);
 	if (r >= 0 && to->special)
 		memcpy(p, to, sizeof(*p));
 	heap_free(to);

@@ -53,6 +53,8 @@ long path_set(struct task *t, s32 dirfd, const char *name, u32 flags, struct pat
 /* Writes the absolute path (at most FILE_ABS_MAX bytes with NUL), without "//" and "/./" but with
  * ".." as it was; its length. */
 u32 path_absolute(const struct path *p, char *to);
+/* The same of the first `n` bytes of the name. */
+u32 path_absolute_of(const struct path *p, u32 n, char *to);
 
 /* Hash that names the path: equal for equal (base, name). */
 u64 path_key(const struct path *p);
@@ -83,9 +85,30 @@ long path_visit(const char *root, const char *start, const char *name, u32 flags
  */
 long path_rooted(struct path *p, const char *root, const char *start, u32 flags);
 
-/* The name, without links, that the directory has now (FILE_PATH_MAX bytes).  -ENOENT: none; or the
- * errno of fchdir. */
-long path_of_dir(s32 dirfd, char *ret);
+struct path_end {
+	u32 type; /* S_IFMT; 0: nothing is there, and `error` says why */
+	long error;
+	bool inside; /* the container has made or moved it, or what it is in */
+	char abs[FILE_ABS_MAX];
+};
+
+/*
+ * Where the first `len` bytes of the name lead, as far as they do (more components behind what is
+ * no directory are left out), from the root and without links; those on the way are announced to
+ * the image.  PATH_NOFOLLOW.  0, or a negative errno: it is not known, or special.
+ */
+long path_lead(const struct path *p, u32 len, u32 flags, struct path_end *ret);
+
+/* These (0: none) have got or lost names: what such a name of another than a regular file leads to
+ * is void. */
+void path_moved(u32 vnode, u32 other);
+
+/* Length of the part of the name before its last component. */
+u32 path_parent_length(const struct path *p);
+
+/* The name, without links, that what is open, or the working directory (AT_FDCWD), has now
+ * (FILE_PATH_MAX bytes).  -ENOENT: none; or another errno: not known. */
+long path_of_fd(s32 fd, char *ret);
 
 /* Whether the last component is a name in a directory: not "/", "." or "..", which cannot go. */
 bool path_is_entry(const struct path *p);
@@ -98,6 +121,9 @@ bool path_is_special(const char *abs);
  * included).  A negative errno of the lookup.
  */
 long path_parent(const struct path *p, u32 *ret_vnode);
+/* The same for a recording alone, which must not give numbers away: 0 if the container has not seen
+ * the directory. */
+u32 path_parent_seen(const struct path *p);
 
 /* After a lookup failed with -ENOENT or ended where path_stands_in: if links on the way, or without
  * PATH_NOFOLLOW the last component, lead to a special name, makes p that name and announces the

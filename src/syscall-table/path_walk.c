@@ -28,11 +28,13 @@ struct walk {
 	u32 type;   /* S_IFMT of done, where path_rooted has looked; 0: none that is known */
 	bool slash; /* a directory is asked for */
 	bool knows_root;
-	u64 mount;		 /* in which it began (PATH_NO_XDEV) */
+	bool leads;	/* path_lead: what the file systems are does not matter */
+	u64 inside_len; /* that much of done is something the container has made or moved; or 0 */
+	long missing;	/* errno of what was looked at last, and could not be */
+	u64 mount;	/* in which it began (PATH_NO_XDEV) */
 	char done[FILE_ABS_MAX]; /* without links; "" is the container's root */
 	char left[FILE_ABS_MAX]; /* what follows */
 	char link[FILE_PATH_MAX];
-	struct path seen; /* a link that is announced */
 };
 
 static void drop_last(char *path)
@@ -41,6 +43,12 @@ static void drop_last(char *path)
 
 	if (slash)
 		*slash = '\0';
+}
+
+static void outside_again(struct walk *w)
+{
+	if (strlen(w->done) < w->inside_len)
+		w->inside_len = 0;
 }
 
 static bool is_at_root(const struct walk *w)
@@ -52,6 +60,7 @@ static void step_up(struct walk *w)
 {
 	if (!is_at_root(w))
 		drop_last(w->done);
+	outside_again(w);
 }
 
 static bool append(struct walk *w, const char *name, u64 n)
@@ -85,6 +94,7 @@ static long follow(struct walk *w, long length, const char *rest)
 		memcpy(w->done, w->root, strlen(w->root) + 1);
 	else
 		drop_last(w->done);
+	outside_again(w);
 	return 0;
 }
 
@@ -155,6 +165,7 @@ void path_real(char *abs)
 	w->root = "";
 	w->keeps = 0;
 	w->hops = 0;
+	w->inside_len = 0;
 	w->slash = false;
 	w->done[0] = '\0';
 	memcpy(w->left, abs, strlen(abs) + 1);
@@ -176,6 +187,7 @@ long path_visit(const char *root, const char *start, const char *name, u32 flags
 	w->root = root;
 	w->keeps = flags;
 	w->hops = 0;
+	w->inside_len = 0;
 	w->slash = false;
 	memcpy(w->done, start, strlen(start) + 1);
 	memcpy(w->left, name, strlen(name) + 1);
@@ -202,24 +214,38 @@ bool path_real_of(const char *abs, u32 vnode, char *ret)
 
 /* ---- below a root ---- */
 
-/* The kernel alone knows where a directory is by now: what it was opened by may have moved. */
-long path_of_dir(s32 dirfd, char *ret)
+/* Whether the name that the kernel gives is that of what is open, and not one with a note behind it
+ * that there is none any more. */
+static bool is_name_of(const char *abs, s32 fd)
 {
-	long back = -1, r = 0;
+	static const char note[] = " (deleted)";
+	u64 len = strlen(abs), n = sizeof(note) - 1;
+	struct stat st, of_fd;
 
-	if (dirfd != AT_FDCWD) {
-		back = SYS4(NR_openat, AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
-		if (back < 0)
-			return back;
-		r = SYS1(NR_fchdir, dirfd);
+	if (len < n || strcmp(abs + len - n, note) != 0)
+		return true;
+	return SYS4(NR_newfstatat, AT_FDCWD, abs, &st, AT_SYMLINK_NOFOLLOW) >= 0 &&
+	       SYS2(NR_fstat, fd, &of_fd) >= 0 && st.st_dev == of_fd.st_dev &&
+	       st.st_ino == of_fd.st_ino;
+}
+
+/* The kernel alone knows where it is by now: what it was opened by may have moved.  Not by fchdir
+ * and getcwd: the directory, or that of now, need not be searchable. */
+long path_of_fd(s32 fd, char *ret)
+{
+	char link[40];
+	u64 n = 0;
+
+	if (fd == AT_FDCWD) {
+		long r = SYS2(NR_getcwd, ret, FILE_PATH_MAX);
+		return r < 0 ? r : ret[0] == '/' ? 0 : -ENOENT;
 	}
-	if (r >= 0)
-		r = SYS2(NR_getcwd, ret, FILE_PATH_MAX);
-	if (back >= 0) {
-		SHIM_ASSERT(SYS1(NR_fchdir, back) == 0);
-		SYS1(NR_close, back);
-	}
-	return r < 0 ? r : ret[0] == '/' ? 0 : -ENOENT;
+	str_format(link, sizeof(link), &n, "thread-self/fd/%d", fd);
+	long len = SYS4(NR_readlinkat, SHIM_FD_PROC, link, ret, FILE_PATH_MAX - 1);
+	if (len < 0)
+		return len;
+	ret[len] = '\0';
+	return ret[0] == '/' && is_name_of(ret, fd) ? 0 : -ENOENT;
 }
 
 /* Whether the last component, which done ends with, is meant as it is. */
@@ -232,18 +258,14 @@ static bool is_kept(const struct walk *w, const char *rest)
 	return w->keeps & PATH_ENTRY || (w->keeps & PATH_NOFOLLOW && !slashes);
 }
 
-static void announce(struct walk *w, const struct stat *st)
+/* Whether the container has made or moved it, or what it is in. */
+static bool is_inside(struct walk *w, const struct stat *st)
 {
-	struct path *p = &w->seen;
+	u32 vnode = vnode_find(st->st_dev, st->st_ino);
 
-	p->dirfd = AT_FDCWD;
-	p->len = (u32)strlen(w->done);
-	p->special = p->is_empty = false;
-	p->base = "";
-	p->base_hash = 0;
-	p->base_vnode = 0;
-	memcpy(p->name, w->done, p->len + 1);
-	capture_path(p, CAPTURE_LINK, st, vnode_of(st));
+	if (!w->inside_len && vnode && vnode_at(vnode)->flags & VNODE_NOT_IMAGE)
+		w->inside_len = strlen(w->done);
+	return w->inside_len;
 }
 
 /*
@@ -299,14 +321,17 @@ static long look(struct walk *w, const char *rest)
 	long n;
 
 	w->type = 0;
+	w->missing = 0;
 	if (path_is_special(w->done))
 		return w->keeps & PATH_NO_XDEV ? -EXDEV : w->keeps & PATH_RESOLVE ? -ENOSYS : 0;
-	if (SYS4(NR_newfstatat, AT_FDCWD, w->done, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	w->missing = SYS4(NR_newfstatat, AT_FDCWD, w->done, &st, AT_SYMLINK_NOFOLLOW);
+	if (w->missing < 0)
 		return 0;
 	n = stay(w);
 	if (n < 0)
 		return n;
-	if (st.st_dev != w->dev)
+	bool inside = is_inside(w, &st);
+	if (st.st_dev != w->dev && !w->leads)
 		check_file_system(w->done);
 	w->dev = st.st_dev;
 	w->type = st.st_mode & S_IFMT;
@@ -315,7 +340,8 @@ static long look(struct walk *w, const char *rest)
 	n = SYS4(NR_readlinkat, AT_FDCWD, w->done, w->link, sizeof(w->link) - 1);
 	if (n <= 0)
 		return n ? n : -ENOENT;
-	announce(w, &st);
+	if (!inside)
+		capture_passed(w->done, &st);
 	w->type = S_IFDIR;
 	n = follow(w, n, rest);
 	if (n >= 0 && w->link[0] == '/')
@@ -338,6 +364,8 @@ static long rooted_step(struct walk *w, u32 n)
 	if (dots) {
 		if (w->keeps & PATH_BENEATH && is_at_root(w))
 			return -EXDEV;
+		if (w->type == S_IFDIR && !w->inside_len && w->done[0])
+			capture_passed(w->done, NULL);
 		step_up(w);
 		w->type = S_IFDIR;
 		w->knows_root = true;
@@ -408,6 +436,8 @@ long path_rooted(struct path *p, const char *root, const char *start, u32 flags)
 	w->keeps = flags;
 	w->hops = 0;
 	w->dev = 0;
+	w->leads = false;
+	w->inside_len = 0;
 	w->knows_root = p->name[0] == '/' || flags & (PATH_BENEATH | PATH_IN_ROOT);
 	w->mount = flags & PATH_NO_XDEV ? mount_of(start) : 0;
 	w->slash = false;
@@ -420,6 +450,83 @@ long path_rooted(struct path *p, const char *root, const char *start, u32 flags)
 	r = rooted_walk(w);
 	if (!r)
 		r = rooted_result(w, p);
+	heap_free(w);
+	return r;
+}
+
+/* ---- where a path leads, for the image ---- */
+
+/* Behind the first component of the name, if that is ".."; NULL if not. */
+static const char *behind_dots(const char *name)
+{
+	while (name[0] == '.' && name[1] == '/')
+		name += 1 + slashes_of(name + 1);
+	if (!is_dots(name, 2) || (name[2] && name[2] != '/'))
+		return NULL;
+	return name + 2 + slashes_of(name + 2);
+}
+
+/* A directory that has been removed leads back by "..": `*name` begins behind what does. */
+static long gone_start(s32 dirfd, const char **name, char *start)
+{
+	static const char ups[] = "../../../../../../../..";
+	const char *rest = *name;
+	long r = -ENOENT;
+
+	for (u32 n = 2; r == -ENOENT && n < sizeof(ups); n += 3) {
+		const char *next = behind_dots(rest);
+		char way[sizeof(ups)];
+		if (!next)
+			break;
+		rest = next;
+		memcpy(way, ups, n);
+		way[n] = '\0';
+		long fd = SYS4(NR_openat, dirfd, way, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+		if (fd < 0)
+			return fd;
+		r = path_of_fd((s32)fd, start);
+		SYS1(NR_close, fd);
+	}
+	*name = rest;
+	return r;
+}
+
+/* What has to be walked along, from the root. */
+static long lead_start(struct walk *w, const struct path *p, u32 len)
+{
+	const char *name = w->link;
+	u64 n = 0;
+	long r = 0;
+
+	memcpy(w->link, p->name, len);
+	w->link[len] = '\0';
+	w->left[0] = '\0';
+	if (p->name[0] != '/')
+		r = path_of_fd(p->dirfd, w->left);
+	if (r == -ENOENT)
+		r = gone_start(p->dirfd, &name, w->left);
+	n = strlen(w->left);
+	if (r >= 0)
+		str_format(w->left, sizeof(w->left), &n, n && *name ? "/%s" : "%s", name);
+	return r;
+}
+
+long path_lead(const struct path *p, u32 len, u32 flags, struct path_end *ret)
+{
+	struct walk *w = heap_alloc_aside(sizeof(*w));
+
+	w->root = "";
+	w->keeps = flags;
+	w->leads = w->knows_root = true;
+	long r = lead_start(w, p, len);
+	if (r >= 0)
+		r = rooted_walk(w);
+	if (r >= 0 && path_is_special(w->done))
+		r = -ENOSYS;
+	ret->type = w->type;
+	ret->error = w->missing;
+	ret->inside = w->inside_len;
+	memcpy(ret->abs, w->done[0] ? w->done : "/", strlen(w->done) + 1 + !w->done[0]);
 	heap_free(w);
 	return r;
 }

@@ -142,7 +142,7 @@ static long host_write_all(struct task *t, struct ofd *o, const struct file_io *
 
 	if (!iov_is_app(io))
 		return -EFAULT;
-	capture_before_write(o);
+	capture_before_write(o, (s32)io->fd);
 	if (io->append)
 		r = SYS6(NR_pwritev2, io->fd, io->iov, io->count, io->offset, 0, RWF_APPEND);
 	else if (io->count == 1 && io->offset < 0)

@@ -144,6 +144,15 @@ static void capture_target(const struct renaming *r)
 				      r->to_st.st_nlink > 1 || vnode_at(r->to_vnode)->opens);
 }
 
+static void capture_both(const struct renaming *r)
+{
+	capture_moved(&r->from, &r->from_st, r->from_vnode);
+	capture_target(r);
+	capture_new_place(&r->to, r->from_vnode);
+	if (r->flags & RENAME_EXCHANGE)
+		capture_new_place(&r->from, r->to_vnode);
+}
+
 static u32 with_type(const struct vnode *v, u32 mask)
 {
 	return (v->mode & S_IFMT) == S_IFDIR ? mask | IN_ISDIR : mask;
@@ -181,6 +190,7 @@ static void rename_books(struct renaming *r)
 	if (r->to_vnode == r->from_vnode)
 		return; /* two names of one file: rename does nothing */
 	rename_told(r);
+	path_moved(r->from_vnode, r->to_vnode);
 	if (r->to_vnode && r->flags & RENAME_EXCHANGE) {
 		vnode_at(r->to_vnode)->flags |= VNODE_MOVED;
 		vnode_touch_meta(vnode_at(r->to_vnode));
@@ -191,7 +201,6 @@ static void rename_books(struct renaming *r)
 			notify_unnamed(r->to_vnode);
 	}
 	from->flags |= VNODE_MOVED;
-	FILES->path_generation++;
 	vnode_touch_meta(from);
 	vnode_touch(vnode_at(r->from_dir));
 	vnode_touch(vnode_at(r->to_dir));
@@ -204,10 +213,10 @@ static void rename_books(struct renaming *r)
 
 static long go_to(struct task *t, const struct path *p, u32 *ret_dir)
 {
-	long e = path_parent(p, ret_dir);
+	long e = lookup_parent(t, p, ret_dir);
 
 	if (e < 0)
-		return lookup_failed(t, p, e);
+		return e;
 	return path_search_denied(t, p, false) ? -EACCES
 					       : vnode_permission(t, vnode_at(*ret_dir), 1, false);
 }
@@ -254,16 +263,14 @@ static long rename_run(struct task *t, struct renaming *r)
 		e = sticky_check(t, r->to_dir, r->to_vnode);
 	if (e)
 		return e < 0 ? e : -EACCES;
-	capture_moved(&r->from, &r->from_st, r->from_vnode);
-	capture_target(r);
+	capture_both(r);
 	paths_before(r);
 	e = SYS5(NR_renameat2, r->from.dirfd, r->from.name, r->to.dirfd, r->to.name, r->flags);
+	if (e == -ENOTEMPTY)
+		capture_not_empty(&r->to, r->to_vnode);
 	if (e)
 		return e;
 	rename_books(r);
-	capture_after_move(&r->to, r->from_vnode);
-	if (r->flags & RENAME_EXCHANGE)
-		capture_after_move(&r->from, r->to_vnode);
 	return 0;
 }
 

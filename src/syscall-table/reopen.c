@@ -154,7 +154,7 @@ static long reopen_nameless(struct task *t, const struct reopening *r)
 		return reopen_fifo(t, r);
 	/* The kernel truncates, who may have to be asked first. */
 	if (type == S_IFREG && r->flags & O_TRUNC && !(flags & O_PATH)) {
-		capture_before_write(r->o);
+		capture_before_write(r->o, r->proc == t->proc ? (s32)r->fd : -1);
 		flags |= O_TRUNC;
 	}
 	long fd = host_reopen(t, r->proc, r->fd, flags);

@@ -244,6 +244,14 @@ static inline bool vnode_quiet(u64 stamp)
 	return i && i < VNODES_MAX && VNODES->slots[i].looks == (u32)stamp;
 }
 
+/* The tracer's side: whether the container has made or moved the file. */
+static inline bool vnode_is_inside(u64 dev, u64 host_ino)
+{
+	u32 i = vnode_find(dev, host_ino);
+
+	return i && VNODES->slots[i].flags & VNODE_NOT_IMAGE;
+}
+
 struct stat; /* the kernel's, <asm/stat.h> */
 
 void vnode_init(void);

@@ -13,15 +13,12 @@
 #include <unistd.h>
 
 #include "../log/evlog_wire.h"
-#include "../log/keymap.h"
 #include "../shim/rings.h"
 #include "../syscall-table/files.h"
 #include "../syscall-table/vnode.h"
 #include "poller.h"
 
 #define TREE_PATH_MAX 4096
-#define LINK_PATH_MAX 0x3000 /* a record's path has room for it */
-#define LINKS_MAX     40
 #define STRIDE_BYTES  4096u
 
 struct capture_feed {
@@ -30,10 +27,6 @@ struct capture_feed {
 	struct poller *poller;
 	pthread_mutex_t lock;
 	int error;
-	/* Folders known to lead through nothing of the container's, as long as it moves and removes
-	 * no folders. */
-	struct keymap *outside;
-	uint64_t outside_generation;
 	_Alignas(8) uint8_t copy[2 * RING_RECORD_MAX];
 };
 
@@ -42,137 +35,6 @@ static bool below(const char *path, const char *folder)
 	size_t n = strlen(folder);
 
 	return strncmp(path, folder, n) == 0 && (path[n] == '/' || path[n] == '\0');
-}
-
-/*
- * Takes "x/.." out of a path where x is a directory, so that a path through a folder the container
- * has made since names what was there before.  Behind a symbolic link ".." stays: the walk of the
- * image resolves it.
- */
-static void drop_parents(char *path)
-{
-	char *at = path;
-
-	for (char *dots; (dots = strstr(at, "/..")) != NULL;) {
-		struct stat st;
-		char *before;
-
-		if (dots[3] != '/' && dots[3] != '\0') {
-			at = dots + 3;
-			continue;
-		}
-		*dots = '\0';
-		before = strrchr(path, '/');
-		bool folder = before == NULL || (lstat(path, &st) == 0 && S_ISDIR(st.st_mode));
-		*dots = '/';
-		if (!folder)
-			return;
-		if (before == NULL)
-			before = path;
-		memmove(before, dots + 3, strlen(dots + 3) + 1);
-		at = path;
-	}
-	if (path[0] == '\0')
-		strcpy(path, "/");
-}
-
-/* Not made or moved by the container. */
-static bool is_of_image(uint64_t dev, uint64_t ino)
-{
-	uint32_t vnode = vnode_find(dev, ino);
-
-	return vnode == 0 || !(VNODES->slots[vnode].flags & VNODE_NOT_IMAGE);
-}
-
-/* Forgets the folders if any may lead elsewhere by now; read before anything is looked up. */
-static void outside_refresh(struct capture_feed *f)
-{
-	uint64_t now = __atomic_load_n(&FILES->path_generation, __ATOMIC_ACQUIRE);
-	struct keymap *fresh;
-
-	if (now == f->outside_generation || keymap_create(&fresh) < 0)
-		return;
-	keymap_destroy(f->outside);
-	f->outside = fresh;
-	f->outside_generation = now;
-}
-
-enum leads { LEADS_OUTSIDE, LEADS_INSIDE, LEADS_ON };
-
-/* Puts the target of the link that ends at `end` in its place. */
-static bool substitute(char path[LINK_PATH_MAX], char *end)
-{
-	char target[LINK_PATH_MAX], rest[LINK_PATH_MAX];
-	size_t rest_len = strlen(end), start;
-
-	memcpy(rest, end, rest_len + 1);
-	*end = '\0';
-	ssize_t n = readlink(path, target, sizeof(target) - 1);
-	start = n > 0 && target[0] == '/' ? 0 : (size_t)(strrchr(path, '/') - path) + 1;
-	if (n <= 0 || start + (size_t)n + rest_len >= LINK_PATH_MAX)
-		return false;
-	memcpy(path + start, target, (size_t)n);
-	memcpy(path + start + n, rest, rest_len + 1);
-	drop_parents(path);
-	return true;
-}
-
-/* One way along the path, to its end or the first link that the container has made. */
-static enum leads lead(struct capture_feed *f, char path[LINK_PATH_MAX], bool follow)
-{
-	size_t folder = (size_t)(strrchr(path, '/') - path);
-	bool inside = false;
-	struct stat st;
-	uint64_t known;
-
-	outside_refresh(f);
-	bool outside = keymap_get(f->outside, path, folder, &known);
-	for (char *end = outside ? path + folder : path; *end != '\0';) {
-		end += strcspn(end + 1, "/") + 1;
-		char kept = *end;
-		*end = '\0';
-		int found = lstat(path, &st);
-		*end = kept;
-		if (found < 0)
-			return inside ? LEADS_INSIDE : LEADS_OUTSIDE;
-		bool of_image = is_of_image(st.st_dev, st.st_ino);
-		/* What is in a folder that was made or moved inside is not of the image either. */
-		inside = inside || !of_image;
-		if (inside && S_ISLNK(st.st_mode) && (follow || kept != '\0'))
-			return substitute(path, end) ? LEADS_ON : LEADS_INSIDE;
-		if (inside && !S_ISDIR(st.st_mode))
-			return LEADS_INSIDE;
-		/* Without memory it is looked up again. */
-		if (!inside && end == path + folder)
-			(void)keymap_put(f->outside, path, folder, 1);
-	}
-	return inside ? LEADS_INSIDE : LEADS_OUTSIDE;
-}
-
-/*
- * Whether the path leads through or to something the container has made or moved: such a thing is
- * no part of the image, although it may be found there by the time the record is looked at.  Where
- * it leads through links the container has made, the path becomes that of what they lead to.
- */
-static bool leads_inside(struct capture_feed *f, char path[LINK_PATH_MAX], bool follow)
-{
-	enum leads leads = LEADS_ON;
-
-	for (int links = 0; links < LINKS_MAX && leads == LEADS_ON; links++)
-		leads = lead(f, path, follow);
-	return leads != LEADS_OUTSIDE;
-}
-
-/* The same for most files, by what the record says, without a look: as long as the container has
- * made no links, the name of a file of the image in a known folder can lead nowhere else. */
-static bool is_outside(struct capture_feed *f, const struct capture_record *r)
-{
-	uint64_t known;
-
-	outside_refresh(f);
-	return r->ino != 0 && f->outside_generation == 0 &&
-	       keymap_get(f->outside, r->path, (size_t)(strrchr(r->path, '/') - r->path), &known) &&
-	       is_of_image(r->dev, r->ino);
 }
 
 static void keep_error(struct capture_feed *f, int error)
@@ -214,7 +76,7 @@ static void take_name(struct capture_feed *f, char *path, size_t len, const char
 		return;
 	path[len] = '/';
 	memcpy(path + len + 1, name, n + 1);
-	if (lstat(path, &st) == 0 && is_of_image(st.st_dev, st.st_ino)) {
+	if (lstat(path, &st) == 0 && !vnode_is_inside(st.st_dev, st.st_ino)) {
 		if (tree && S_ISREG(st.st_mode)) {
 			request.want = IMAGE_WANT_CONTENT;
 			keep_error(f, written_note(f->written, CAPTURE_OUT_FILE, path));
@@ -254,6 +116,7 @@ static enum image_want want_of(uint32_t kind)
 {
 	switch (kind) {
 	case CAPTURE_CONTENT:
+	case CAPTURE_UNREAD:
 	case CAPTURE_DENIED:
 		return IMAGE_WANT_CONTENT;
 	case CAPTURE_LISTING:
@@ -297,9 +160,7 @@ static void submit(struct capture_feed *f, uint32_t kind, struct capture_record 
 {
 	char path[TREE_PATH_MAX];
 	size_t len;
-	bool follow = kind != CAPTURE_LINK && kind != CAPTURE_TREE;
 
-	drop_parents(r->path);
 	if (r->path[0] != '/' || is_special(r->path))
 		return;
 	if (kind >= CAPTURE_OUT_FILE) {
@@ -308,10 +169,6 @@ static void submit(struct capture_feed *f, uint32_t kind, struct capture_record 
 				      : written_note(f->written, kind, r->path));
 		return;
 	}
-	if (kind != CAPTURE_ABSENT && !is_outside(f, r) && leads_inside(f, r->path, follow))
-		return;
-	if (is_special(r->path))
-		return;
 	len = strlen(r->path);
 	if ((kind == CAPTURE_TREE || kind == CAPTURE_FOLDER) && len < sizeof(path)) {
 		memcpy(path, r->path, len + 1);
@@ -326,6 +183,7 @@ static void submit(struct capture_feed *f, uint32_t kind, struct capture_record 
 		.want = want_of(kind),
 		.follow = kind != CAPTURE_LINK,
 		.late = kind == CAPTURE_LATE,
+		.unread = kind == CAPTURE_UNREAD,
 		.expected = expected_of(kind, r),
 	};
 	hand_over(f, &request);
@@ -390,14 +248,11 @@ int capture_feed_create(struct image_capture *capture, struct written *written,
 	f->capture = capture;
 	f->written = written;
 	pthread_mutex_init(&f->lock, NULL);
-	int error = keymap_create(&f->outside);
-	if (error == 0)
-		error = poller_create(CAPTURE_RING, empty_ring, f, cpus, &f->poller);
+	int error = poller_create(CAPTURE_RING, empty_ring, f, cpus, &f->poller);
 	if (error == 0)
 		error = poller_start(f->poller);
 	if (error < 0) {
 		poller_destroy(f->poller);
-		keymap_destroy(f->outside);
 		free(f);
 		return error;
 	}
@@ -433,7 +288,6 @@ void capture_feed_destroy(struct capture_feed *f)
 {
 	capture_feed_end(f);
 	poller_destroy(f->poller);
-	keymap_destroy(f->outside);
 	pthread_mutex_destroy(&f->lock);
 	free(f);
 }

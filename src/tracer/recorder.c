@@ -127,8 +127,10 @@ static int submit(struct recorder *r, const char *path, enum image_want want)
 
 static int threads_begin(struct recorder *r)
 {
-	struct image_capture_options capture = {
-		.names_only = r->names_only, .use_stamp = vnode_stamp, .cpus = &r->cpus};
+	struct image_capture_options capture = {.names_only = r->names_only,
+						.inside = vnode_is_inside,
+						.use_stamp = vnode_stamp,
+						.cpus = &r->cpus};
 	int error = image_capture_create(r->writer, &capture, &r->capture);
 
 	if (error == 0)

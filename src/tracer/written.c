@@ -304,8 +304,8 @@ int written_note(struct written *w, uint32_t kind, const char *path)
 		return 0;
 	if (keymap_put(w->noted, key, (size_t)n, 1) < 0)
 		return w->error = -ENOMEM;
-	/* Directories by what they are called now: a link on the way may change. */
-	if (kind != CAPTURE_OUT_FILE && realpath(path, real) != NULL)
+	/* What it is called now: a link on the way may change. */
+	if (realpath(path, real) != NULL)
 		path = real;
 	struct note *note = note_make(kind, path);
 	pthread_mutex_lock(&w->lock);
@@ -486,13 +486,23 @@ static void sort(struct batch *b)
 		qsort(b->files, b->count, sizeof(*b->files), compare_files);
 }
 
+/* All that is in a directory that has moved there is an output; by now another can have its name.
+ */
+static bool is_moved(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0 && vnode_is_inside(st.st_dev, st.st_ino);
+}
+
 static void walk_note(struct note *note)
 {
 	struct written_file file;
 	char real[PATH_MAX];
 	struct stat st;
 
-	if (realpath(note->path, real) == NULL)
+	if (realpath(note->path, real) == NULL ||
+	    (note->kind == CAPTURE_OUT_TREE && !is_moved(real)))
 		return;
 	if (note->early != NULL && walk_early(&note->found, real, note->early))
 		return;

@@ -1,0 +1,95 @@
+/*
+ * The names under which files are announced.  See capture_name.h.
+ *
+ * Invariant: a name that was announced leads the tracer to the same file until it is waited for,
+ * whatever the container does.  Through directories that the container makes a link of the image
+ * may lead by "..": so they go only when what was announced since was looked at (leads_through).
+ */
+#include "capture_name.h"
+
+/* No other keys that are of the same text: path_missing_key. */
+#define KEY_SALT 0x8ebc6af09c88c6e3u
+
+u64 announced_key_of(const struct path *p, u32 n)
+{
+	u64 moved = FILES->path_generation * 0x9e3779b97f4a7c15u;
+	u64 text = hash_bytes(p->base_hash ^ KEY_SALT, p->name, n);
+
+	return (text ^ p->base_vnode * 0xc2b2ae3d27d4eb4fu) + moved;
+}
+
+u64 announced_key(const struct path *p)
+{
+	return announced_key_of(p, p->len);
+}
+
+u64 announced_failure_key(const struct path *p)
+{
+	return ~(announced_key(p) + FILES->made_generation * 0x165667b19e3779f9u);
+}
+
+static bool has_dots(const char *text)
+{
+	for (const char *at = strchr(text, '.'); at; at = strchr(at + 1, '.')) {
+		if (at[1] == '.')
+			return true;
+	}
+	return false;
+}
+
+bool announced_plainly(const struct path *p)
+{
+	if (FILES->path_generation || !FILES->made_generation)
+		return !FILES->path_generation;
+	return !has_dots(p->name) && (p->name[0] == '/' || !has_dots(p->base));
+}
+
+/* Where it came out is looked for at the end: it may be what the container has made. */
+static bool is_out(u32 kind)
+{
+	return kind >= CAPTURE_OUT_FILE;
+}
+
+bool announced_unknown(long led, const struct path_end *end)
+{
+	if (led < 0)
+		return led != -ENOENT && led != -ENOSYS && led != -ELOOP;
+	return !end->type && end->error == -EACCES;
+}
+
+static u32 led_name(const struct path *p, u32 n, u32 kind, char *abs)
+{
+	bool follow = kind != CAPTURE_LINK && kind != CAPTURE_TREE && kind != CAPTURE_OUT_TREE;
+	struct path_end *end = heap_alloc_aside(sizeof(*end));
+	long led = path_lead(p, n, follow ? 0 : PATH_NOFOLLOW, end);
+	u32 len = 0;
+
+	if (announced_unknown(led, end)) {
+		len = path_absolute_of(p, n, abs);
+	} else if (led >= 0 && (!end->inside || is_out(kind))) {
+		len = (u32)strlen(end->abs);
+		memcpy(abs, end->abs, len + 1);
+	}
+	heap_free(end);
+	return len;
+}
+
+u32 announced_part(const struct path *p, u32 n, u32 kind, char *abs)
+{
+	/* The directory that moves may be on the way of its new name's text. */
+	if (!announced_plainly(p) || kind == CAPTURE_OUT_TREE)
+		return led_name(p, n, kind, abs);
+	if (FILES->made_generation)
+		FILES->leads_through = true;
+	return path_absolute_of(p, n, abs);
+}
+
+u32 announced_name(const struct path *p, u32 kind, char *abs)
+{
+	return announced_part(p, p->len, kind, abs);
+}
+
+u32 announced_parent(const struct path *p, u32 kind, char *abs)
+{
+	return announced_part(p, path_parent_length(p), kind, abs);
+}
