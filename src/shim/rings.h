@@ -150,7 +150,8 @@ static inline const struct ring_record *ring_peek(const struct ring *r, u64 ring
  * What a capture record announces.  The path is absolute, and leads where the program was: it may
  * have ".." and symbolic links in it, if the container cannot have changed where those lead
  * (capture_name.h).  The tracer resolves it, and takes links and directories it passes through into
- * the image too; but for what the container has made or moved, and what is in that (vnode_is_inside).
+ * the image too; but for what the container has made or moved, and what is in that
+ * (vnode_is_inside).
  *
  * The first metadata of a path win, those of the record (not of a later lstat): what comes later
  * may be the container's own doing.  Bytes or a listing may be added to a path announced before.  A

@@ -10,13 +10,14 @@
 #include "capture.h"
 #include "capture_name.h"
 
-#define SET_MIN	   512u
-#define DONE_BASIC 1u /* metadata, absence, link, failed lookup */
-#define DONE_BYTES 2u
-#define DONE_NAMES 4u
-#define DONE_MASK  7ull
+#define SET_MIN	    512u
+#define SET_MAX	    (1u << 21) /* a program may run for years */
+#define DONE_BASIC  1u	       /* metadata, absence, link, failed lookup */
+#define DONE_BYTES  2u
+#define DONE_STRICT 4u /* nothing, but that its strict key counts */
+#define DONE_MASK   7ull
 
-#define PASSED_SALT 0x2d358dccaa6c78a5u /* keys of names without links */
+#define NAME_SALT 0x2d358dccaa6c78a5u /* keys of names without links */
 
 #define SET (&FILES->captured)
 
@@ -29,8 +30,14 @@ static u64 *set_slot(u64 *entries, u32 mask, u64 key)
 	return &entries[i];
 }
 
+/* What is forgotten is announced again, and then the tracer knows it. */
 static void set_grow(void)
 {
+	if (SET->mask >= SET_MAX - 1) {
+		memset(SET->entries, 0, (SET->mask + 1ull) * sizeof(u64));
+		SET->count = 0;
+		return;
+	}
 	u32 mask = SET->entries ? SET->mask * 2 + 1 : SET_MIN - 1;
 	u64 *entries = heap_alloc_aside((mask + 1ull) * sizeof(u64));
 
@@ -59,10 +66,11 @@ static bool set_add(u64 key, u32 done)
 	return true;
 }
 
-static bool set_has(u64 key)
+/* What was announced of it. */
+static u32 set_get(u64 key)
 {
 	key = (key | 1ull << 63) & ~DONE_MASK;
-	return SET->entries && *set_slot(SET->entries, SET->mask, key);
+	return SET->entries ? (u32)(*set_slot(SET->entries, SET->mask, key) & DONE_MASK) : 0;
 }
 
 static void fill(struct capture_record *r, const struct stat *st)
@@ -115,20 +123,64 @@ static void announce_path(u32 kind, const struct path *p, const struct stat *st,
 		announce(kind, abs, len, st, error);
 }
 
+/* A use of what the first `n` bytes of the name lead to. */
+struct use {
+	const struct path *p;
+	u32 n, vnode;
+	u32 kind, done;
+	u64 key;
+};
+
+/* False if it was announced already. */
+static bool use_is_new(struct use *u)
+{
+	u->key = announced_key(u->p, u->n, u->vnode, false);
+	if (set_get(u->key) & DONE_STRICT)
+		u->key = announced_key(u->p, u->n, u->vnode, true);
+	return set_add(u->key, u->done);
+}
+
+/* What a name without links leads to stays: what would be something else the container has moved.
+ */
+static bool name_is_new(u32 kind, const char *abs, u32 len)
+{
+	return set_add(hash_bytes(NAME_SALT + kind, abs, len), DONE_BASIC);
+}
+
+/* Its name; the length, or 0: nothing is to be announced. */
+static u32 use_name(struct use *u, char *abs)
+{
+	bool strict;
+	u32 len = announced_part(u->p, u->n, u->kind, abs, &strict);
+
+	if (strict) {
+		set_add(announced_key(u->p, u->n, u->vnode, false), DONE_STRICT);
+		u->key = announced_key(u->p, u->n, u->vnode, true);
+		set_add(u->key, u->done);
+	}
+	if (strict || announced_plainly(u->p))
+		return len;
+	return len && name_is_new(u->kind, abs, len) ? len : 0;
+}
+
 /*
  * Most files are looked at and then opened, and the record that says so says all of the one before
  * it: so a look is held back until something else is announced or the tracer asks.
  */
-static void announce_look(const struct path *p, const struct stat *st, u64 key)
+static void announce_use(struct use *u, const struct stat *st)
 {
 	char abs[FILE_ABS_MAX];
-	u32 len = announced_name(p, CAPTURE_METADATA, abs);
+	u32 len = use_name(u, abs);
 
 	if (!len)
 		return;
+	if (u->kind != CAPTURE_METADATA) {
+		announce(u->kind, abs, len, st, 0);
+		return;
+	}
 	struct ring_record *rec = put_record(CAPTURE_METADATA, abs, len, st, 0);
 	ring_hold(CAPTURE_RING, rec);
-	FILES->held_look = (struct held_look){key, rec};
+	FILES->held_look = (struct held_look){u->key, rec};
 }
 
 static bool is_same(const struct capture_record *r, const struct stat *st)
@@ -160,21 +212,23 @@ static bool not_image(u32 vnode)
 
 /* By the first `n` bytes of the name links of the image may have led to what is not of the image,
  * or is known by another name.  The directory that a name starts from is known. */
-static void announce_way(const struct path *p, u32 n)
+static void announce_way(const struct path *p, u32 n, u32 vnode)
 {
-	char abs[FILE_ABS_MAX];
+	struct use way = {p, n, vnode, CAPTURE_WALK, DONE_BASIC, 0};
 
-	if (!n || !set_add(announced_key_of(p, n), DONE_BASIC))
-		return;
-	u32 len = announced_part(p, n, CAPTURE_WALK, abs);
-	if (len)
-		announce(CAPTURE_WALK, abs, len, NULL, 0);
+	if (n && use_is_new(&way))
+		announce_use(&way, NULL);
 }
 
-void capture_parent(const struct path *p)
+void capture_parent(const struct path *p, u32 vnode)
 {
 	if (HEAD->config.capture)
-		announce_way(p, path_parent_length(p));
+		announce_way(p, path_parent_length(p), vnode);
+}
+
+static bool is_bytes(u32 kind)
+{
+	return kind == CAPTURE_CONTENT || kind == CAPTURE_UNREAD;
 }
 
 void capture_path(const struct path *p, u32 kind, const struct stat *st, u32 vnode)
@@ -182,35 +236,25 @@ void capture_path(const struct path *p, u32 kind, const struct stat *st, u32 vno
 	if (!HEAD->config.capture)
 		return;
 	if (not_image(vnode)) {
-		announce_way(p, kind == CAPTURE_LINK ? path_parent_length(p) : p->len);
+		announce_way(p, kind == CAPTURE_LINK ? path_parent_length(p) : p->len, vnode);
 		return;
 	}
 	/* By now another name says what it was; this one is just another. */
-	if (vnode && (st->st_mode & S_IFMT) == S_IFREG && vnode_at(vnode)->flags & VNODE_CAPTURED) {
-		if (set_add(announced_key(p), DONE_BASIC))
-			announce_path(CAPTURE_LATE, p, st, 0);
-		return;
-	}
-	bool bytes = kind == CAPTURE_CONTENT || kind == CAPTURE_UNREAD;
-	u64 key = announced_key(p);
-	if (set_add(key, bytes ? DONE_BYTES : DONE_BASIC) &&
-	    !(bytes && look_became_opening(kind, st, key))) {
-		if (kind == CAPTURE_METADATA)
-			announce_look(p, st, key);
-		else
-			announce_path(kind, p, st, 0);
-	}
-	if (bytes && vnode)
+	if (vnode && (st->st_mode & S_IFMT) == S_IFREG && vnode_at(vnode)->flags & VNODE_CAPTURED)
+		kind = CAPTURE_LATE;
+	struct use use = {p, p->len, vnode, kind, is_bytes(kind) ? DONE_BYTES : DONE_BASIC, 0};
+	if (use_is_new(&use) && !(is_bytes(kind) && look_became_opening(kind, st, use.key)))
+		announce_use(&use, st);
+	if (is_bytes(kind) && vnode)
 		vnode_at(vnode)->flags |= VNODE_ANNOUNCED;
 }
 
 void capture_passed(const char *abs, const struct stat *st)
 {
-	u32 len = (u32)strlen(abs);
-	u64 key = hash_bytes(PASSED_SALT + FILES->path_generation, abs, len);
+	u32 len = (u32)strlen(abs), kind = st ? CAPTURE_LINK : CAPTURE_WALK;
 
-	if (HEAD->config.capture && set_add(key, DONE_BASIC))
-		announce(st ? CAPTURE_LINK : CAPTURE_WALK, abs, len, st, 0);
+	if (HEAD->config.capture && name_is_new(kind, abs, len))
+		announce(kind, abs, len, st, 0);
 }
 
 static void sync(enum capture_sync how)
@@ -245,9 +289,10 @@ static bool asks_behind(const struct path *p)
 /*
  * What does not exist is announced by its first missing component, so that the tracer need not
  * find out how far the path led at this moment: by then the container may have made some of it.
- * What else is looked for below that is announced with it.
+ * What else is looked for below that is announced with it.  True if it may be missing elsewhere
+ * once a directory is made.
  */
-static void announce_absent(const struct path *p)
+static bool announce_absent(const struct path *p)
 {
 	char abs[FILE_ABS_MAX];
 	struct stat st = {0};
@@ -273,20 +318,20 @@ static void announce_absent(const struct path *p)
 	u32 end = cut;
 	if ((cut < len || asks_behind(p)) && is_link(AT_FDCWD, abs)) {
 		announce_dangling(p);
-		return;
+		return true;
 	}
 	if (cut < len && key)
 		set_add(key, DONE_BASIC);
 	while (end > 1 && abs[end - 1] != '/')
 		end--;
-	if (end > 1 && not_image(vnode_find(st.st_dev, st.st_ino)))
-		return;
 	abs[cut] = '\0';
-	announce(CAPTURE_ABSENT, abs, cut, NULL, 0);
+	if (end <= 1 || !not_image(vnode_find(st.st_dev, st.st_ino)))
+		announce(CAPTURE_ABSENT, abs, cut, NULL, 0);
+	return path_has_dots(p->name);
 }
 
 /* The same where the text does not say where: how far it leads is found out at once. */
-static void announce_end(const struct path *p)
+static bool announce_end(const struct path *p)
 {
 	struct path_end *end = heap_alloc_aside(sizeof(*end));
 	long led = path_lead(p, p->len, 0, end);
@@ -296,7 +341,24 @@ static void announce_end(const struct path *p)
 	else if (led >= 0 && !end->inside)
 		announce(!end->type && end->error == -ENOENT ? CAPTURE_ABSENT : CAPTURE_WALK,
 			 end->abs, (u32)strlen(end->abs), NULL, 0);
+	bool elsewhere = led < 0 || end->dots || end->error != -ENOENT;
 	heap_free(end);
+	return elsewhere;
+}
+
+/* True if a directory that is made may have it fail otherwise. */
+static bool announce_failure(const struct path *p, long error)
+{
+	if (!announced_plainly(p))
+		return announce_end(p);
+	if (error != -ENOENT) {
+		announce_path(CAPTURE_WALK, p, NULL, (u32)-error);
+		return true;
+	}
+	if (!is_link(p->dirfd, p->name))
+		return announce_absent(p);
+	announce_dangling(p);
+	return true;
 }
 
 void capture_failure(const struct path *p, long error)
@@ -304,23 +366,20 @@ void capture_failure(const struct path *p, long error)
 	if (!HEAD->config.capture || p->special || p->is_empty)
 		return;
 	/* What it is once it is there is another matter. */
-	if (!set_add(announced_failure_key(p), DONE_BASIC))
+	u64 key = announced_failure_key(p, false), strict = announced_failure_key(p, true);
+	if ((error == -ENOENT && set_get(key)) || !set_add(strict, DONE_BASIC))
 		return;
-	if (error == -ENOENT && set_has(path_missing_key(p)))
+	if (error == -ENOENT && set_get(path_missing_key(p)))
 		return;
-	if (!announced_plainly(p))
-		announce_end(p);
-	else if (error == -ENOENT && is_link(p->dirfd, p->name))
-		announce_dangling(p);
-	else if (error == -ENOENT)
-		announce_absent(p);
-	else
-		announce_path(CAPTURE_WALK, p, NULL, (u32)-error);
+	if (!announce_failure(p, error) && error == -ENOENT)
+		set_add(key, DONE_BASIC);
 }
 
 void capture_denied(const struct path *p, const struct stat *st, u32 vnode, long error)
 {
-	if (HEAD->config.capture && !not_image(vnode) && set_add(announced_key(p), DONE_BYTES))
+	struct use use = {p, p->len, vnode, CAPTURE_DENIED, DONE_BYTES, 0};
+
+	if (HEAD->config.capture && !not_image(vnode) && use_is_new(&use))
 		announce_path(CAPTURE_DENIED, p, st, (u32)-error);
 }
 
@@ -335,7 +394,7 @@ static void announce_listing(struct vnode *v, const char *abs)
 /* What it was opened by may lead elsewhere by now. */
 static void announce_opened(struct vnode *v, const char *path, u32 fd)
 {
-	struct path here = {.dirfd = (s32)fd, .base = path};
+	struct path here = {.dirfd = (s32)fd, .base = path, .base_vnode = (u32)(v - vnode_at(0))};
 	char abs[FILE_ABS_MAX];
 
 	if (announced_name(&here, CAPTURE_LISTING, abs))

@@ -19,8 +19,9 @@ void capture_path(const struct path *p, u32 kind, const struct stat *st, u32 vno
  * leads out of again: its own path has no links. */
 void capture_passed(const char *abs, const struct stat *st);
 
-/* The directory that holds the last component is there; what the name is may not matter. */
-void capture_parent(const struct path *p);
+/* The directory that holds the last component is there (its vnode); what the name is may not
+ * matter. */
+void capture_parent(const struct path *p, u32 vnode);
 
 /* The path could not be looked up. */
 void capture_failure(const struct path *p, long error);

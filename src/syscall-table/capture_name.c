@@ -9,39 +9,45 @@
 
 /* No other keys that are of the same text: path_missing_key. */
 #define KEY_SALT 0x8ebc6af09c88c6e3u
+#define OF_MOVED 0x9e3779b97f4a7c15u
+#define OF_MADE	 0x165667b19e3779f9u
+#define OF_BASE	 0xc2b2ae3d27d4eb4fu
+#define OF_VNODE 0xd6e8feb86659fd93u
 
-u64 announced_key_of(const struct path *p, u32 n)
+static u64 text_key(const struct path *p, u32 n)
 {
-	u64 moved = FILES->path_generation * 0x9e3779b97f4a7c15u;
-	u64 text = hash_bytes(p->base_hash ^ KEY_SALT, p->name, n);
-
-	return (text ^ p->base_vnode * 0xc2b2ae3d27d4eb4fu) + moved;
+	return hash_bytes(p->base_hash ^ KEY_SALT, p->name, n) ^ p->base_vnode * OF_BASE;
 }
 
-u64 announced_key(const struct path *p)
+u64 announced_key(const struct path *p, u32 n, u32 vnode, bool strict)
 {
-	return announced_key_of(p, p->len);
+	u64 moved = FILES->path_generation, key = text_key(p, n);
+	const struct vnode *v = vnode_at(vnode);
+
+	if (!moved)
+		return key;
+	/* To what has more than one name, or lost one, the way may be another. */
+	bool one = (v->mode & S_IFMT) == S_IFDIR || !(v->flags & (VNODE_CAPTURED | VNODE_MOVED));
+	if (!vnode || !one || strict)
+		return key + moved * OF_MOVED;
+	moved -= FILES->removed_dirs + FILES->made_links;
+	return ~key + moved * OF_MOVED + v->ino * OF_VNODE;
 }
 
-u64 announced_failure_key(const struct path *p)
+u64 announced_failure_key(const struct path *p, bool strict)
 {
-	return ~(announced_key(p) + FILES->made_generation * 0x165667b19e3779f9u);
-}
+	u64 moved = FILES->path_generation, key = text_key(p, p->len) ^ OF_MADE;
 
-static bool has_dots(const char *text)
-{
-	for (const char *at = strchr(text, '.'); at; at = strchr(at + 1, '.')) {
-		if (at[1] == '.')
-			return true;
-	}
-	return false;
+	if (strict)
+		return ~key + moved * OF_MOVED + FILES->made_generation * OF_MADE;
+	return key + (moved - FILES->removed_dirs) * OF_MOVED;
 }
 
 bool announced_plainly(const struct path *p)
 {
 	if (FILES->path_generation || !FILES->made_generation)
 		return !FILES->path_generation;
-	return !has_dots(p->name) && (p->name[0] == '/' || !has_dots(p->base));
+	return !path_has_dots(p->name) && (p->name[0] == '/' || !path_has_dots(p->base));
 }
 
 /* Where it came out is looked for at the end: it may be what the container has made. */
@@ -57,7 +63,7 @@ bool announced_unknown(long led, const struct path_end *end)
 	return !end->type && end->error == -EACCES;
 }
 
-static u32 led_name(const struct path *p, u32 n, u32 kind, char *abs)
+static u32 led_name(const struct path *p, u32 n, u32 kind, char *abs, bool *ret_strict)
 {
 	bool follow = kind != CAPTURE_LINK && kind != CAPTURE_TREE && kind != CAPTURE_OUT_TREE;
 	struct path_end *end = heap_alloc_aside(sizeof(*end));
@@ -70,15 +76,17 @@ static u32 led_name(const struct path *p, u32 n, u32 kind, char *abs)
 		len = (u32)strlen(end->abs);
 		memcpy(abs, end->abs, len + 1);
 	}
+	*ret_strict = end->dots || announced_unknown(led, end);
 	heap_free(end);
 	return len;
 }
 
-u32 announced_part(const struct path *p, u32 n, u32 kind, char *abs)
+u32 announced_part(const struct path *p, u32 n, u32 kind, char *abs, bool *ret_strict)
 {
+	*ret_strict = false;
 	/* The directory that moves may be on the way of its new name's text. */
 	if (!announced_plainly(p) || kind == CAPTURE_OUT_TREE)
-		return led_name(p, n, kind, abs);
+		return led_name(p, n, kind, abs, ret_strict);
 	if (FILES->made_generation)
 		FILES->leads_through = true;
 	return path_absolute_of(p, n, abs);
@@ -86,10 +94,14 @@ u32 announced_part(const struct path *p, u32 n, u32 kind, char *abs)
 
 u32 announced_name(const struct path *p, u32 kind, char *abs)
 {
-	return announced_part(p, p->len, kind, abs);
+	bool strict;
+
+	return announced_part(p, p->len, kind, abs, &strict);
 }
 
 u32 announced_parent(const struct path *p, u32 kind, char *abs)
 {
-	return announced_part(p, path_parent_length(p), kind, abs);
+	bool strict;
+
+	return announced_part(p, path_parent_length(p), kind, abs, &strict);
 }

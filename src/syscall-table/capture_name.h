@@ -9,14 +9,16 @@
 #include "capture.h"
 
 /*
- * What the path stands for: its text, for as long as no text has got to mean another file (what was
- * announced of it then holds no more), and the directory that it starts from.
+ * What the first `n` bytes of the name stand for, which lead to that vnode (0: it is not known).
+ * While the text leads it is that, from the directory that it starts from.  Later, that it leads to
+ * this file: which it does by the same way, as long as no link and no directory loses its name or
+ * gets another.  A way with ".." in it (strict) holds until names change.
  */
-u64 announced_key(const struct path *p);
-/* The same of the first `n` bytes of the name. */
-u64 announced_key_of(const struct path *p, u32 n);
-/* The same for what is not there: a directory that is made may lead elsewhere by "..". */
-u64 announced_failure_key(const struct path *p);
+u64 announced_key(const struct path *p, u32 n, u32 vnode, bool strict);
+
+/* What is not there: until links are made or names moved.  Strict, where ".." or a link was on the
+ * way: or until directories are made. */
+u64 announced_failure_key(const struct path *p, bool strict);
 
 /* Whether the text leads: not if the container's own links, or directories that it has moved, may
  * be on the way, or those that it has made are left by "..". */
@@ -29,9 +31,10 @@ bool announced_unknown(long led, const struct path_end *end);
 /* Writes the name (FILE_ABS_MAX bytes) for a record of that kind; its length, or 0: it leads to
  * nothing of the image. */
 u32 announced_name(const struct path *p, u32 kind, char *abs);
-/* The same of what the first `n` bytes of the name lead to; and of the directory that holds the
+/* The same of what the first `n` bytes of the name lead to, and whether its strict key counts:
+ * there was a ".." on the way, or it could not be walked along; and of the directory that holds the
  * last component. */
-u32 announced_part(const struct path *p, u32 n, u32 kind, char *abs);
+u32 announced_part(const struct path *p, u32 n, u32 kind, char *abs, bool *ret_strict);
 u32 announced_parent(const struct path *p, u32 kind, char *abs);
 
 #endif

@@ -140,11 +140,19 @@ struct capture_set {
 #define SEARCHED_SLOTS	  256
 #define PARENT_SLOTS	  64u /* power of two */
 #define MISSING_SLOTS	  16u /* power of two */
+#define LEAD_SLOTS	  64u /* power of two */
 
 /* The directory a path prefix names. */
 struct known_parent {
 	u64 key;
 	u32 vnode;
+};
+
+/* Where a path prefix leads, without links (path_lead). */
+struct known_lead {
+	u64 key;
+	u64 inside_len;
+	char *abs; /* heap; "" is the root */
 };
 
 /* The record that is held back in the capture ring (ring_hold), and the key of its path. */
@@ -210,8 +218,12 @@ struct files_state {
 	struct known_parent parents[PARENT_SLOTS];
 	u64 missing[MISSING_SLOTS]; /* path_missing_key of directories that there are none of */
 	u64 path_generation;
-	u64 made_generation;	      /* directories have been made */
-	bool leads_through;	      /* what is announced may lead through some of them */
+	/* How often by a directory that was removed, and by a link that was made; and directories
+	 * that have moved. */
+	u64 removed_dirs, made_links, moved_dirs;
+	u64 made_generation; /* directories have been made */
+	bool leads_through;  /* what is announced may lead through some of them */
+	struct known_lead leads[LEAD_SLOTS];
 	u64 searched[SEARCHED_SLOTS]; /* path_search.c */
 	u64 search_generation;	      /* modes of directories, or groups, have changed */
 	u64 was_rooted;		      /* some task has, or had, a root of its own */

@@ -16,7 +16,7 @@ long lookup_parent(struct task *t, const struct path *p, u32 *ret_vnode)
 
 	if (r < 0)
 		return lookup_failed(t, p, r);
-	capture_parent(p);
+	capture_parent(p, *ret_vnode);
 	return 0;
 }
 

@@ -171,7 +171,7 @@ static long make_symlink(struct task *t, u64 user_target, s32 dirfd, u64 user)
 	if (r < 0)
 		return make_failed(t, &p, r);
 	made(t, &p, 0777, parent);
-	FILES->path_generation++;
+	path_linked();
 	return 0;
 }
 
@@ -299,8 +299,7 @@ static long remove_name(struct task *t, s32 dirfd, u64 user, u32 flags)
 		capture_not_empty(&p, vnode);
 	if (r < 0)
 		return r;
-	if ((st.st_mode & S_IFMT) == S_IFDIR || (st.st_mode & S_IFMT) == S_IFLNK)
-		FILES->path_generation++;
+	path_removed(st.st_mode);
 	bool dir = (st.st_mode & S_IFMT) == S_IFDIR;
 	if (!dir)
 		notify_self(vnode, IN_ATTRIB);

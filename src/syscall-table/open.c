@@ -102,7 +102,7 @@ static long open_create(struct task *t, struct opening *o)
 	long r = path_parent(o->p, &parent);
 	if (r < 0)
 		return r;
-	capture_parent(o->p);
+	capture_parent(o->p, parent);
 	if (path_stands_in(vnode_at(parent)->dev))
 		return -ENOENT;
 	if (path_search_denied(t, o->p, !(excl || o->flags & O_NOFOLLOW)))

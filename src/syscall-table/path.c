@@ -322,9 +322,14 @@ u64 path_key(const struct path *p)
 	return hash_bytes(p->base_hash, p->name, p->len);
 }
 
+static bool is_of_type(u32 vnode, u32 type)
+{
+	return vnode && (vnode_at(vnode)->mode & S_IFMT) == type;
+}
+
 static bool leads_on(u32 vnode)
 {
-	return vnode && (vnode_at(vnode)->mode & S_IFMT) != S_IFREG;
+	return vnode && !is_of_type(vnode, S_IFREG);
 }
 
 void path_moved(u32 vnode, u32 other)
@@ -332,6 +337,22 @@ void path_moved(u32 vnode, u32 other)
 	/* Names of watched files are kept without links. */
 	if (leads_on(vnode) || leads_on(other) || notify_on())
 		FILES->path_generation++;
+	if (is_of_type(vnode, S_IFDIR) || is_of_type(other, S_IFDIR))
+		FILES->moved_dirs++;
+}
+
+void path_removed(u32 mode)
+{
+	bool dir = (mode & S_IFMT) == S_IFDIR;
+
+	FILES->path_generation += dir || (mode & S_IFMT) == S_IFLNK;
+	FILES->removed_dirs += dir;
+}
+
+void path_linked(void)
+{
+	FILES->path_generation++;
+	FILES->made_links++;
 }
 
 bool path_is_entry(const struct path *p)
@@ -368,15 +389,27 @@ long path_host_stat(const struct path *p, u32 at_flags, struct stat *ret)
 	return r == 0 && stat_is_log(ret) ? -ENOENT : r;
 }
 
-u32 path_parent_length(const struct path *p)
+bool path_has_dots(const char *text)
 {
-	u32 n = p->len;
+	for (const char *at = strchr(text, '.'); at; at = strchr(at + 1, '.')) {
+		if (at[1] == '.')
+			return true;
+	}
+	return false;
+}
 
-	while (n > 1 && p->name[n - 1] == '/')
+u32 path_folder_length(const char *name, u32 n)
+{
+	while (n > 1 && name[n - 1] == '/')
 		n--;
-	while (n && p->name[n - 1] != '/')
+	while (n && name[n - 1] != '/')
 		n--;
 	return n;
+}
+
+u32 path_parent_length(const struct path *p)
+{
+	return path_folder_length(p->name, p->len);
 }
 
 static u64 in_generation(u64 key)

@@ -89,6 +89,7 @@ struct path_end {
 	u32 type; /* S_IFMT; 0: nothing is there, and `error` says why */
 	long error;
 	bool inside; /* the container has made or moved it, or what it is in */
+	bool dots;   /* there was a ".." on the way, or will be where it leads nowhere yet */
 	char abs[FILE_ABS_MAX];
 };
 
@@ -102,8 +103,15 @@ long path_lead(const struct path *p, u32 len, u32 flags, struct path_end *ret);
 /* These (0: none) have got or lost names: what such a name of another than a regular file leads to
  * is void. */
 void path_moved(u32 vnode, u32 other);
+/* One of that mode was removed; a symbolic link was made. */
+void path_removed(u32 mode);
+void path_linked(void);
 
-/* Length of the part of the name before its last component. */
+/* Whether there may be a ".." in it. */
+bool path_has_dots(const char *text);
+
+/* Length of the part of a name of `n` bytes, or of the path's, before its last component. */
+u32 path_folder_length(const char *name, u32 n);
 u32 path_parent_length(const struct path *p);
 
 /* The name, without links, that what is open, or the working directory (AT_FDCWD), has now

@@ -29,6 +29,7 @@ struct walk {
 	bool slash; /* a directory is asked for */
 	bool knows_root;
 	bool leads;	/* path_lead: what the file systems are does not matter */
+	bool dots;	/* a ".." was on the way */
 	u64 inside_len; /* that much of done is something the container has made or moved; or 0 */
 	long missing;	/* errno of what was looked at last, and could not be */
 	u64 mount;	/* in which it began (PATH_NO_XDEV) */
@@ -362,6 +363,7 @@ static long rooted_step(struct walk *w, u32 n)
 
 	w->slash = dots || is_dot(w->left, n);
 	if (dots) {
+		w->dots = true;
 		if (w->keeps & PATH_BENEATH && is_at_root(w))
 			return -EXDEV;
 		if (w->type == S_IFDIR && !w->inside_len && w->done[0])
@@ -491,24 +493,117 @@ static long gone_start(s32 dirfd, const char **name, char *start)
 	return r;
 }
 
-/* What has to be walked along, from the root. */
-static long lead_start(struct walk *w, const struct path *p, u32 len)
+#define LEAD_SALT 0xa0761d6478bd642fu
+
+/*
+ * Where it is kept what the first `n` bytes of the name lead to: as long as names lead where they
+ * did, or, of where it starts alone, until directories move.  NULL: it cannot be kept.
+ */
+static struct known_lead *lead_slot(const struct path *p, u32 n, u64 *ret_key)
+{
+	bool starts = p->name[0] != '/';
+	const struct vnode *base = vnode_at(p->base_vnode);
+	u64 names = n ? FILES->path_generation : FILES->moved_dirs;
+
+	if (starts &&
+	    (!p->base_vnode || base->flags & VNODE_GONE || (base->mode & S_IFMT) != S_IFDIR))
+		return NULL;
+	u64 parts[] = {starts ? base->ino : 0, names, hash_bytes(n != 0, p->name, n)};
+	*ret_key = hash_bytes(LEAD_SALT, parts, sizeof(parts)) | 1;
+	return &FILES->leads[*ret_key >> 32 & (LEAD_SLOTS - 1)];
+}
+
+static bool lead_known(struct walk *w, const struct path *p, u32 n)
+{
+	u64 key;
+	const struct known_lead *known = lead_slot(p, n, &key);
+
+	if (!known || known->key != key)
+		return false;
+	memcpy(w->done, known->abs, strlen(known->abs) + 1);
+	w->inside_len = known->inside_len;
+	w->type = S_IFDIR;
+	return true;
+}
+
+static void lead_keep(const struct walk *w, const struct path *p, u32 n)
+{
+	u64 key, size = strlen(w->done) + 1;
+	struct known_lead *known = lead_slot(p, n, &key);
+
+	if (!known || w->dots || w->type != S_IFDIR || path_is_special(w->done))
+		return;
+	heap_free(known->abs);
+	*known = (struct known_lead){key, w->inside_len, heap_alloc_aside(size)};
+	memcpy(known->abs, w->done, size);
+}
+
+/* Whether the walk came to a directory, from which it can go on. */
+static bool has_arrived(const struct walk *w)
+{
+	return !w->left[0] && !is_end(w);
+}
+
+static long lead_on(struct walk *w, const char *name, u32 n)
+{
+	memcpy(w->left, name, n);
+	w->left[n] = '\0';
+	return rooted_walk(w);
+}
+
+/* To where a name starts. */
+static long lead_to_start(struct walk *w, const struct path *p)
+{
+	w->type = S_IFDIR;
+	if (p->name[0] == '/' || lead_known(w, p, 0))
+		return 0;
+	long r = path_of_fd(p->dirfd, w->left);
+	if (r >= 0)
+		r = rooted_walk(w);
+	if (r >= 0 && has_arrived(w))
+		lead_keep(w, p, 0);
+	return r;
+}
+
+/* To the directory that the first `n` bytes of the name are. */
+static long lead_to_folder(struct walk *w, const struct path *p, u32 n)
+{
+	if (n && lead_known(w, p, n))
+		return 0;
+	long r = lead_to_start(w, p);
+	if (r < 0 || !has_arrived(w) || !n)
+		return r;
+	r = lead_on(w, p->name, n);
+	if (r >= 0 && has_arrived(w))
+		lead_keep(w, p, n);
+	return r;
+}
+
+static long lead_from_gone(struct walk *w, const struct path *p, u32 len)
 {
 	const char *name = w->link;
-	u64 n = 0;
-	long r = 0;
+	u64 n;
 
 	memcpy(w->link, p->name, len);
 	w->link[len] = '\0';
-	w->left[0] = '\0';
-	if (p->name[0] != '/')
-		r = path_of_fd(p->dirfd, w->left);
-	if (r == -ENOENT)
-		r = gone_start(p->dirfd, &name, w->left);
+	long r = gone_start(p->dirfd, &name, w->left);
+	if (r < 0)
+		return r;
 	n = strlen(w->left);
-	if (r >= 0)
-		str_format(w->left, sizeof(w->left), &n, n && *name ? "/%s" : "%s", name);
-	return r;
+	w->dots = true;
+	str_format(w->left, sizeof(w->left), &n, *name ? "/%s" : "%s", name);
+	return rooted_walk(w);
+}
+
+static long lead(struct walk *w, const struct path *p, u32 len, u32 flags)
+{
+	u32 n = len && p->name[len - 1] == '/' ? len : path_folder_length(p->name, len);
+	long r = lead_to_folder(w, p, n);
+
+	w->keeps = flags;
+	if (r == -ENOENT && p->name[0] != '/')
+		return lead_from_gone(w, p, len);
+	return r < 0 || !has_arrived(w) ? r : lead_on(w, p->name + n, len - n);
 }
 
 long path_lead(const struct path *p, u32 len, u32 flags, struct path_end *ret)
@@ -516,16 +611,14 @@ long path_lead(const struct path *p, u32 len, u32 flags, struct path_end *ret)
 	struct walk *w = heap_alloc_aside(sizeof(*w));
 
 	w->root = "";
-	w->keeps = flags;
 	w->leads = w->knows_root = true;
-	long r = lead_start(w, p, len);
-	if (r >= 0)
-		r = rooted_walk(w);
+	long r = lead(w, p, len, flags);
 	if (r >= 0 && path_is_special(w->done))
 		r = -ENOSYS;
 	ret->type = w->type;
 	ret->error = w->missing;
 	ret->inside = w->inside_len;
+	ret->dots = w->dots || path_has_dots(w->left) || path_has_dots(p->name);
 	memcpy(ret->abs, w->done[0] ? w->done : "/", strlen(w->done) + 1 + !w->done[0]);
 	heap_free(w);
 	return r;

@@ -48,6 +48,13 @@ static void hand_over(struct capture_feed *f, const struct image_request *reques
 	keep_error(f, image_capture_submit(f->capture, request));
 }
 
+static void note_out(struct capture_feed *f, uint32_t kind, const char *path)
+{
+	uint64_t names = __atomic_load_n(&FILES->path_generation, __ATOMIC_ACQUIRE);
+
+	keep_error(f, written_note(f->written, kind, path, names));
+}
+
 /* The names in a directory, one after another with their NULs, "." and ".." left out. */
 static void read_names(const char *path, struct evlog_buf *names)
 {
@@ -79,7 +86,7 @@ static void take_name(struct capture_feed *f, char *path, size_t len, const char
 	if (lstat(path, &st) == 0 && !vnode_is_inside(st.st_dev, st.st_ino)) {
 		if (tree && S_ISREG(st.st_mode)) {
 			request.want = IMAGE_WANT_CONTENT;
-			keep_error(f, written_note(f->written, CAPTURE_OUT_FILE, path));
+			note_out(f, CAPTURE_OUT_FILE, path);
 		}
 		if (tree && S_ISDIR(st.st_mode))
 			take_tree(f, path, len + 1 + n);
@@ -164,9 +171,10 @@ static void submit(struct capture_feed *f, uint32_t kind, struct capture_record 
 	if (r->path[0] != '/' || is_special(r->path))
 		return;
 	if (kind >= CAPTURE_OUT_FILE) {
-		keep_error(f, kind == CAPTURE_OUT_GROWS
-				      ? written_grows(f->written, r->path, r->dev, r->ino)
-				      : written_note(f->written, kind, r->path));
+		if (kind == CAPTURE_OUT_GROWS)
+			keep_error(f, written_grows(f->written, r->path, r->dev, r->ino));
+		else
+			note_out(f, kind, r->path);
 		return;
 	}
 	len = strlen(r->path);

@@ -63,8 +63,15 @@ struct note {
 	struct batch found;  /* in this place */
 };
 
+/* The folder of the file that was noted last, as it was named and without links. */
+struct known_folder {
+	char named[PATH_MAX], real[PATH_MAX];
+	uint64_t names; /* see written_note */
+};
+
 struct written {
 	struct keymap *noted; /* kind and path */
+	struct known_folder folder;
 	struct note **notes;
 	size_t note_count, note_room;
 	struct batch found; /* everything in the end */
@@ -293,7 +300,41 @@ static bool room_for_note(struct written *w)
 	return true;
 }
 
-int written_note(struct written *w, uint32_t kind, const char *path)
+/* The folder that the file is in; `len` bytes of its path. */
+static bool folder_resolve(struct written *w, const char *path, size_t len, uint64_t names)
+{
+	struct known_folder *f = &w->folder;
+
+	/* The ring is hostile. */
+	if (len >= sizeof(f->named))
+		return false;
+	if (f->names == names && strncmp(f->named, path, len) == 0 && f->named[len] == '\0')
+		return f->named[0] != '\0';
+	memcpy(f->named, path, len);
+	f->named[len] = '\0';
+	f->names = names;
+	if (realpath(f->named, f->real) != NULL)
+		return true;
+	f->named[0] = '\0';
+	return false;
+}
+
+/* What it is called now, or was a moment ago: links on the way may change. */
+static const char *real_name(struct written *w, const char *path, uint64_t names,
+			     char real[PATH_MAX])
+{
+	const char *name = strrchr(path, '/'), *folder = w->folder.real;
+	struct stat st;
+
+	if (name == NULL || name == path ||
+	    !folder_resolve(w, path, (size_t)(name - path), names) ||
+	    snprintf(real, PATH_MAX, "%s%s", folder[1] != '\0' ? folder : "", name) >= PATH_MAX ||
+	    (lstat(real, &st) == 0 && !S_ISREG(st.st_mode)))
+		return realpath(path, real) != NULL ? real : path;
+	return real;
+}
+
+int written_note(struct written *w, uint32_t kind, const char *path, uint64_t names)
 {
 	char key[PATH_MAX + 16], real[PATH_MAX];
 	int n = snprintf(key, sizeof(key), "%u%s", kind, path);
@@ -304,9 +345,7 @@ int written_note(struct written *w, uint32_t kind, const char *path)
 		return 0;
 	if (keymap_put(w->noted, key, (size_t)n, 1) < 0)
 		return w->error = -ENOMEM;
-	/* What it is called now: a link on the way may change. */
-	if (realpath(path, real) != NULL)
-		path = real;
+	path = real_name(w, path, names, real);
 	struct note *note = note_make(kind, path);
 	pthread_mutex_lock(&w->lock);
 	bool room = note != NULL && room_for_note(w);

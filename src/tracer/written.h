@@ -25,9 +25,9 @@ struct written;
 /* `cpus`: for a thread that looks ahead.  plain_mounts: only folders are mounted over.  -ENOMEM. */
 int written_create(const cpu_set_t *cpus, bool plain_mounts, struct written **ret_written);
 
-/* Notes a place; `kind` is one of CAPTURE_OUT_FILE, _FOLDER and _TREE.  One thread at a time.
- * -ENOMEM. */
-int written_note(struct written *written, uint32_t kind, const char *path);
+/* Notes a place; `kind` is one of CAPTURE_OUT_FILE, _FOLDER and _TREE.  names: as long as it is the
+ * same number, folders lead where they did.  One thread at a time.  -ENOMEM. */
+int written_note(struct written *written, uint32_t kind, const char *path, uint64_t names);
 
 /* Notes a file that grows (CAPTURE_OUT_GROWS).  The same thread.  -ENOMEM. */
 int written_grows(struct written *written, const char *path, uint64_t dev, uint64_t ino);
