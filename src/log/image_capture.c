@@ -402,7 +402,8 @@ int image_capture_create(struct evlog_writer *writer, const struct image_capture
 	if (!ret)
 		ret = image_sink_create(writer, &capture->sink);
 	if (!ret)
-		ret = image_walk_create(capture->sink, options->inside, &capture->walk);
+		ret = image_walk_create(capture->sink, options->inside, options->changed,
+					&capture->walk);
 	if (!ret)
 		ret = image_links_create(capture->walk, &capture->links);
 	/* Small files are not cached. */

@@ -27,8 +27,9 @@ struct image_capture_options {
 	bool names_only;	  /* contents are hashed and left out of the log */
 	size_t queue_bytes_max;	  /* 0: 64 MiB */
 	const cpu_set_t *cpus;	  /* where the thread may run; NULL: as its creator */
-	/* What the container has made or moved: see image_walk.h.  Or NULL. */
+	/* What the container has made or moved, or changed: see image_walk.h.  Or NULL. */
 	bool (*inside)(uint64_t dev, uint64_t ino);
+	bool (*changed)(uint64_t dev, uint64_t ino);
 	/* How far the container has used the file, 0 while it does; see image_recheck.  Or NULL.
 	 * Called on the capture's thread. */
 	uint64_t (*use_stamp)(uint64_t dev, uint64_t ino);

@@ -25,7 +25,7 @@ enum seen_class { SEEN_ABSENT = 1, SEEN_LINK, SEEN_DIR, SEEN_FILE };
 
 struct image_walk {
 	struct image_sink *sink;
-	image_inside_fn inside;	    /* or NULL */
+	image_asks_fn inside, changed;
 	struct keymap *seen;	    /* canonical path to class << 8 | kind */
 	struct keymap *folders;	    /* path as it was named to an offset in `canonical` */
 	struct evlog_buf canonical; /* strings, NUL-ended */
@@ -38,7 +38,8 @@ struct way {
 	int links;
 };
 
-int image_walk_create(struct image_sink *sink, image_inside_fn inside, struct image_walk **ret_walk)
+int image_walk_create(struct image_sink *sink, image_asks_fn inside, image_asks_fn changed,
+		      struct image_walk **ret_walk)
 {
 	struct image_walk *walk = calloc(1, sizeof(*walk));
 
@@ -46,6 +47,7 @@ int image_walk_create(struct image_sink *sink, image_inside_fn inside, struct im
 		return -ENOMEM;
 	walk->sink = sink;
 	walk->inside = inside;
+	walk->changed = changed;
 	if (keymap_create(&walk->seen) || keymap_create(&walk->folders)) {
 		image_walk_destroy(walk);
 		return -ENOMEM;
@@ -205,6 +207,8 @@ int image_walk_record_stat(struct image_walk *walk, const struct image_place *pl
 		return ret ? ret : record_link(walk, place, st, target);
 	}
 	image_entry_from_stat(&entry, st);
+	if (S_ISREG(st->st_mode) && walk->changed != NULL && walk->changed(st->st_dev, st->st_ino))
+		entry.flags = IMAGE_FLAG_LATE;
 	return image_walk_record(walk, place, &entry);
 }
 

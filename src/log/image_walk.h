@@ -24,12 +24,16 @@ struct image_place {
 	struct stat st;
 };
 
-/* Whether the container has made or moved the file (dev, ino), so that neither it nor what is in it
- * is of the image. */
-typedef bool (*image_inside_fn)(uint64_t dev, uint64_t ino);
+/* What is asked of the file (dev, ino). */
+typedef bool (*image_asks_fn)(uint64_t dev, uint64_t ino);
 
-/* The sink must outlive the walk.  inside: NULL, nothing is. -ENOMEM. */
-int image_walk_create(struct image_sink *sink, image_inside_fn inside,
+/*
+ * inside: the container has made or moved it, so that neither it nor what is in it is of the image.
+ * changed: it has changed the regular file, or taken a name of it, after what it was had been
+ * recorded: what is recorded of its other names is late.  NULL: nothing is.  The sink must outlive
+ * the walk. -ENOMEM.
+ */
+int image_walk_create(struct image_sink *sink, image_asks_fn inside, image_asks_fn changed,
 		      struct image_walk **ret_walk);
 
 /* NULL is allowed. */

@@ -591,8 +591,8 @@ void capture_before_write(struct ofd *o, s32 fd)
 	/* If it was opened for writing alone, its bytes were not announced. */
 	if (len && !(v->flags & VNODE_ANNOUNCED))
 		announce(CAPTURE_UNREAD, abs, len, &st, 0);
-	v->flags |= VNODE_ANNOUNCED | VNODE_CAPTURED;
 	sync(CAPTURE_SYNC_CONTENTS);
+	v->flags |= VNODE_ANNOUNCED | VNODE_CAPTURED;
 }
 
 #define GROWS_FROM (1u << 20)

@@ -252,6 +252,14 @@ static inline bool vnode_is_inside(u64 dev, u64 host_ino)
 	return i && VNODES->slots[i].flags & VNODE_NOT_IMAGE;
 }
 
+/* The same: whether it has changed it, after what it was had been captured. */
+static inline bool vnode_is_changed(u64 dev, u64 host_ino)
+{
+	u32 i = vnode_find(dev, host_ino);
+
+	return i && VNODES->slots[i].flags & (VNODE_CAPTURED | VNODE_METADATA);
+}
+
 struct stat; /* the kernel's, <asm/stat.h> */
 
 void vnode_init(void);

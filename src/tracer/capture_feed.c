@@ -85,7 +85,9 @@ static void take_name(struct capture_feed *f, char *path, size_t len, const char
 	memcpy(path + len + 1, name, n + 1);
 	if (lstat(path, &st) == 0 && !vnode_is_inside(st.st_dev, st.st_ino)) {
 		if (tree && S_ISREG(st.st_mode)) {
-			request.want = IMAGE_WANT_CONTENT;
+			/* By another name it may have changed: then that says what it was. */
+			if (!vnode_is_changed(st.st_dev, st.st_ino))
+				request.want = IMAGE_WANT_CONTENT;
 			note_out(f, CAPTURE_OUT_FILE, path);
 		}
 		if (tree && S_ISDIR(st.st_mode))

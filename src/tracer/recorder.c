@@ -129,6 +129,7 @@ static int threads_begin(struct recorder *r)
 {
 	struct image_capture_options capture = {.names_only = r->names_only,
 						.inside = vnode_is_inside,
+						.changed = vnode_is_changed,
 						.use_stamp = vnode_stamp,
 						.cpus = &r->cpus};
 	int error = image_capture_create(r->writer, &capture, &r->capture);

@@ -306,6 +306,26 @@ static void failed_on_the_way(void)
 	CHECK(rmdir("made") == 0);
 }
 
+static void shown(const char *path)
+{
+	struct stat st;
+
+	CHECK(stat(path, &st) == 0);
+	printf("%s: %o, %ld names, %ld bytes\n", path, st.st_mode, (long)st.st_nlink,
+	       (long)st.st_size);
+}
+
+/* What is seen first of some names of a file is what another one has made of it. */
+static void cut_by_another_name(void)
+{
+	text("f");
+	CHECK(truncate("f", 1) == 0 && chmod("f", 0640) == 0);
+	CHECK(rename("dir", "moved") == 0);
+	text("other/too/x");
+	shown("moved/too");
+	text("moved/too");
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -336,6 +356,7 @@ static const struct {
 	{"written_by_links", written_by_links},
 	{"removed_below", removed_below},
 	{"failed_on_the_way", failed_on_the_way},
+	{"cut_by_another_name", cut_by_another_name},
 };
 
 /* Without a case: names them. */
