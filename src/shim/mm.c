@@ -11,6 +11,7 @@
 #include <linux/mman.h>
 
 #include "code_pages.h"
+#include "../syscall-table/credentials.h"
 #include "mm.h"
 #include "patch_table.h"
 #include "shim.h"
@@ -18,9 +19,10 @@
 #include "syscall_nr.h"
 #include "vnode.h"
 
-#define LIMIT_AS  9 /* RLIMIT_* */
-#define LOW_START 0x40000000ul
-#define LOW_END	  0x80000000ul
+#define LIMIT_MEMLOCK 8 /* RLIMIT_* */
+#define LIMIT_AS      9
+#define LOW_START     0x40000000ul
+#define LOW_END	      0x80000000ul
 /* In names of shared memory: a vnode, or an anonymous object. */
 #define SHARED_FILE (1ull << 63)
 #define SHARED_ANON (1ull << 62)
@@ -60,6 +62,7 @@ u32 mm_clone(u32 index)
 	to->count = to->front = 0;
 	to->full_high = 0; /* not all is taken over */
 	to->total_bytes = to->locked_bytes = 0;
+	to->lock_future = 0;
 	if (to->exe)
 		vnode_run_begin(to->exe);
 	code_clone(from, to);
@@ -187,6 +190,14 @@ bool mm_fits(const struct task *t, u64 bytes)
 	u64 limit = proc_at(t->proc)->rlimits[LIMIT_AS][0];
 
 	return bytes <= limit && mm_of(t)->total_bytes <= limit - bytes;
+}
+
+bool mm_fits_locked(const struct task *t, u64 bytes)
+{
+	u64 limit = page_down(proc_at(t->proc)->rlimits[LIMIT_MEMLOCK][0]);
+
+	return (bytes <= limit && mm_of(t)->locked_bytes <= limit - bytes) ||
+	       capable(t, CAP_IPC_LOCK);
 }
 
 /* ---- mapping ---- */

@@ -217,6 +217,8 @@ long mm_unmap(struct task *t, u64 start, u64 end);
 long mm_protect(struct task *t, u64 start, u64 end, u32 prot);
 /* Whether `bytes` more fit the resource limits of the process and the container's memory. */
 bool mm_fits(const struct task *t, u64 bytes);
+/* Whether it may have `bytes` more of locked memory: RLIMIT_MEMLOCK. */
+bool mm_fits_locked(const struct task *t, u64 bytes);
 
 /* The stack limit of the process is now that many bytes: the stack's mapping grows if there is
  * room (our stacks are mapped whole, not grown by faults). */

@@ -21,7 +21,15 @@
 
 #define LIMIT_DATA    2 /* RLIMIT_* */
 #define LIMIT_MEMLOCK 8
-#define PROT_ALL      (PROT_READ | PROT_WRITE | PROT_EXEC)
+/* What there was before MAP_SHARED_VALIDATE, which takes nothing else: LEGACY_MAP_MASK. */
+#define OLD_FLAGS                                                                                \
+	(u32)(MAP_SHARED_VALIDATE | MAP_FIXED | MAP_ANONYMOUS | MAP_DENYWRITE | MAP_EXECUTABLE | \
+	      MAP_GROWSDOWN | MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK |         \
+	      MAP_STACK | MAP_HUGETLB | MAP_32BIT | MAP_ABOVE4G | MAP_HUGE_2MB | MAP_HUGE_1GB)
+#ifndef MAP_ABOVE4G
+#define MAP_ABOVE4G 0x80 /* of x86, since Linux 6.6 */
+#endif
+#define PROT_ALL (PROT_READ | PROT_WRITE | PROT_EXEC)
 
 /* What READ_IMPLIES_EXEC of personality(2) makes of a private mapping's protection.  What others
  * can write, too, is never executable here: that is left as it was asked for. */
@@ -50,10 +58,34 @@ static bool is_shared(const struct mmap_call *c)
 	return map_type(c) == MAP_SHARED || map_type(c) == MAP_SHARED_VALIDATE;
 }
 
+static bool is_locked(const struct task *t, const struct mmap_call *c)
+{
+	return c->flags & MAP_LOCKED || mm_of(t)->lock_future;
+}
+
+static bool may_lock_any(const struct task *t)
+{
+	return proc_of(t)->rlimits[LIMIT_MEMLOCK][0] || capable(t, CAP_IPC_LOCK);
+}
+
+static long check_lock(const struct task *t, const struct mmap_call *c)
+{
+	if (c->flags & MAP_LOCKED && !may_lock_any(t))
+		return -EPERM;
+	return is_locked(t, c) && !mm_fits_locked(t, c->len) ? -EAGAIN : 0;
+}
+
 /* A seal says that nobody may come to write it. */
 static bool is_sealed(const struct ofd *o)
 {
 	return o->vnode && vnode_seals(vnode_at(o->vnode)) & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE);
+}
+
+static long check_nothing(const struct mmap_call *c)
+{
+	if (map_type(c) == MAP_SHARED_VALIDATE)
+		return -EINVAL;
+	return c->flags & MAP_GROWSDOWN && is_shared(c) ? -EINVAL : 0;
 }
 
 /* Rules for what is mapped: descriptor, mode, type. */
@@ -61,9 +93,11 @@ static long check_object(struct mmap_call *c)
 {
 	u32 mode;
 
+	if (map_type(c) == 0 || map_type(c) > MAP_SHARED_VALIDATE)
+		return -EINVAL;
 	if (c->ofd == NULL)
-		return c->flags & MAP_GROWSDOWN && is_shared(c) ? -EINVAL : 0;
-	if (map_type(c) == MAP_SHARED_VALIDATE && c->flags & MAP_SYNC)
+		return check_nothing(c);
+	if (map_type(c) == MAP_SHARED_VALIDATE && c->flags & ~OLD_FLAGS)
 		return -EOPNOTSUPP;
 	mode = c->ofd->flags & O_ACCMODE;
 	if (mode == O_WRONLY || (is_shared(c) && c->prot & PROT_WRITE && mode != O_RDWR))
@@ -106,7 +140,7 @@ static long map_object(struct task *t, const struct mmap_call *c, u64 addr)
 
 	v.prot = c->prot & PROT_ALL;
 	v.flags = is_shared(c) ? VMA_SHARED : 0;
-	if (c->flags & MAP_LOCKED || mm_of(t)->lock_future)
+	if (is_locked(t, c))
 		v.flags |= VMA_LOCKED;
 	if (c->ofd != NULL) {
 		v.kind = VMA_FILE;
@@ -154,7 +188,7 @@ long sys_mmap(struct task *t, struct frame *f)
 		if (c.flags & MAP_HUGETLB)
 			return -EINVAL;
 	}
-	if (c.len == 0 || map_type(&c) == 0 || map_type(&c) > MAP_SHARED_VALIDATE)
+	if (c.len == 0)
 		return -EINVAL;
 	c.len = page_up(c.len);
 	if (c.len == 0 || c.flags & MAP_HUGETLB)
@@ -164,7 +198,9 @@ long sys_mmap(struct task *t, struct frame *f)
 	long addr = choose_address(t, &c);
 	if (addr < 0)
 		return addr;
-	r = check_object(&c);
+	r = check_lock(t, &c);
+	if (r == 0)
+		r = check_object(&c);
 	if (r < 0)
 		return r;
 	if (!is_shared(&c) && (c.ofd == NULL || c.ofd->kind == OFD_HOST_FILE))
@@ -251,6 +287,8 @@ static long brk_grow(struct task *t, struct mm *mm, u64 from, u64 to)
 	if (to - mm->brk_start > proc_of(t)->rlimits[LIMIT_DATA][0] || !mm_fits(t, to - from) ||
 	    to - from > HEAD->config.memory_bytes)
 		return -ENOMEM;
+	if (mm->lock_future && !mm_fits_locked(t, to - from))
+		return -EAGAIN;
 	if (!mm_is_app_range(from, to) || !vma_range_is_free(mm, from, to))
 		return -ENOMEM;
 	v.prot = (u8)implied(t, PROT_READ | PROT_WRITE);
@@ -356,8 +394,9 @@ static long move_mapping(struct task *t, const struct move *m)
 	mm_file_hold(file);
 	/* The new one first: with its last mapping a removed segment is gone. */
 	vma_set(mm, m->to, m->to + m->new_len, &proto);
-	if (!(m->flags & MREMAP_DONTUNMAP))
-		vma_set(mm, m->from, m->from + m->old_len, NULL);
+	proto = part_of(&m->vma, m->from);
+	proto.flags &= (u8)~VMA_LOCKED;
+	vma_set(mm, m->from, m->from + m->old_len, m->flags & MREMAP_DONTUNMAP ? &proto : NULL);
 	mm_file_put(file);
 	return (long)m->to;
 }
@@ -368,8 +407,6 @@ static long duplicate(struct task *t, const struct move *m)
 	struct vma proto = part_of(&m->vma, m->from);
 	long r;
 
-	if (!(m->vma.flags & VMA_SHARED))
-		return -EINVAL;
 	if (patch_exec_overlaps(mm_of(t), m->from, m->from + m->new_len) ||
 	    patch_stub_blocks(mm_of(t), m->to, m->to + m->new_len))
 		return -ENOMEM;
@@ -380,15 +417,18 @@ static long duplicate(struct task *t, const struct move *m)
 	return r;
 }
 
-static long check_fixed(const struct move *m)
+/* MREMAP_DONTUNMAP alone takes the new address as a hint, which has to be as good. */
+static long check_target(const struct move *m)
 {
-	if (!(m->flags & MREMAP_FIXED))
+	if (!(m->flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)))
 		return 0;
 	if (m->to & (MM_PAGE - 1) || m->to + m->new_len < m->to ||
 	    m->to + m->new_len > APP_ADDR_MAX)
 		return -EINVAL;
 	if (m->from < m->to + m->new_len && m->to < m->from + m->old_len)
 		return -EINVAL;
+	if (!(m->flags & MREMAP_FIXED))
+		return 0;
 	if (m->to < APP_MIN_ADDR)
 		return -EPERM;
 	return mm_is_app_range(m->to, m->to + m->new_len) ? 0 : -ENOMEM;
@@ -406,8 +446,8 @@ static long check_move(const struct mm *mm, struct move *m)
 		return -EINVAL;
 	if (m->flags & unmap && m->old_len != m->new_len)
 		return -EINVAL;
-	if (check_fixed(m) < 0)
-		return check_fixed(m);
+	if (check_target(m) < 0)
+		return check_target(m);
 	v = vma_find(mm, m->from);
 	if (v == NULL || v->kind == VMA_STUB)
 		return -EFAULT;
@@ -417,11 +457,12 @@ static long check_move(const struct mm *mm, struct move *m)
 
 static long choose_move(struct mm *mm, struct move *m)
 {
+	u64 hint = m->flags & MREMAP_DONTUNMAP ? m->to : 0;
 	long to;
 
 	if (m->flags & MREMAP_FIXED)
 		return 0;
-	to = mm_place(mm, 0, m->new_len, m->vma.kind == VMA_FILE ? 0 : MAP_ANONYMOUS);
+	to = mm_place(mm, hint, m->new_len, m->vma.kind == VMA_FILE ? 0 : MAP_ANONYMOUS);
 	m->to = (u64)to;
 	return to < 0 ? to : 0;
 }
@@ -461,8 +502,13 @@ long sys_mremap(struct task *t, struct frame *f)
 	}
 	if (m.old_len == m.new_len && !is_moved)
 		return (long)m.from;
+	if (m.old_len == 0 && !(m.vma.flags & VMA_SHARED))
+		return -EINVAL;
 	if (m.from + m.old_len > m.vma.end)
 		return -EFAULT;
+	if (m.new_len > m.old_len && m.vma.flags & VMA_LOCKED &&
+	    !mm_fits_locked(t, m.new_len - m.old_len))
+		return -EAGAIN;
 	if (m.new_len > m.old_len && (!mm_fits(t, m.new_len - m.old_len) || leaves_segment(&m)))
 		return -ENOMEM;
 	if (m.old_len != 0 && can_grow_in_place(mm, &m))
@@ -505,6 +551,12 @@ static long drop_contents(struct task *t, const struct vma *v, u64 start, u64 en
 	return r;
 }
 
+/* Whether others see what is written there, be it writable now or not. */
+static bool may_write_shared(const struct vma *v)
+{
+	return v->flags & VMA_SHARED && (v->kind != VMA_FILE || v->flags & VMA_MAYWRITE);
+}
+
 static long advise(struct task *t, const struct vma *v, u64 start, u64 end, u32 advice)
 {
 	struct mm *mm = mm_of(t);
@@ -514,9 +566,12 @@ static long advise(struct task *t, const struct vma *v, u64 start, u64 end, u32 
 	case MADV_FREE:
 		return drop_contents(t, v, start, end, advice);
 	case MADV_REMOVE:
-		if (!(v->flags & VMA_SHARED) || !(v->prot & PROT_WRITE))
-			return -EACCES;
-		return SYS3(NR_madvise, start, end - start, advice);
+		if (v->flags & VMA_LOCKED || v->file == 0)
+			return -EINVAL;
+		return may_write_shared(v) ? SYS3(NR_madvise, start, end - start, advice) : -EACCES;
+	case MADV_COLD:
+	case MADV_PAGEOUT:
+		return v->flags & VMA_LOCKED ? -EINVAL : 0;
 	case MADV_DONTFORK:
 		flag_range(mm, start, end, VMA_DONTFORK, 0);
 		return SYS3(NR_madvise, start, end - start, advice);
@@ -593,39 +648,59 @@ long sys_mincore(struct task *t, struct frame *f)
 
 long sys_msync(struct task *t, struct frame *f)
 {
-	u64 start = f->arg[0], len = page_up(f->arg[1]);
+	u64 start = f->arg[0], len = page_up(f->arg[1]), end = start + len;
 	u32 flags = (u32)f->arg[2];
 	const struct mm *mm = mm_of(t);
 
 	if (flags & ~(u32)(MS_ASYNC | MS_INVALIDATE | MS_SYNC) || start & (MM_PAGE - 1) ||
 	    (flags & MS_ASYNC && flags & MS_SYNC))
 		return -EINVAL;
-	if (start + len < start || !vma_range_is_mapped(mm, start, start + len))
+	if (start + len < start)
 		return -ENOMEM;
-	for (u32 i = vma_lower(mm, start); flags & MS_SYNC && i < mm->count; i++) {
+	for (u32 i = vma_lower(mm, start); i < mm->count && vma_at(mm, i)->start < end; i++) {
 		const struct vma *v = vma_at(mm, i);
-		u64 from = v->start > start ? v->start : start;
-		u64 to = v->end < start + len ? v->end : start + len;
-		if (from >= to)
-			break;
-		if (v->kind == VMA_FILE && v->flags & VMA_SHARED &&
+		u64 from = v->start > start ? v->start : start, to = v->end < end ? v->end : end;
+		if (flags & MS_INVALIDATE && v->flags & VMA_LOCKED)
+			return -EBUSY;
+		if (flags & MS_SYNC && v->kind == VMA_FILE && v->flags & VMA_SHARED &&
 		    SYS3(NR_msync, from, to - from, MS_SYNC) < 0)
 			return -EIO;
 	}
-	return 0;
+	return vma_range_is_mapped(mm, start, end) ? 0 : -ENOMEM;
 }
 
 /* ---- locking: only counted ---- */
 
-static bool may_lock(struct task *t, u64 bytes)
+/* How much of [start, end) is locked already. */
+static u64 locked_in(const struct mm *mm, u64 start, u64 end)
 {
-	const struct proc *p = proc_of(t);
+	u64 bytes = 0;
 
-	return capable(t, CAP_IPC_LOCK) ||
-	       mm_of(t)->locked_bytes + bytes <= p->rlimits[LIMIT_MEMLOCK][0];
+	for (u32 i = vma_lower(mm, start); i < mm->count && vma_at(mm, i)->start < end; i++) {
+		const struct vma *v = vma_at(mm, i);
+		u64 from = v->start > start ? v->start : start, to = v->end < end ? v->end : end;
+		bytes += v->flags & VMA_LOCKED ? to - from : 0;
+	}
+	return bytes;
 }
 
-static long lock_range(struct task *t, u64 start, u64 len, bool lock)
+/* Whether the pages of [start, end), which is mapped, could be made resident: not those of a
+ * mapping that nobody may touch, nor those behind the end of a file or of what is shared. */
+static bool can_populate(const struct mm *mm, u64 start, u64 end)
+{
+	for (u32 i = vma_lower(mm, start); i < mm->count && vma_at(mm, i)->start < end; i++) {
+		const struct vma *v = vma_at(mm, i);
+		u64 last = (v->end < end ? v->end : end) - 1;
+		u8 byte;
+
+		if (!(v->prot & PROT_ALL) ||
+		    (v->file != 0 && v->prot & PROT_READ && user_get(byte, last) < 0))
+			return false;
+	}
+	return true;
+}
+
+static long lock_range(struct task *t, u64 start, u64 len, u8 lock)
 {
 	struct mm *mm = mm_of(t);
 	u64 end, stop;
@@ -633,42 +708,50 @@ static long lock_range(struct task *t, u64 start, u64 len, bool lock)
 	len = page_up(len + (start & (MM_PAGE - 1)));
 	start = page_down(start);
 	end = start + len;
+	if (lock && !may_lock_any(t))
+		return -EPERM;
 	if (end < start)
 		return -EINVAL;
-	if (end == start)
-		return 0;
-	if (lock && !may_lock(t, len))
-		return proc_of(t)->rlimits[LIMIT_MEMLOCK][0] == 0 ? -EPERM : -ENOMEM;
+	if (lock && !mm_fits_locked(t, len - locked_in(mm, start, end)))
+		return -ENOMEM;
 	stop = vma_mapped_until(mm, start, end);
-	flag_range(mm, start, stop, lock ? VMA_LOCKED : 0, lock ? 0 : VMA_LOCKED);
+	flag_range(mm, start, stop, lock, lock ^ VMA_LOCKED);
 	return stop == end ? 0 : -ENOMEM;
+}
+
+static long lock_and_populate(struct task *t, struct frame *f)
+{
+	u64 start = page_down(f->arg[0]), end = page_up(f->arg[0] + f->arg[1]);
+
+	long r = lock_range(t, f->arg[0], f->arg[1], VMA_LOCKED);
+	return r == 0 && !can_populate(mm_of(t), start, end) ? -ENOMEM : r;
 }
 
 long sys_mlock(struct task *t, struct frame *f)
 {
-	return lock_range(t, f->arg[0], f->arg[1], true);
+	return lock_and_populate(t, f);
 }
 
 long sys_mlock2(struct task *t, struct frame *f)
 {
 	if (f->arg[2] & ~(u64)MLOCK_ONFAULT)
 		return -EINVAL;
-	return lock_range(t, f->arg[0], f->arg[1], true);
+	return f->arg[2] ? lock_range(t, f->arg[0], f->arg[1], VMA_LOCKED)
+			 : lock_and_populate(t, f);
 }
 
 long sys_munlock(struct task *t, struct frame *f)
 {
-	return lock_range(t, f->arg[0], f->arg[1], false);
+	return lock_range(t, f->arg[0], f->arg[1], 0);
 }
 
-static void lock_all(struct mm *mm, bool lock)
+static void lock_all(struct mm *mm, u8 lock)
 {
-	mm->locked_bytes = lock ? mm->total_bytes : 0;
-	for (u32 i = 0; i < mm->count; i++) {
-		struct vma *v = vma_at(mm, i);
-		if (v->kind == VMA_STUB)
-			continue;
-		v->flags = (u8)(lock ? v->flags | VMA_LOCKED : v->flags & ~VMA_LOCKED);
+	for (u64 at = 0; vma_lower(mm, at) < mm->count;) {
+		const struct vma *v = vma_at(mm, vma_lower(mm, at));
+		at = v->end;
+		if (v->kind != VMA_STUB)
+			flag_range(mm, v->start, v->end, lock, lock ^ VMA_LOCKED);
 	}
 }
 
@@ -680,11 +763,13 @@ long sys_mlockall(struct task *t, struct frame *f)
 	if (flags == 0 || flags & ~(u64)(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) ||
 	    flags == MCL_ONFAULT)
 		return -EINVAL;
-	if (flags & MCL_CURRENT && !may_lock(t, mm->total_bytes - mm->locked_bytes))
+	if (!may_lock_any(t))
+		return -EPERM;
+	if (flags & MCL_CURRENT && !mm_fits_locked(t, mm->total_bytes - mm->locked_bytes))
 		return -ENOMEM;
 	mm->lock_future = flags & MCL_FUTURE ? 1 : 0;
 	if (flags & MCL_CURRENT)
-		lock_all(mm, true);
+		lock_all(mm, VMA_LOCKED);
 	return 0;
 }
 
@@ -692,7 +777,7 @@ long sys_munlockall(struct task *t, struct frame *f)
 {
 	(void)f;
 	mm_of(t)->lock_future = 0;
-	lock_all(mm_of(t), false);
+	lock_all(mm_of(t), 0);
 	return 0;
 }
 

@@ -170,25 +170,20 @@ long sys_shmget(struct task *t, struct frame *f)
 
 /* ---- attaching ---- */
 
-/* The address that is asked for, as the flags say; 0: any. */
-static long wanted_address(u64 addr, u32 flags, u64 *ret)
+static long check_address(u64 addr, u32 flags)
 {
-	if (addr & (MM_PAGE - 1)) {
-		if (!(flags & SHM_RND))
-			return -EINVAL;
-		addr = page_down(addr);
-	}
-	if (!addr && flags & SHM_REMAP)
+	if (addr & (MM_PAGE - 1) && !(flags & SHM_RND))
 		return -EINVAL;
-	*ret = addr;
-	return 0;
+	return !page_down(addr) && flags & SHM_REMAP ? -EINVAL : 0;
 }
 
-static long place(struct task *t, u64 addr, u64 bytes, u32 flags)
+/* Only 0 is any place, what is rounded down to it is not. */
+static long place(struct task *t, u64 wanted, u64 bytes, u32 flags)
 {
+	u64 addr = page_down(wanted);
 	struct mm *mm = mm_of(t);
 
-	if (!addr)
+	if (!wanted)
 		return mm_place(mm, 0, bytes, 0);
 	if (addr + bytes < addr)
 		return -EINVAL;
@@ -212,20 +207,22 @@ static long check_exec(u32 flags)
 
 static long attach(struct task *t, struct shm_segment *s, u64 want, u32 flags)
 {
-	bool writable = !(flags & SHM_RDONLY);
+	bool writable = !(flags & SHM_RDONLY), locked = mm_of(t)->lock_future;
 	struct vma v = {.kind = VMA_FILE, .flags = VMA_SHARED | VMA_SEGMENT};
 	u64 bytes = page_up(s->size);
 
 	if (!mm_fits(t, bytes))
 		return -ENOMEM;
 	long addr = place(t, want, bytes, flags);
+	if (addr >= 0 && locked && !mm_fits_locked(t, bytes))
+		addr = -EAGAIN;
 	if (addr < 0)
 		return addr;
 	v.start = (u64)addr;
 	v.end = v.start + bytes;
 	v.prot = PROT_READ | (writable ? PROT_WRITE : 0);
 	v.flags |= writable ? VMA_MAYWRITE : 0;
-	v.flags |= mm_of(t)->lock_future ? VMA_LOCKED : 0;
+	v.flags |= locked ? VMA_LOCKED : 0;
 	v.file = (u64)s->file;
 	long r = mm_map(t, &v, SHIM_FD_REGION);
 	return r < 0 ? r : addr;
@@ -234,11 +231,10 @@ static long attach(struct task *t, struct shm_segment *s, u64 want, u32 flags)
 long sys_shmat(struct task *t, struct frame *f)
 {
 	u32 flags = (u32)f->arg[2];
-	u64 want;
 
 	if ((s32)f->arg[0] < 0)
 		return -EINVAL;
-	long r = wanted_address(f->arg[1], flags, &want);
+	long r = check_address(f->arg[1], flags);
 	if (r < 0)
 		return r;
 	struct shm_segment *s = find((s32)f->arg[0]);
@@ -248,7 +244,7 @@ long sys_shmat(struct task *t, struct frame *f)
 	if (!ipc_permits(t, &s->ipc, asked))
 		return -EACCES;
 	r = check_exec(flags);
-	return r < 0 ? r : attach(t, s, want, flags);
+	return r < 0 ? r : attach(t, s, f->arg[1], flags);
 }
 
 /* Whether the VMA shows what an attachment at `addr` would show there. */

@@ -139,6 +139,36 @@ static void check_code(void)
 	CHECK(munmap(at, PAGE) == 0);
 }
 
+static long locked_kb(void)
+{
+	static char text[8192];
+	int fd = open("/proc/self/status", O_RDONLY);
+
+	CHECK(fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 && close(fd) == 0);
+	return atol(strstr(text, "VmLck:") + 6);
+}
+
+/* What is locked from now on is so in this process, not in its children. */
+static void check_lock_future(void)
+{
+	int status;
+
+	CHECK(mlockall(MCL_FUTURE) == 0 && locked_kb() == 0);
+	char *at = map(3 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	CHECK(locked_kb() == 12);
+	pid_t child = fork();
+	if (child == 0) {
+		map(3 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+		_exit((int)locked_kb());
+	}
+	CHECK(waitpid(child, &status, 0) == child && status == 0);
+	CHECK(munlock(at + PAGE, PAGE) == 0 && locked_kb() == 8);
+	/* It is one mapping again, which can move. */
+	CHECK(munlockall() == 0 && locked_kb() == 0);
+	at = mremap(at, 3 * PAGE, 5 * PAGE, MREMAP_MAYMOVE);
+	CHECK(at != MAP_FAILED && munmap(at, 5 * PAGE) == 0);
+}
+
 static void check_rest(void)
 {
 	unsigned char resident[4];
@@ -162,6 +192,7 @@ int main(void)
 	check_sharing();
 	check_break();
 	check_code();
+	check_lock_future();
 	check_rest();
 	printf("memory ok\n");
 	return 0;

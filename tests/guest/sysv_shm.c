@@ -83,6 +83,9 @@ static void test_errors(void)
 	FAILS(shmat(id, NULL, SHM_REMAP), EINVAL);
 	FAILS(shmat(id, (void *)1, SHM_RND | SHM_REMAP), EINVAL);
 	FAILS(shmat(id, &ds, SHM_RND), EINVAL); /* something is there */
+	/* Rounded down to 0 it is that address, which who may map there gets. */
+	long lowest = (long)shmat(id, (void *)1, SHM_RND);
+	CHECK(lowest == -1 ? errno == EPERM : lowest == 0 && shmdt(NULL) == 0);
 	FAILS(shmdt(&ds), EINVAL);
 	FAILS(shmdt((void *)0x10000000), EINVAL);
 	FAILS(shmctl(id, 99, NULL), EINVAL);
