@@ -176,13 +176,12 @@ static long channel_ioctl(struct task *t, struct ofd *o, u32 fd, u32 request, u6
 {
 	s32 n = (s32)buffered();
 
-	(void)o;
 	(void)fd;
 	if (request == FIONREAD) {
 		digest_u64(t, (u64)n);
 		return user_put(arg, n) ? -EFAULT : 0;
 	}
-	return is_tty() ? tty_ioctl(t, &FILES->tty, false, request, arg) : -ENOTTY;
+	return is_tty() ? tty_ioctl(t, &FILES->tty, o, false, request, arg) : -ENOTTY;
 }
 
 static long channel_stat(struct task *t, struct ofd *o, u32 fd, struct vstat *ret)

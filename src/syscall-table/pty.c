@@ -436,7 +436,7 @@ static long slave_ioctl(struct task *t, struct ofd *o, u32 fd, u32 request, u64 
 		return request == TIOCSPGRP ? -ENOTTY : -EIO;
 	if (request == FIONREAD)
 		return put_count(t, arg, line_count(&p->line));
-	return tty_ioctl(t, &p->tty, false, request, arg);
+	return tty_ioctl(t, &p->tty, o, false, request, arg);
 }
 
 void pty_stat(const struct pty *p, struct vstat *ret)
@@ -727,12 +727,14 @@ static long master_ioctl(struct task *t, struct ofd *o, u32 fd, u32 request, u64
 		return flush_master(p, arg);
 	case TIOCGDEV:
 		return put_count(t, arg, PTMX_RDEV);
+	case TIOCGEXCL:
+		return put_count(t, arg, 0);
 	case TCXONC:
 	case TIOCEXCL:
 	case TIOCNXCL:
 		return -ENOTTY; /* of the master's own: nobody uses them */
 	default:
-		return tty_ioctl(t, &p->tty, true, request, arg);
+		return tty_ioctl(t, &p->tty, o, true, request, arg);
 	}
 }
 

@@ -139,7 +139,7 @@ static long stream_ioctl(struct task *t, struct ofd *o, u32 fd, u32 request, u64
 	(void)fd;
 	if (HEAD->config.stdio[o->object].kind != STDIO_TTY)
 		return -ENOTTY;
-	return tty_ioctl(t, &FILES->tty, false, request, arg);
+	return tty_ioctl(t, &FILES->tty, o, false, request, arg);
 }
 
 static long stream_stat(struct task *t, struct ofd *o, u32 fd, struct vstat *ret)

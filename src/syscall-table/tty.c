@@ -79,13 +79,13 @@ static u32 speed_of(u32 code, u32 other)
 	return code & BOTHER ? fast[code & 15] : speeds[code & 15];
 }
 
-/* Settings whose speeds stand in c_cflag alone. */
-static void fill_speeds(struct termios2 *s, const struct termios2 *old)
+/* Speeds are what c_cflag says, unless it says that they stand beside it. */
+static void fill_speeds(struct termios2 *s)
 {
 	u32 in = s->c_cflag >> IBSHIFT & CBAUD;
 
-	s->c_ospeed = speed_of(s->c_cflag & CBAUD, old->c_ospeed);
-	s->c_ispeed = in ? speed_of(in, old->c_ispeed) : s->c_ospeed;
+	s->c_ospeed = speed_of(s->c_cflag & CBAUD, s->c_ospeed);
+	s->c_ispeed = in ? speed_of(in, s->c_ispeed) : s->c_ospeed;
 }
 
 static void from_termio(struct termios2 *s, const struct termio *given)
@@ -122,18 +122,16 @@ static long get_settings(struct task *t, const struct tty *tty, u32 form, u64 ar
 
 static long take_settings(struct task *t, u32 form, u64 arg, struct termios2 *s)
 {
-	struct termios2 old = *s;
+	u64 size = form == FORM_TERMIOS ? sizeof(struct termios) : sizeof(*s);
 	struct termio given;
 
-	if (form == FORM_TERMIOS2)
-		return tty_take(t, arg, s, sizeof(*s));
 	long r = form == FORM_TERMIO ? tty_take(t, arg, &given, sizeof(given))
-				     : tty_take(t, arg, s, sizeof(struct termios));
+				     : tty_take(t, arg, s, size);
 	if (r < 0)
 		return r;
 	if (form == FORM_TERMIO)
 		from_termio(s, &given);
-	fill_speeds(s, &old);
+	fill_speeds(s);
 	return 0;
 }
 
@@ -181,10 +179,12 @@ static long set_pgrp(struct task *t, struct tty *tty, u64 arg)
 	long r = tty_job_check(t, tty, SIG_TTOU);
 	if (r < 0)
 		return r == -EIO ? -ENOTTY : r;
-	if (!controls(t, tty) || tty->sid != proc_of(t)->sid)
-		return -ENOTTY;
 	r = tty_take(t, arg, &pgrp, sizeof(pgrp));
-	return r < 0 ? r : tty_job_set_pgrp(t, tty, pgrp);
+	if (r == 0 && pgrp < 0)
+		r = -EINVAL;
+	if (r == 0 && (!controls(t, tty) || tty->sid != proc_of(t)->sid))
+		r = -ENOTTY;
+	return r < 0 ? r : tty_job_set_pgrp(t, tty, (u32)pgrp);
 }
 
 /* ---- queues ---- */
@@ -272,7 +272,8 @@ static long settings_ioctl(struct task *t, struct tty *tty, u32 request, u64 arg
 	}
 }
 
-static long group_ioctl(struct task *t, struct tty *tty, bool by_master, u32 request, u64 arg)
+static long group_ioctl(struct task *t, struct tty *tty, const struct ofd *o, bool by_master,
+			u32 request, u64 arg)
 {
 	switch (request) {
 	case TIOCGPGRP:
@@ -284,7 +285,7 @@ static long group_ioctl(struct task *t, struct tty *tty, bool by_master, u32 req
 			return -ENOTTY;
 		return put_number(t, arg, tty->sid);
 	case TIOCSCTTY:
-		return by_master ? -ENOTTY : tty_job_take(t, tty, arg);
+		return tty_job_take(t, tty, (o->flags & O_ACCMODE) != O_WRONLY, arg);
 	case TIOCNOTTY:
 		return by_master ? -ENOTTY : tty_job_leave(t, tty);
 	default:
@@ -292,7 +293,8 @@ static long group_ioctl(struct task *t, struct tty *tty, bool by_master, u32 req
 	}
 }
 
-long tty_ioctl(struct task *t, struct tty *tty, bool by_master, u32 request, u64 arg)
+long tty_ioctl(struct task *t, struct tty *tty, const struct ofd *o, bool by_master, u32 request,
+	       u64 arg)
 {
 	switch (request) {
 	case TIOCGWINSZ:
@@ -319,7 +321,7 @@ long tty_ioctl(struct task *t, struct tty *tty, bool by_master, u32 request, u64
 		break;
 	}
 	long r = settings_ioctl(t, tty, request, arg);
-	return r == -ENOTTY ? group_ioctl(t, tty, by_master, request, arg) : r;
+	return r == -ENOTTY ? group_ioctl(t, tty, o, by_master, request, arg) : r;
 }
 
 void stdio_stat(u32 stream, struct vstat *ret)

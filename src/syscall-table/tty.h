@@ -23,10 +23,12 @@ void tty_init(struct tty *tty, u32 rdev);
 void tty_init_outside(struct task *t);
 
 /*
- * A request that every terminal knows.  by_master: it came through the other side of a pseudo
- * terminal, whose settings are this one's, but which controls nobody.  -ENOTTY for others.
+ * A request that every terminal knows, through the description `o`.  by_master: that is the other
+ * side of a pseudo terminal, whose settings are this one's, but which controls nobody.  -ENOTTY
+ * for others.
  */
-long tty_ioctl(struct task *t, struct tty *tty, bool by_master, u32 request, u64 arg);
+long tty_ioctl(struct task *t, struct tty *tty, const struct ofd *o, bool by_master, u32 request,
+	       u64 arg);
 
 /* Results of requests: folds `size` bytes and copies them to the app, or the other way round. */
 long tty_put(struct task *t, u64 user, const void *from, u64 size);
@@ -49,9 +51,9 @@ long tty_job_check(struct task *t, const struct tty *tty, int sig);
 /* The rules of open: a session leader without a terminal gets this one. */
 void tty_job_open(struct task *t, struct tty *tty, u32 flags);
 /* TIOCSCTTY, TIOCNOTTY, TIOCSPGRP. */
-long tty_job_take(struct task *t, struct tty *tty, u64 steal);
+long tty_job_take(struct task *t, struct tty *tty, bool may_read, u64 steal);
 long tty_job_leave(struct task *t, struct tty *tty);
-long tty_job_set_pgrp(struct task *t, struct tty *tty, s32 pgrp);
+long tty_job_set_pgrp(struct task *t, struct tty *tty, u32 pgrp);
 /* The other side is gone: nobody's terminal any more; its session leader is told. */
 void tty_job_hang_up(struct tty *tty);
 /* setsid: the process has no terminal. */

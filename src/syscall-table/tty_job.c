@@ -7,6 +7,7 @@
  */
 #include "../shim/signal.h"
 #include "credentials.h"
+#include "signal_send.h"
 #include "tty.h"
 #include "wait.h"
 
@@ -42,6 +43,7 @@ static void take(struct task *t, struct tty *tty)
 	tty->sid = p->sid;
 	tty->pgrp = p->pgid;
 	p->ctty = tty;
+	p->hung_pgrp = 0;
 }
 
 void tty_job_open(struct task *t, struct tty *tty, u32 flags)
@@ -64,7 +66,7 @@ static void session_clear(u32 sid)
 	}
 }
 
-long tty_job_take(struct task *t, struct tty *tty, u64 steal)
+long tty_job_take(struct task *t, struct tty *tty, bool may_read, u64 steal)
 {
 	const struct proc *p = proc_of(t);
 
@@ -72,7 +74,9 @@ long tty_job_take(struct task *t, struct tty *tty, u64 steal)
 		return 0;
 	if (!is_leader(p) || p->ctty)
 		return -EPERM;
-	if (tty->sid && (steal != 1 || !capable(t, CAP_SYS_ADMIN)))
+	if ((!may_read || tty->sid) && !capable(t, CAP_SYS_ADMIN))
+		return -EPERM;
+	if (tty->sid && steal != 1)
 		return -EPERM;
 	if (tty->sid)
 		session_clear(tty->sid);
@@ -96,8 +100,8 @@ long tty_job_leave(struct task *t, struct tty *tty)
 		return -ENOTTY;
 	if (is_leader(p)) {
 		if (pgrp) {
-			signal_send_group(pgrp, SIG_HUP);
-			signal_send_group(pgrp, SIG_CONT);
+			signal_to_group(t, pgrp, SIG_HUP, NULL);
+			signal_to_group(t, pgrp, SIG_CONT, NULL);
 		}
 		session_leave(p, tty);
 	}
@@ -105,21 +109,28 @@ long tty_job_leave(struct task *t, struct tty *tty)
 	return 0;
 }
 
-long tty_job_set_pgrp(struct task *t, struct tty *tty, s32 pgrp)
+/* The session of a group, or of a task, which may found one; 0: there is neither. */
+static u32 session_of(u32 id)
 {
-	u32 sid = 0;
-
-	if (pgrp < 0)
-		return -EINVAL;
-	for (u32 i = proc_tree_first(); i != NONE && !sid; i = proc_tree_next(i)) {
-		if (proc_at(i)->pgid == (u32)pgrp)
-			sid = proc_at(i)->sid;
+	for (u32 i = proc_tree_first(); i != NONE; i = proc_tree_next(i)) {
+		if (proc_at(i)->pgid == id)
+			return proc_at(i)->sid;
 	}
+	const struct task *named = proc_find_tid(NONE, id);
+	u32 proc = named ? named->proc : proc_find_pid(id);
+
+	return proc != NONE ? proc_at(proc)->sid : 0;
+}
+
+long tty_job_set_pgrp(struct task *t, struct tty *tty, u32 pgrp)
+{
+	u32 sid = session_of(pgrp);
+
 	if (!sid)
 		return -ESRCH;
 	if (sid != proc_of(t)->sid)
 		return -EPERM;
-	tty->pgrp = (u32)pgrp;
+	tty->pgrp = pgrp;
 	return 0;
 }
 
