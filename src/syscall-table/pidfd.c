@@ -2,9 +2,10 @@
  * pidfd_open, pidfd_send_signal, and what clone and waitid need of process descriptors.
  *
  * The description keeps private[0], the birth number of what it names, and private[1], its id;
- * object is 1 if it names a task.  The id is looked up at each use: what is found is the same
- * process if its birth number is, else that process is gone.  Rules are those of kernel/pid.c,
- * kernel/fork.c (pidfd_poll) and kernel/signal.c.
+ * object is 1 if it names a task that is not its process's first, which stands for the process.
+ * The flag PIDFD_THREAD says whom a signal goes to.  The id is looked up at each use: what is found
+ * is the same process if its birth number is, else that process is gone.  Rules are those of
+ * kernel/pid.c, kernel/fork.c (pidfd_poll) and kernel/signal.c.
  */
 #include "credentials.h"
 #include "pidfd.h"
@@ -46,7 +47,7 @@ static u32 process_of(const struct ofd *o)
 	return proc != NONE && proc_at(proc)->birth == o->private[0] ? proc : NONE;
 }
 
-/* A task is gone when it ends; a main thread stays until its process is reaped. */
+/* A task is gone when it ends; a first one stays until its process is reaped. */
 static u32 pidfd_poll(struct task *t, struct ofd *o)
 {
 	u32 proc = process_of(o);
@@ -75,9 +76,9 @@ const struct file_ops pidfd_ops = {
 	.poll_key = pidfd_key,
 };
 
-static long create(u64 birth, u32 id, u32 flags)
+static long create(u64 birth, u32 id, u32 flags, bool is_task)
 {
-	long index = ofd_create(OFD_PIDFD, O_RDWR | (flags & PIDFD_NONBLOCK));
+	long index = ofd_create(OFD_PIDFD, O_RDWR | (flags & (PIDFD_NONBLOCK | PIDFD_THREAD)));
 
 	if (index < 0)
 		return index;
@@ -85,7 +86,7 @@ static long create(u64 birth, u32 id, u32 flags)
 
 	o->private[0] = birth;
 	o->private[1] = id;
-	o->object = (flags & PIDFD_THREAD) != 0;
+	o->object = is_task;
 	return index;
 }
 
@@ -95,18 +96,17 @@ static long open_process(u32 pid, u32 flags)
 
 	if (proc == NONE)
 		return proc_find_tid(NONE, pid) != NULL ? -ENOENT : -ESRCH;
-	return create(proc_at(proc)->birth, pid, flags);
+	return create(proc_at(proc)->birth, pid, flags, false);
 }
 
-/* With PIDFD_THREAD any task, a zombie by its process's id too. */
+/* With PIDFD_THREAD any task. */
 static long open_task(u32 tid, u32 flags)
 {
 	const struct task *named = proc_find_tid(NONE, tid);
 
-	if (named == NULL)
-		return proc_find_pid(tid) != NONE ? open_process(tid, flags & ~PIDFD_THREAD)
-						  : -ESRCH;
-	return create(named->birth, tid, flags);
+	if (named == NULL || proc_find_pid(tid) != NONE)
+		return open_process(tid, flags);
+	return create(named->birth, tid, flags, true);
 }
 
 long sys_pidfd_open(struct task *t, struct frame *f)
@@ -134,7 +134,7 @@ long pidfd_check(struct task *t, u64 addr)
 void pidfd_give(struct task *t, const struct task *child, bool is_thread, u64 addr)
 {
 	u64 birth = is_thread ? child->birth : proc_of(child)->birth;
-	long index = create(birth, child->tid, is_thread ? PIDFD_THREAD : 0);
+	long index = create(birth, child->tid, is_thread ? PIDFD_THREAD : 0, is_thread);
 	u32 fd = (u32)fd_install(t, (u32)index, O_CLOEXEC);
 
 	user_put(addr, fd);
@@ -147,8 +147,6 @@ long pidfd_process(struct task *t, u32 fd, bool *ret_nonblock)
 
 	if (o == NULL || o->kind != OFD_PIDFD)
 		return -EBADF;
-	if (o->object)
-		return -EINVAL;
 	*ret_nonblock = o->flags & O_NONBLOCK;
 	return process_of(o) == NONE ? 0 : (long)o->private[1];
 }
@@ -172,7 +170,7 @@ static u32 directory_process(const struct ofd *o)
 /* The id of whom a signal may be sent by `o`; 0 for what names nobody. */
 static u32 target_of(const struct ofd *o)
 {
-	if (o == NULL)
+	if (o == NULL || o->flags & O_PATH)
 		return 0;
 	if (o->kind == OFD_PIDFD)
 		return (u32)o->private[1];
@@ -198,7 +196,8 @@ static long send_to(struct task *t, const struct ofd *o, u32 scope, u64 sig,
 	if (proc == NONE)
 		return -ESRCH;
 	if (scope == 0)
-		scope = o->kind == OFD_PIDFD && o->object ? SIGNAL_THREAD : SIGNAL_THREAD_GROUP;
+		scope = o->kind == OFD_PIDFD && o->flags & PIDFD_THREAD ? SIGNAL_THREAD
+									: SIGNAL_THREAD_GROUP;
 	if (scope == SIGNAL_THREAD)
 		return signal_to_thread(t, 0, target_of(o), sig, info);
 	return signal_to_process(t, proc, sig, info);

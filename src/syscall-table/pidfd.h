@@ -18,7 +18,7 @@ void pidfd_give(struct task *t, const struct task *child, bool is_thread, u64 ad
 
 /*
  * The pid of the process a descriptor names, for waitid; 0 if it is gone.  -EBADF if the descriptor
- * is none of these, -EINVAL if it names a thread alone.  *ret_nonblock: PIDFD_NONBLOCK is set.
+ * is none of these.  *ret_nonblock: PIDFD_NONBLOCK is set.
  */
 long pidfd_process(struct task *t, u32 fd, bool *ret_nonblock);
 

@@ -228,6 +228,25 @@ static void check_threads(void)
 	close(ends[1]);
 }
 
+/* The first thread of a process is there until that is reaped, whoever names it. */
+static void check_first_thread(void)
+{
+	siginfo_t info;
+	int gate[2], fd, directory = open("/proc/self", O_PATH);
+	pid_t child = child_at(gate, 5);
+
+	CHECK((fd = pidfd_open(child, PIDFD_THREAD)) >= 0);
+	CHECK(fcntl(fd, F_GETFL) == (O_RDWR | PIDFD_THREAD));
+	CHECK(waitid((idtype_t)P_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG) == 0);
+	CHECK(polled(fd) == 0 && close(gate[1]) == 0);
+	CHECK(waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT) == 0);
+	CHECK(polled(fd) == POLLIN && pidfd_send(fd, 0, NULL, 0) == 0);
+	CHECK(waitid((idtype_t)P_PIDFD, (id_t)fd, &info, WEXITED) == 0 && info.si_status == 5);
+	CHECK(polled(fd) == (POLLIN | POLLHUP) && fails(pidfd_send(fd, 0, NULL, 0), ESRCH));
+	CHECK(directory >= 0 && fails(pidfd_send(directory, 0, NULL, 0), EBADF));
+	CHECK(close(fd) == 0 && close(directory) == 0);
+}
+
 static void check_clone(void)
 {
 	int fd = -1, gate[2];
@@ -356,6 +375,7 @@ int main(void)
 	check_signals();
 	check_scopes();
 	check_threads();
+	check_first_thread();
 	check_clone();
 	check_getfd();
 	check_getfd_ids();
