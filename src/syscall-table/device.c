@@ -143,6 +143,9 @@ long special_open(struct task *t, const char *abs, u32 flags, u32 mode)
 	const struct device *d = device_find(abs);
 	u32 fd;
 
+	/* Nothing else counts beside it. */
+	if (flags & O_PATH)
+		flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 	if (d)
 		return device_open(t, d, flags);
 	if (fd_name(abs, &fd))

@@ -115,7 +115,7 @@ long sys_fcntl(struct task *t, struct frame *f)
 	default:
 		break;
 	}
-	if (o->kind == OFD_PATH)
+	if (o->flags & O_PATH)
 		return request == F_GETFL ? (long)o->flags : -EBADF;
 	return fcntl_own(t, o, fd, request, f->arg[2]);
 }

@@ -212,7 +212,7 @@ static void fd_forget(struct task *t, u32 fd)
 	while (FILES->heads[files].top > 0 && !FILES->tables[files].fd[FILES->heads[files].top - 1])
 		FILES->heads[files].top--;
 	/* POSIX: closing any descriptor of a file drops all record locks the process has on it. */
-	if (o->kind != OFD_PATH &&
+	if (!(o->flags & O_PATH) &&
 	    (o->vnode ? vnode_at(o->vnode)->locks != NULL : IPC->lock_places != NULL))
 		locks_drop_files(files, o);
 	if (file_ops_of(o->kind)->flush)

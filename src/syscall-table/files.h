@@ -352,7 +352,7 @@ static inline struct ofd *fd_get_io(struct task *t, u32 fd)
 {
 	struct ofd *o = fd_get(t, fd);
 
-	return o && o->kind != OFD_PATH ? o : NULL;
+	return o && !(o->flags & O_PATH) ? o : NULL;
 }
 
 /* Gives description `ofd` (whose reference it takes over, also on failure) the lowest free number

@@ -182,8 +182,8 @@ long sys_mmap(struct task *t, struct frame *f)
 	if (c.off & (MM_PAGE - 1))
 		return -EINVAL;
 	if (!(c.flags & MAP_ANONYMOUS)) {
-		c.ofd = fd_get(t, c.fd);
-		if (c.ofd == NULL || c.ofd->kind == OFD_PATH)
+		c.ofd = fd_get_io(t, c.fd);
+		if (c.ofd == NULL)
 			return -EBADF;
 		if (c.flags & MAP_HUGETLB)
 			return -EINVAL;

@@ -144,8 +144,10 @@ long file_open_exec(struct task *t, int dirfd, const char *path, int at_flags,
 
 long file_install_synth_dir(struct task *t, const char *abs, u32 flags)
 {
-	long o = ofd_create(OFD_SYNTH_DIR,
-			    (flags & (O_NONBLOCK | O_DIRECTORY | O_NOFOLLOW)) | O_LARGEFILE);
+	u32 kept = O_DIRECTORY | O_NOFOLLOW;
+	long o = ofd_create(OFD_SYNTH_DIR, flags & O_PATH
+						   ? flags & (kept | O_PATH)
+						   : (flags & (kept | O_NONBLOCK)) | O_LARGEFILE);
 
 	if (o < 0)
 		return o;

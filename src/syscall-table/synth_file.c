@@ -117,8 +117,9 @@ long file_install_text(struct task *t, const char *abs, u64 birth, u32 flags)
 
 	if (fd < 0)
 		return fd;
-	long o = ofd_create(OFD_SYNTH_FILE,
-			    (flags & (O_ACCMODE | O_NONBLOCK | O_NOFOLLOW)) | O_LARGEFILE);
+	u32 kept = O_ACCMODE | O_NONBLOCK | O_NOFOLLOW;
+	long o = ofd_create(OFD_SYNTH_FILE, flags & O_PATH ? flags & (O_PATH | O_NOFOLLOW)
+							   : (flags & kept) | O_LARGEFILE);
 	if (o < 0) {
 		SYS1(NR_close, fd);
 		return o;

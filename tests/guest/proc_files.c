@@ -280,9 +280,30 @@ static void check_names(void)
 	      rmdir("real") == 0);
 }
 
+/* O_PATH is nothing but a name, of which the directory's names go on. */
+static void check_by_path(void)
+{
+	static const char *const names[] = {"/proc/self", "/proc/self/status", "/sys", "/dev/null"};
+	char buf[512];
+
+	for (int i = 0; i < 4; i++) {
+		int fd = open(names[i], O_PATH | O_RDWR | O_TRUNC);
+		CHECK(fd >= 0 && fcntl(fd, F_GETFL) == O_PATH);
+		CHECK(fails(read(fd, buf, 1), EBADF) && fails(fchmod(fd, 0600), EBADF));
+		CHECK(fails(syscall(SYS_getdents64, fd, buf, sizeof(buf)), EBADF));
+		CHECK(fails(ioctl(fd, FIONREAD, buf), EBADF) && fails(lseek(fd, 0, 0), EBADF));
+		CHECK(mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0) == MAP_FAILED);
+		CHECK(errno == EBADF && fails(fcntl(fd, F_SETFL, 0), EBADF) && close(fd) == 0);
+	}
+	int top = open(names[0], O_PATH | O_DIRECTORY), below = openat(top, "status", O_RDONLY);
+	CHECK(top >= 0 && below >= 0 && read(below, buf, 1) == 1);
+	CHECK(close(below) == 0 && close(top) == 0);
+}
+
 int main(void)
 {
 	check_names();
+	check_by_path();
 	check_eventfd();
 	check_timerfd();
 	check_signalfd();
