@@ -161,6 +161,14 @@ struct held_look {
 	struct ring_record *record;
 };
 
+/* What the host said of the regular file that was looked at by name last: see lookup_again. */
+struct last_look {
+	u64 event; /* HEAD->events then */
+	u64 key;
+	u64 followed; /* a last link was not the file itself */
+	u64 st[18];   /* struct stat */
+};
+
 /* Of the device that was listed last: whether d_ino is what stat says. */
 struct listed_device {
 	u64 dev;
@@ -210,6 +218,7 @@ struct files_state {
 	struct pty *ptys; /* by number */
 	struct capture_set captured;
 	struct held_look held_look;
+	struct last_look last_look;
 	/*
 	 * What paths are known to lead to: those that are no links to special names, and
 	 * directories.  Void when the container makes links or moves or removes directories.

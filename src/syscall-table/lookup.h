@@ -13,6 +13,15 @@
  */
 long lookup(struct task *t, struct path *p, u32 at_flags, struct stat *ret_st, u32 *ret_vnode);
 
+/*
+ * What the host would say of a descriptor that it has opened by this name, if the event before was
+ * path_stat of a regular file of this name, and changed nothing: nothing in the container has run
+ * since.  Whoever puts another file there from outside, in between, has the container use one file
+ * for the other, as it would had it come a moment later or earlier; the recheck of a recording
+ * finds out.  False: the host must be asked.  nofollow: it was opened with O_NOFOLLOW.
+ */
+bool lookup_again(const struct path *p, bool nofollow, struct stat *ret_st);
+
 /* Finds the directory that holds the last component, as path_parent; the way there, or that it is
  * not there, is announced. */
 long lookup_parent(struct task *t, const struct path *p, u32 *ret_vnode);
@@ -47,7 +56,7 @@ long fd_stat(struct task *t, struct ofd *o, u32 fd, struct vstat *ret);
 /* stat of a path argument; at_flags of the call, -EINVAL for others. */
 long stat_at(struct task *t, s32 dirfd, u64 user_path, u32 at_flags, struct vstat *ret);
 
-/* stat of any path. at_flags as lookup. */
+/* stat of any path. at_flags as lookup.  For calls that change no names: see lookup_again. */
 long path_stat(struct task *t, struct path *p, u32 at_flags, struct vstat *ret);
 
 /* ---- open.c ---- */
