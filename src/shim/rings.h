@@ -72,11 +72,26 @@ static inline u64 ring_need(u64 size)
 	return (sizeof(struct ring_record) + size + 7) & ~7ull;
 }
 
+/*
+ * So many bytes are used over and over while the consumer keeps up: each further page would cost
+ * both sides a fault.
+ */
+#define RING_LAP 0x10000u
+
+/* Producer: whether it goes back to the start for the record, which would touch another page. */
+static inline bool ring_goes_back(struct ring *r, u64 at, u64 need)
+{
+	if (at < RING_LAP || at % 4096 + need <= 4096)
+		return false;
+	r->head_seen = __atomic_load_n(&r->head, __ATOMIC_ACQUIRE);
+	return r->tail - r->head_seen + need <= at;
+}
+
 /* Producer: room for a record of `size` bytes, or NULL when the ring is too full. */
 static inline struct ring_record *ring_reserve(struct ring *r, u64 ring_size, u32 size)
 {
 	u64 at = r->tail % ring_size, need = ring_need(size);
-	u64 skip = ring_size - at < need ? ring_size - at : 0;
+	u64 skip = ring_size - at < need || ring_goes_back(r, at, need) ? ring_size - at : 0;
 
 	if (r->tail - r->head_seen + skip + need > ring_size) {
 		r->head_seen = __atomic_load_n(&r->head, __ATOMIC_ACQUIRE);

@@ -54,7 +54,7 @@ static void set_grow(void)
 /* Marks the key as announced; false if it was already. */
 static bool set_add(u64 key, u32 done)
 {
-	if (!SET->entries || SET->count > SET->mask / 2)
+	if (!SET->entries || SET->count > SET->mask / 4 * 3)
 		set_grow();
 	key = (key | 1ull << 63) & ~DONE_MASK;
 	u64 *slot = set_slot(SET->entries, SET->mask, key);
