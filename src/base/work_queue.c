@@ -168,10 +168,10 @@ int work_queue_put(struct work_queue *q, struct work_item *item)
 	return ret;
 }
 
-bool work_queue_is_idle(struct work_queue *q)
+bool work_queue_is_idle(struct work_queue *q, size_t few)
 {
 	pthread_mutex_lock(&q->lock);
-	bool idle = q->done == q->put && !q->idling;
+	bool idle = q->put - q->done <= few && !q->idling;
 	pthread_mutex_unlock(&q->lock);
 	return idle;
 }

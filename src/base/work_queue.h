@@ -34,8 +34,8 @@ int work_queue_create(const struct work_queue_options *options, struct work_queu
 /* Takes the item over; waits while the queue is full.  Thread-safe.  0 or the first error. */
 int work_queue_put(struct work_queue *queue, struct work_item *item);
 
-/* Whether all that was put has been worked off by now. */
-bool work_queue_is_idle(struct work_queue *queue);
+/* Whether no more than `few` items are left to be worked off, and no other work is under way. */
+bool work_queue_is_idle(struct work_queue *queue, size_t few);
 
 /* Waits until all that was put before this call has been worked off.  0 or the first error. */
 int work_queue_wait(struct work_queue *queue);

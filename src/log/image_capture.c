@@ -449,9 +449,9 @@ int image_capture_submit(struct image_capture *capture, const struct image_reque
 	return node ? work_queue_put(capture->queue, &node->item) : -ENOMEM;
 }
 
-bool image_capture_is_idle(struct image_capture *capture)
+bool image_capture_is_idle(struct image_capture *capture, size_t few)
 {
-	return work_queue_is_idle(capture->queue) && image_large_is_idle(capture->large);
+	return work_queue_is_idle(capture->queue, few) && image_large_is_idle(capture->large);
 }
 
 int image_capture_drain_names(struct image_capture *capture)

@@ -94,8 +94,8 @@ int image_capture_create(struct evlog_writer *writer, const struct image_capture
  * or too long. -ENOMEM. The first error of the thread, if it had one: -ENOMEM, the writer's. */
 int image_capture_submit(struct image_capture *capture, const struct image_request *request);
 
-/* Whether all that was submitted has been opened and read by now. */
-bool image_capture_is_idle(struct image_capture *capture);
+/* Whether all that was submitted has been opened and read by now, but for a few small things. */
+bool image_capture_is_idle(struct image_capture *capture, size_t few);
 
 /* Waits until all that was submitted before this call has been opened: names may change from then
  * on, not contents. Errors as above. */

@@ -147,7 +147,7 @@ int image_large_submit(struct image_large *large, int fd, const struct stat *st,
 
 bool image_large_is_idle(const struct image_large *large)
 {
-	return work_queue_is_idle(large->queue);
+	return work_queue_is_idle(large->queue, 0);
 }
 
 int image_large_wait(struct image_large *large, bool flush)

@@ -34,6 +34,7 @@
 #include "written.h"
 
 #define HELP_FROM 64 /* outputs the list of which is worth a thread */
+#define FEW	  64 /* files, each of which is read in some 5 us */
 
 struct recorder {
 	struct evlog_writer *writer;
@@ -289,7 +290,8 @@ void recorder_capture_sync(struct recorder *r, uint32_t how)
 
 bool recorder_is_idle(const struct recorder *r)
 {
-	return ring_is_empty(CAPTURE_RING) && image_capture_is_idle(r->capture);
+	return CAPTURE_RING->tail - CAPTURE_RING->head <= FEW * sizeof(struct capture_record) &&
+	       image_capture_is_idle(r->capture, FEW);
 }
 
 void recorder_event(struct recorder *r, const void *record, size_t size)

@@ -50,7 +50,8 @@ void recorder_capture_sync(struct recorder *recorder, uint32_t how);
 int recorder_error(const struct recorder *recorder);
 uint64_t recorder_last_event(const struct recorder *recorder);
 
-/* Whether all that was announced to it has been taken by now. */
+/* Whether what was announced to it has been taken by now, but for what takes less than a
+ * millisecond. */
 bool recorder_is_idle(const struct recorder *recorder);
 
 /* One event record of the epoch under way. */
