@@ -1,7 +1,7 @@
 /*
  * Hashing of the bytes an event read or wrote, and of paths.  A step multiplies two words that
  * depend on data and folds the 128 bits of the product (docs/decisions/0015): 16 bytes a
- * multiplication, of which three go on side by side.
+ * multiplication, of which six go on side by side.
  *
  * Results never leave the container and its log, where they are compared with results of the same
  * build alone.
@@ -9,7 +9,8 @@
 #include "digest.h"
 #include "shim.h"
 
-#define LANES 3
+#define LANES 6
+#define OTHER 0x589965cc75374cc3u /* half of its bits are set */
 #define BLOCK (LANES * 2 * sizeof(u64))
 
 static u64 read64(const u8 *p)
@@ -57,16 +58,22 @@ static void short_words(const u8 *p, u64 len, u64 *ret_a, u64 *ret_b)
 
 static u64 whole_blocks(u64 h, const u8 **pp, const u8 *end)
 {
-	u64 second = h, third = h;
+	static const u64 secret[LANES] = {DIGEST_P1,	     DIGEST_P2,		DIGEST_P3,
+					  DIGEST_P1 ^ OTHER, DIGEST_P2 ^ OTHER, DIGEST_P3 ^ OTHER};
+	u64 a = h, b = h, c = h, d = h, e = h, f = h;
 	const u8 *p = *pp;
 
 	for (; (u64)(end - p) > BLOCK; p += BLOCK) {
-		h = step(h, p, DIGEST_P1);
-		second = step(second, p + 16, DIGEST_P2);
-		third = step(third, p + 32, DIGEST_P3);
+		a = step(a, p, secret[0]);
+		b = step(b, p + 16, secret[1]);
+		c = step(c, p + 32, secret[2]);
+		d = step(d, p + 48, secret[3]);
+		e = step(e, p + 64, secret[4]);
+		f = step(f, p + 80, secret[5]);
 	}
 	*pp = p;
-	return h ^ digest_rotl(second, 21) ^ digest_rotl(third, 42);
+	return a ^ digest_rotl(b, 11) ^ digest_rotl(c, 21) ^ digest_rotl(d, 32) ^
+	       digest_rotl(e, 42) ^ digest_rotl(f, 53);
 }
 
 u64 hash_bytes(u64 seed, const void *data, u64 len)

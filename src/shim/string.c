@@ -117,18 +117,35 @@ int memcmp(const void *a, const void *b, size_t n)
 	return 0;
 }
 
-/* By aligned words, which never reach into another page than the end does. */
-size_t strlen(const char *s)
+#define ONES 0x0101010101010101u
+
+/* The high bits of bytes that are zero; above the first of them, perhaps of others. */
+static u64 zero_bytes(u64 word)
+{
+	return (word - ONES) & ~word & ONES << 7;
+}
+
+/*
+ * The first byte that is `c` or the end.  By aligned words, which never reach into another page
+ * than the end does; what is before the start counts as something else.
+ */
+static const char *find(const char *s, u8 c)
 {
 	const u64 *word = (const u64 *)((uintptr_t)s & ~(sizeof(u64) - 1));
 	u64 before = ((uintptr_t)s & 7) * 8;
-	u64 w = *word | ((1ull << before) - 1);
-	const u64 ones = 0x0101010101010101u;
-	u64 zero;
+	u64 mask = ~0ull << before;
+	u64 found = (zero_bytes(*word | ~mask) | zero_bytes((*word ^ c * ONES) | ~mask));
 
-	while (!(zero = (w - ones) & ~w & ones << 7))
-		w = *++word;
-	return (size_t)((const char *)word + (__builtin_ctzll(zero) >> 3) - s);
+	while (!found) {
+		word++;
+		found = zero_bytes(*word) | zero_bytes(*word ^ c * ONES);
+	}
+	return (const char *)word + (__builtin_ctzll(found) >> 3);
+}
+
+size_t strlen(const char *s)
+{
+	return (size_t)(find(s, 0) - s);
 }
 
 int strcmp(const char *a, const char *b)
@@ -151,12 +168,9 @@ int strncmp(const char *a, const char *b, size_t n)
 
 char *strchr(const char *s, int c)
 {
-	for (;; s++) {
-		if (*s == (char)c)
-			return (char *)(uintptr_t)s;
-		if (*s == '\0')
-			return NULL;
-	}
+	const char *at = find(s, (u8)c);
+
+	return *at == (char)c ? (char *)(uintptr_t)at : NULL;
 }
 
 char *strrchr(const char *s, int c)

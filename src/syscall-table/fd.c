@@ -119,7 +119,9 @@ void ofd_set_path(struct ofd *o, const char *abs)
 	heap_free(o->path);
 	o->path = heap_alloc_unset(len + 1);
 	memcpy(o->path, abs, len + 1);
-	o->path_hash = hash_bytes(0, abs, len);
+	/* Nothing is relative to a file. */
+	if (o->kind != OFD_HOST_FILE)
+		o->path_hash = hash_bytes(0, abs, len);
 }
 
 void ofd_set_vnode(struct ofd *o, u32 vnode)

@@ -6,6 +6,7 @@
 #undef memset
 #undef memcmp
 #undef strlen
+#undef strchr
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@ void *shim_memmove(void *to, const void *from, size_t n);
 void *shim_memset(void *to, int c, size_t n);
 int shim_memcmp(const void *a, const void *b, size_t n);
 size_t shim_strlen(const char *s);
+char *shim_strchr(const char *s, int c);
 
 static void check_copies(const uint8_t *source, size_t from, size_t to, size_t len)
 {
@@ -56,6 +58,11 @@ static void test_strings(const uint8_t *source)
 			memset(text, '\x80', sizeof(text));
 			text[at + len] = '\0';
 			CHECK(shim_strlen(text + at) == len);
+			CHECK(shim_strchr(text + at, '.') == NULL);
+			if (len >= 2)
+				text[at + len / 2] = text[at + len * 3 / 4] = '.';
+			CHECK(shim_strchr(text + at, '.') == strchr(text + at, '.'));
+			CHECK(shim_strchr(text + at, '\0') == text + at + len);
 			memset(text, '\1', sizeof(text));
 			text[at + len] = '\0';
 			CHECK(shim_strlen(text + at) == len);
