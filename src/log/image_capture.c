@@ -118,9 +118,13 @@ static int record_late(struct image_capture *capture, const struct image_place *
 
 /* What was recorded before is not compared again: since then the container may have changed it. */
 static int take_metadata(struct image_capture *capture, const struct image_request *request,
-			 const struct image_place *place)
+			 struct image_place *place)
 {
 	struct stat st = place->st;
+
+	/* The file has been moved by another name; this one is the image's. */
+	if (request->late && place->inside_len == place->len)
+		place->inside_len = 0;
 
 	if (!place->seen && lstat(place->len ? place->path : "/", &st)) {
 		if (errno != ENOENT && errno != ENOTDIR)
@@ -273,7 +277,7 @@ static int open_wanted(const struct image_request *request, const struct image_p
 }
 
 static int take_opened(struct image_capture *capture, const struct image_request *request,
-		       const struct image_place *place, int fd)
+		       struct image_place *place, int fd)
 {
 	int ret;
 

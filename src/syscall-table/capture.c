@@ -18,6 +18,7 @@
 #define DONE_MASK   7ull
 
 #define NAME_SALT 0x2d358dccaa6c78a5u /* keys of names without links */
+#define OWN_SALT  0x8bb84b93962eacc9u /* of those that files of the image were given */
 
 #define SET (&FILES->captured)
 
@@ -36,6 +37,7 @@ static void set_grow(void)
 	if (SET->mask >= SET_MAX - 1) {
 		memset(SET->entries, 0, (SET->mask + 1ull) * sizeof(u64));
 		SET->count = 0;
+		SET->forgot = true;
 		return;
 	}
 	u32 mask = SET->entries ? SET->mask * 2 + 1 : SET_MIN - 1;
@@ -112,6 +114,7 @@ static void announce(u32 kind, const char *abs, u32 len, const struct stat *st, 
 {
 	ring_publish(CAPTURE_RING, put_record(kind, abs, len, st, error));
 	ring_wake(CAPTURE_RING);
+	FILES->has_late |= kind == CAPTURE_LATE && (!st || st->st_nlink > 1);
 }
 
 static void announce_path(u32 kind, const struct path *p, const struct stat *st, u32 error)
@@ -231,10 +234,61 @@ static bool is_bytes(u32 kind)
 	return kind == CAPTURE_CONTENT || kind == CAPTURE_UNREAD;
 }
 
+/* A regular file of the image that has got names by the container, and may have others. */
+static bool has_other_names(const struct vnode *v)
+{
+	u32 no = VNODE_BORN_INSIDE | VNODE_RENAMED;
+
+	return (v->mode & S_IFMT) == S_IFREG && v->nlink > 1 && !(v->flags & no) && !SET->forgot;
+}
+
+static u64 own_key(const char *abs)
+{
+	return hash_bytes(OWN_SALT, abs, strlen(abs));
+}
+
+/* Where a walk came to such a file: by a name of the image's? */
+static bool is_other_name(const struct path_end *end)
+{
+	return end->type == S_IFREG && end->vnode && !end->below_inside &&
+	       has_other_names(vnode_at(end->vnode)) && !set_get(own_key(end->abs));
+}
+
+/* Announces a name of such a file, if it is one of the image. */
+static void announce_other_name(const struct path *p, const struct stat *st, u32 vnode)
+{
+	struct use use = {p, p->len, vnode, CAPTURE_LATE, DONE_BYTES, 0};
+
+	if (!use_is_new(&use))
+		return;
+	struct path_end *end = heap_alloc_aside(sizeof(*end));
+	if (path_lead(p, p->len, 0, end) >= 0 && is_other_name(end))
+		announce(CAPTURE_LATE, end->abs, (u32)strlen(end->abs), st, 0);
+	heap_free(end);
+}
+
+void capture_named(const struct path *p, u32 vnode)
+{
+	struct vnode *v = vnode_at(vnode);
+
+	if (!HEAD->config.capture || (v->mode & S_IFMT) != S_IFREG || v->flags & VNODE_BORN_INSIDE)
+		return;
+	struct path_end *end = heap_alloc_aside(sizeof(*end));
+	long led = path_lead(p, p->len, PATH_NOFOLLOW, end);
+	FILES->has_renamed |= v->nlink > 1;
+	if (led < 0 || end->type != S_IFREG)
+		v->flags |= VNODE_RENAMED;
+	else
+		set_add(own_key(end->abs), DONE_BASIC);
+	heap_free(end);
+}
+
 void capture_path(const struct path *p, u32 kind, const struct stat *st, u32 vnode)
 {
 	if (!HEAD->config.capture)
 		return;
+	if (not_image(vnode) && has_other_names(vnode_at(vnode)))
+		announce_other_name(p, st, vnode);
 	if (not_image(vnode)) {
 		announce_way(p, kind == CAPTURE_LINK ? path_parent_length(p) : p->len, vnode);
 		return;
@@ -261,6 +315,7 @@ static void sync(enum capture_sync how)
 {
 	upcall(UPCALL_CAPTURE_SYNC, how, 0, 0);
 	FILES->leads_through = false;
+	FILES->has_late = false;
 }
 
 static bool is_link(s32 dirfd, const char *name)
@@ -338,6 +393,8 @@ static bool announce_end(const struct path *p)
 
 	if (announced_unknown(led, end))
 		announce(CAPTURE_WALK, end->abs, path_absolute(p, end->abs), NULL, 0);
+	else if (led >= 0 && end->inside && is_other_name(end))
+		announce(CAPTURE_LATE, end->abs, (u32)strlen(end->abs), NULL, 0);
 	else if (led >= 0 && !end->inside)
 		announce(!end->type && end->error == -ENOENT ? CAPTURE_ABSENT : CAPTURE_WALK,
 			 end->abs, (u32)strlen(end->abs), NULL, 0);
@@ -349,7 +406,7 @@ static bool announce_end(const struct path *p)
 /* True if a directory that is made may have it fail otherwise. */
 static bool announce_failure(const struct path *p, long error)
 {
-	if (!announced_plainly(p))
+	if (!announced_plainly(p) || (error == -ENOTDIR && FILES->has_renamed))
 		return announce_end(p);
 	if (error != -ENOENT) {
 		announce_path(CAPTURE_WALK, p, NULL, (u32)-error);
@@ -481,6 +538,9 @@ void capture_before_change(const struct path *p, const struct stat *st, u32 vnod
 	/* Each name is told: that the file itself is safe says nothing about the others. */
 	if ((v->mode & S_IFMT) == S_IFREG && !(v->flags & VNODE_BORN_INSIDE))
 		announce_path(CAPTURE_OUT_FILE, p, NULL, 0);
+	/* One of them may be about to go. */
+	if (FILES->has_late && (v->mode & S_IFMT) == S_IFREG)
+		sync(CAPTURE_SYNC_NAMES);
 	if (v->flags & VNODE_CAPTURED)
 		return;
 	if (v->flags & VNODE_NOT_IMAGE) {

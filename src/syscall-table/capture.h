@@ -69,6 +69,10 @@ void capture_before_move(const struct path *p, const struct stat *st, u32 vnode)
  * directory that is about to get the name `p`, while that still leads there.
  */
 void capture_made(const struct path *p);
+
+/* The container has given the file the name `p`, by which it is no other name of an image's. */
+void capture_named(const struct path *p, u32 vnode);
+
 void capture_new_place(const struct path *p, u32 vnode);
 
 #endif

@@ -134,6 +134,7 @@ struct tty {
 struct capture_set {
 	u64 *entries; /* heap; 0: empty */
 	u32 mask, count;
+	bool forgot; /* it was begun anew */
 };
 
 #define NOT_SPECIAL_SLOTS 1024u /* power of two */
@@ -232,6 +233,8 @@ struct files_state {
 	u64 removed_dirs, made_links, moved_dirs;
 	u64 made_generation; /* directories have been made */
 	bool leads_through;  /* what is announced may lead through some of them */
+	bool has_late;	     /* other names of changed files were announced, and not waited for */
+	bool has_renamed; /* files of the image that have several names got some by the container */
 	struct known_lead leads[LEAD_SLOTS];
 	u64 searched[SEARCHED_SLOTS]; /* path_search.c */
 	u64 search_generation;	      /* modes of directories, or groups, have changed */

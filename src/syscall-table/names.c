@@ -241,6 +241,7 @@ static long make_link(struct task *t, s32 from_fd, u64 from, s32 to_fd, u64 to, 
 	v->nlink++;
 	path_moved(vnode, 0);
 	v->flags = (v->flags | VNODE_MOVED) & ~(u32)(VNODE_GONE | VNODE_NAMELESS);
+	capture_named(&b, vnode);
 	vnode_touch_meta(v);
 	vnode_touch(vnode_at(parent));
 	notify_self(vnode, IN_ATTRIB);

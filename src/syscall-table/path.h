@@ -86,10 +86,12 @@ long path_visit(const char *root, const char *start, const char *name, u32 flags
 long path_rooted(struct path *p, const char *root, const char *start, u32 flags);
 
 struct path_end {
-	u32 type; /* S_IFMT; 0: nothing is there, and `error` says why */
+	u32 type;  /* S_IFMT; 0: nothing is there, and `error` says why */
+	u32 vnode; /* of what was looked at last; 0: none that is known */
 	long error;
-	bool inside; /* the container has made or moved it, or what it is in */
-	bool dots;   /* there was a ".." on the way, or will be where it leads nowhere yet */
+	bool inside;	   /* the container has made or moved it, or what it is in */
+	bool below_inside; /* what it is in */
+	bool dots;	   /* there was a ".." on the way, or will be where it leads nowhere yet */
 	char abs[FILE_ABS_MAX];
 };
 

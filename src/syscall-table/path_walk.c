@@ -25,6 +25,7 @@ struct walk {
 	u32 keeps;	  /* PATH_NOFOLLOW, PATH_NAMES: the last component */
 	u32 hops;
 	u64 dev;    /* of what was looked at last */
+	u32 vnode;  /* likewise; 0: none */
 	u32 type;   /* S_IFMT of done, where path_rooted has looked; 0: none that is known */
 	bool slash; /* a directory is asked for */
 	bool knows_root;
@@ -264,6 +265,7 @@ static bool is_inside(struct walk *w, const struct stat *st)
 {
 	u32 vnode = vnode_find(st->st_dev, st->st_ino);
 
+	w->vnode = vnode;
 	if (!w->inside_len && vnode && vnode_at(vnode)->flags & VNODE_NOT_IMAGE)
 		w->inside_len = strlen(w->done);
 	return w->inside_len;
@@ -429,6 +431,24 @@ static long rooted_result(const struct walk *w, struct path *p)
 	return 0;
 }
 
+/* A walk begins in what the container has moved, or in what is in that: no more is of the image. */
+static void look_at_start(struct walk *w)
+{
+	struct stat st;
+	char *at = w->done;
+
+	while (HEAD->config.capture && FILES->moved_dirs && *at && !w->inside_len) {
+		char *end = strchr(at + 1, '/');
+		if (end)
+			*end = '\0';
+		if (SYS4(NR_newfstatat, AT_FDCWD, w->done, &st, AT_SYMLINK_NOFOLLOW) >= 0)
+			is_inside(w, &st);
+		at += strlen(at);
+		if (end)
+			*end = '/';
+	}
+}
+
 long path_rooted(struct path *p, const char *root, const char *start, u32 flags)
 {
 	struct walk *w = heap_alloc_unset(sizeof(*w));
@@ -445,6 +465,7 @@ long path_rooted(struct path *p, const char *root, const char *start, u32 flags)
 	w->slash = false;
 	memcpy(w->done, start, strlen(start) + 1);
 	memcpy(w->left, p->name, p->len + 1);
+	look_at_start(w);
 	/* The root is nobody's entry: the kernel says that of its own, too. */
 	bool is_root = flags & PATH_NAMES && !p->name[slashes_of(p->name)];
 	if (is_root)
@@ -618,6 +639,8 @@ long path_lead(const struct path *p, u32 len, u32 flags, struct path_end *ret)
 	ret->type = w->type;
 	ret->error = w->missing;
 	ret->inside = w->inside_len;
+	ret->vnode = w->vnode;
+	ret->below_inside = w->inside_len && w->inside_len < strlen(w->done);
 	ret->dots = w->dots || path_has_dots(w->left) || path_has_dots(p->name);
 	memcpy(ret->abs, w->done[0] ? w->done : "/", strlen(w->done) + 1 + !w->done[0]);
 	heap_free(w);

@@ -191,6 +191,9 @@ static void rename_books(struct renaming *r)
 		return; /* two names of one file: rename does nothing */
 	rename_told(r);
 	path_moved(r->from_vnode, r->to_vnode);
+	capture_named(&r->to, r->from_vnode);
+	if (r->to_vnode && r->flags & RENAME_EXCHANGE)
+		capture_named(&r->from, r->to_vnode);
 	if (r->to_vnode && r->flags & RENAME_EXCHANGE) {
 		vnode_at(r->to_vnode)->flags |= VNODE_MOVED;
 		vnode_touch_meta(vnode_at(r->to_vnode));

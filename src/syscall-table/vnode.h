@@ -53,6 +53,7 @@ enum vnode_flag {
 	VNODE_SIZED = 1024,	 /* `size` is that of the file */
 	VNODE_WATCHED = 65536,	 /* inotify watches hang at it */
 	VNODE_NAMELESS = 131072, /* was made without a name and never got one */
+	VNODE_RENAMED = 262144,	 /* of its names it is not known which the container gave it */
 	VNODE_UNSEEN = 512,	 /* stood in a listing: only its number is known so far */
 	VNODE_MEMFD =
 		1 << 30, /* of memfd_create; the six bits from VNODE_SEALS_SHIFT are its seals */

@@ -326,6 +326,18 @@ static void cut_by_another_name(void)
 	text("moved/too");
 }
 
+/* Of a file that has got a name by the program those that it had are still to be found. */
+static void other_names(void)
+{
+	CHECK(link("f", "mine") == 0 && rename("f", "moved") == 0);
+	text("other/too/x");
+	text("dir/too");
+	CHECK(unlink("dir/too") == 0);
+	text("mine");
+	text("moved");
+	shown("other/too");
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -357,6 +369,7 @@ static const struct {
 	{"removed_below", removed_below},
 	{"failed_on_the_way", failed_on_the_way},
 	{"cut_by_another_name", cut_by_another_name},
+	{"other_names", other_names},
 };
 
 /* Without a case: names them. */
