@@ -373,6 +373,16 @@ static long move_kernel(const struct move *m)
 	return kernel_grow(m->to + m->old_len, m->new_len - m->old_len);
 }
 
+/* Code cannot leave its stubs, which are jumped to by distance, nor lie where others are. */
+static bool leaves_stubs(const struct mm *mm, const struct move *m, u64 len)
+{
+	if (!patch_exec_overlaps(mm, m->from, m->from + len) &&
+	    !patch_stub_blocks(mm, m->to, m->to + m->new_len))
+		return false;
+	HEAD->refused_count[NR_mremap]++;
+	return true;
+}
+
 static long move_mapping(struct task *t, const struct move *m)
 {
 	struct mm *mm = mm_of(t);
@@ -380,9 +390,7 @@ static long move_mapping(struct task *t, const struct move *m)
 	struct mm_file *file = (struct mm_file *)proto.file;
 	long r;
 
-	/* code cannot leave its stubs, which are jumped to by distance */
-	if (patch_exec_overlaps(mm, m->from, m->from + m->old_len) ||
-	    patch_stub_blocks(mm, m->to, m->to + m->new_len))
+	if (leaves_stubs(mm, m, m->old_len))
 		return -ENOMEM;
 	mm_unmap(t, m->to, m->to + m->new_len);
 	code_hide(mm, m->from, m->from + m->old_len);
@@ -407,8 +415,7 @@ static long duplicate(struct task *t, const struct move *m)
 	struct vma proto = part_of(&m->vma, m->from);
 	long r;
 
-	if (patch_exec_overlaps(mm_of(t), m->from, m->from + m->new_len) ||
-	    patch_stub_blocks(mm_of(t), m->to, m->to + m->new_len))
+	if (leaves_stubs(mm_of(t), m, m->new_len))
 		return -ENOMEM;
 	mm_unmap(t, m->to, m->to + m->new_len);
 	r = SYS5(NR_mremap, m->from, 0, m->new_len, MREMAP_MAYMOVE | MREMAP_FIXED, m->to);

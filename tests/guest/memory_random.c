@@ -27,7 +27,7 @@
 #define LOCK_PAGES 12
 
 struct page {
-	int chunk; /* which mapping it came with; 0: none */
+	unsigned chunk; /* which mapping it came with; 0: none */
 	char perms[5];
 	unsigned long off;
 	char what;
@@ -170,6 +170,14 @@ static struct range draw_range(void)
 	return r;
 }
 
+/* Linux has mappings apart by what was advised, and how they were locked. */
+static void set_apart(struct range r)
+{
+	chunks++;
+	for (int i = r.first; i < r.first + r.count; i++)
+		pages[i].chunk = pages[i].chunk * 31 + (unsigned)chunks;
+}
+
 static int draw_prot(void)
 {
 	static const int prots[] = {PROT_READ | PROT_WRITE, PROT_READ | PROT_WRITE,
@@ -182,7 +190,7 @@ static void new_chunk(struct range r)
 {
 	chunks++;
 	for (int i = r.first; i < r.first + r.count; i++)
-		pages[i].chunk = chunks;
+		pages[i].chunk = (unsigned)chunks;
 }
 
 /*
@@ -207,11 +215,12 @@ static void step_map(void)
 	static const int types[] = {MAP_PRIVATE, MAP_SHARED,	      MAP_PRIVATE,
 				    MAP_SHARED,	 MAP_SHARED_VALIDATE, 0};
 	int flags = types[pick(pick(8) ? 4 : 6)] | (pick(4) ? MAP_FIXED : MAP_FIXED_NOREPLACE);
-	int prot = draw_prot(), fd = fds[pick(FILES)];
-	off_t off = (off_t)(pick(FILE_PAGES) * PAGE);
-
 	if (pick(2))
 		flags |= MAP_ANONYMOUS;
+	bool own_code = (flags & MAP_TYPE) == MAP_PRIVATE && flags & MAP_ANONYMOUS && !pick(4);
+	int prot = draw_prot() | (own_code ? PROT_READ | PROT_EXEC : 0), fd = fds[pick(FILES)];
+	off_t off = (off_t)(pick(FILE_PAGES) * PAGE);
+
 	if (!pick(8))
 		flags |= MAP_LOCKED;
 	if (!pick(20))
@@ -239,8 +248,12 @@ static void step_unmap(void)
 static void step_protect(void)
 {
 	struct range r = draw_range();
-	int prot = draw_prot();
+	bool code = !pick(4);
 
+	/* Not what others can write, see docs/determinism.md, nor what has stubs of ours. */
+	for (int i = r.first; i < r.first + r.count; i++)
+		code = code && (pages[i].what == 'a' || !pages[i].what);
+	int prot = draw_prot() | (code ? PROT_READ | PROT_EXEC : 0);
 	printf("%d+%d %x ", r.first, r.count, prot);
 	result("mprotect", mprotect(r.at, r.len, prot));
 	own(r);
@@ -297,6 +310,8 @@ static void bring_back(char *at, size_t len)
 		munmap(at, len);
 	else
 		new_chunk(r);
+	if (back != MAP_FAILED)
+		own(r);
 }
 
 static void step_remap(void)
@@ -324,7 +339,9 @@ static void step_remap(void)
 	/* What lies beside it forgets the lock, too, and is counted on. */
 	if (flags & MREMAP_DONTUNMAP && pages[from.first].locked)
 		return;
-	/* A segment is not longer than it is; see docs/determinism.md. */
+	/* Code does not move, and a segment is not longer than it is; see docs/determinism.md. */
+	if (pages[from.first].perms[2] == 'x')
+		return;
 	if (pages[from.first].what == 's' && fresh > old)
 		fresh = old;
 	char *at = mremap(from.at, old, fresh, flags, to.at);
@@ -345,6 +362,7 @@ static void step_remap(void)
 		to.count = PAGES - to.first;
 	}
 	new_chunk(to);
+	own(to);
 }
 
 static void step_advise(void)
@@ -359,8 +377,7 @@ static void step_advise(void)
 
 	printf("madvise %d+%d %d: ", r.first, r.count, which);
 	result("", madvise(r.at, pick(10) ? r.len : r.len - pick(PAGE), which));
-	/* Linux has mappings apart by what was advised, too. */
-	new_chunk(r);
+	set_apart(r);
 	/* When the kernel takes the pages is its secret. */
 	if (which == MADV_FREE)
 		result("madvise", madvise(r.at, r.len, MADV_DONTNEED));
@@ -380,6 +397,7 @@ static void step_lock(void)
 		result("munlock", munlock(r.at, r.len));
 	else
 		result("munlockall", munlockall());
+	set_apart(r);
 	if (what < 6)
 		own(r);
 }

@@ -2,6 +2,7 @@
  * Calls the container refuses, each with an error its manual page allows, and 32-bit entry, which
  * must end the program rather than reach the kernel. Not run on bare Linux, where they work.
  */
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <signal.h>
 #include <sys/ipc.h>
@@ -59,6 +60,20 @@ static void check_shared(void)
 	CHECK(mprotect(segment, page, PROT_READ | PROT_EXEC) == -1 && errno == EACCES);
 	CHECK(mremap(segment, page, 2 * page, MREMAP_MAYMOVE) == MAP_FAILED && errno == ENOMEM);
 	printf("shared: refused\n");
+}
+
+/* Code of a file stays where it was mapped. */
+static void check_moved_code(void)
+{
+	const size_t page = 4096;
+	int fd = open("/proc/self/exe", O_RDONLY);
+	char *room = mmap(NULL, page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *code = mmap(NULL, page, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+
+	CHECK(fd >= 0 && code != MAP_FAILED && room != MAP_FAILED);
+	CHECK(mremap(code, page, page, MREMAP_MAYMOVE | MREMAP_FIXED, room) == MAP_FAILED &&
+	      errno == ENOMEM);
+	CHECK(memcmp(code, "\177ELF", 4) == 0 && close(fd) == 0);
 }
 
 /* Futexes that inherit priorities: by operation, not by call. */
@@ -131,6 +146,7 @@ int main(void)
 
 	check_refused();
 	check_shared();
+	check_moved_code();
 	check_futex();
 	check_barred();
 	fflush(stdout);
