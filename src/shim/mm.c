@@ -19,7 +19,8 @@
 #include "syscall_nr.h"
 #include "vnode.h"
 
-#define LIMIT_MEMLOCK 8 /* RLIMIT_* */
+#define LIMIT_DATA    2 /* RLIMIT_* */
+#define LIMIT_MEMLOCK 8
 #define LIMIT_AS      9
 #define LOW_START     0x40000000ul
 #define LOW_END	      0x80000000ul
@@ -192,6 +193,21 @@ bool mm_fits(const struct task *t, u64 bytes)
 	return bytes <= limit && mm_of(t)->total_bytes <= limit - bytes;
 }
 
+bool mm_fits_data(const struct task *t, u64 bytes)
+{
+	const u64 *limit = proc_at(t->proc)->rlimits[LIMIT_DATA];
+	const struct mm *mm = mm_of(t);
+
+	if (limit[0] == ~0ul)
+		return true;
+	for (u32 i = 0; i < mm->count; i++) {
+		const struct vma *v = vma_at(mm, i);
+		bytes += vma_is_data(v) ? v->end - v->start : 0;
+	}
+	/* 0 asks for the hard limit: valgrind sets it, mm/mmap.c */
+	return bytes <= page_down(limit[limit[0] == 0]);
+}
+
 bool mm_fits_locked(const struct task *t, u64 bytes)
 {
 	u64 limit = page_down(proc_at(t->proc)->rlimits[LIMIT_MEMLOCK][0]);
@@ -324,13 +340,25 @@ static long became_exec(struct task *t, u64 start, u64 end)
 }
 
 /* How far [start, end) may get `prot`; *ret_error says what ended it. */
-static u64 protectable_until(const struct mm *mm, u64 start, u64 end, u32 prot, long *ret_error)
+static u64 protectable_until(const struct task *t, u64 start, u64 end, u32 prot, long *ret_error)
 {
+	const struct mm *mm = mm_of(t);
+	u64 new_data = 0;
+
 	for (u64 at = start; at < end;) {
 		const struct vma *v = vma_find(mm, at);
 		if (v == NULL || v->kind == VMA_STUB) {
 			*ret_error = -ENOMEM;
 			return at;
+		}
+		struct vma after = *v;
+		after.prot = (u8)prot;
+		if (vma_is_data(&after) && !vma_is_data(v)) {
+			new_data += (v->end < end ? v->end : end) - at;
+			if (!mm_fits_data(t, new_data)) {
+				*ret_error = -ENOMEM;
+				return at;
+			}
 		}
 		if (prot & PROT_WRITE && v->kind == VMA_FILE && v->flags & VMA_SHARED &&
 		    !(v->flags & VMA_MAYWRITE)) {
@@ -369,7 +397,7 @@ long mm_protect(struct task *t, u64 start, u64 end, u32 prot)
 {
 	struct mm *mm = mm_of(t);
 	long error, r = 0;
-	u64 stop = protectable_until(mm, start, end, prot, &error);
+	u64 stop = protectable_until(t, start, end, prot, &error);
 
 	if (mm->count + 4 > MM_VMAS_MAX)
 		return -ENOMEM;

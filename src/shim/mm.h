@@ -215,8 +215,15 @@ long mm_unmap(struct task *t, u64 start, u64 end);
 /* Changes the protection of the part that is mapped, up to the first hole: -ENOMEM then, -EACCES
  * when a shared file was not opened for it. */
 long mm_protect(struct task *t, u64 start, u64 end, u32 prot);
-/* Whether `bytes` more fit the resource limits of the process and the container's memory. */
+/* Whether the process may map `bytes` more: RLIMIT_AS. */
 bool mm_fits(const struct task *t, u64 bytes);
+/* Whether it may have `bytes` more of its own to write in: RLIMIT_DATA. */
+bool mm_fits_data(const struct task *t, u64 bytes);
+/* What counts as such. */
+static inline bool vma_is_data(const struct vma *v)
+{
+	return v->prot & 2 /* PROT_WRITE */ && !(v->flags & VMA_SHARED) && v->kind < VMA_STACK;
+}
 /* Whether it may have `bytes` more of locked memory: RLIMIT_MEMLOCK. */
 bool mm_fits_locked(const struct task *t, u64 bytes);
 

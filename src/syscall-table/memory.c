@@ -40,6 +40,20 @@ static u32 implied(const struct task *t, u32 prot)
 	return implies ? prot | PROT_EXEC : prot;
 }
 
+/* How much of [start, end) is mapped by VMAs that have these flags. */
+static u64 mapped_in(const struct mm *mm, u64 start, u64 end, u32 flags)
+{
+	u64 bytes = 0;
+
+	for (u32 i = vma_lower(mm, start); i < mm->count && vma_at(mm, i)->start < end; i++) {
+		const struct vma *v = vma_at(mm, i);
+		u64 from = v->start > start ? v->start : start, to = v->end < end ? v->end : end;
+		if (v->kind != VMA_STUB && (v->flags & flags) == flags)
+			bytes += to - from;
+	}
+	return bytes;
+}
+
 /* ---- mmap ---- */
 
 struct mmap_call {
@@ -171,6 +185,18 @@ static bool is_hopeless(const struct mmap_call *c)
 	       c->len > HEAD->config.memory_bytes;
 }
 
+/* The limits of the process; what the new mapping replaces does not count twice. */
+static bool fits(const struct task *t, const struct mmap_call *c, u64 addr)
+{
+	const struct vma like = {.prot = (u8)c->prot, .flags = is_shared(c) ? VMA_SHARED : 0};
+	u64 bytes = c->len;
+
+	if (mm_fits(t, bytes) && (!vma_is_data(&like) || mm_fits_data(t, bytes)))
+		return true;
+	bytes -= mapped_in(mm_of(t), addr, addr + bytes, 0);
+	return mm_fits(t, bytes) && (!vma_is_data(&like) || mm_fits_data(t, bytes));
+}
+
 long sys_mmap(struct task *t, struct frame *f)
 {
 	struct mmap_call c = {.addr = f->arg[0], .len = f->arg[1], .off = f->arg[5]};
@@ -205,7 +231,7 @@ long sys_mmap(struct task *t, struct frame *f)
 		return r;
 	if (!is_shared(&c) && (c.ofd == NULL || c.ofd->kind == OFD_HOST_FILE))
 		c.prot = implied(t, c.prot);
-	if (!mm_fits(t, c.len) || is_hopeless(&c))
+	if (!fits(t, &c, (u64)addr) || is_hopeless(&c))
 		return -ENOMEM;
 	return map_object(t, &c, (u64)addr);
 }
@@ -285,7 +311,7 @@ static long brk_grow(struct task *t, struct mm *mm, u64 from, u64 to)
 	struct vma v = {.start = from, .end = to, .kind = VMA_HEAP};
 
 	if (to - mm->brk_start > proc_of(t)->rlimits[LIMIT_DATA][0] || !mm_fits(t, to - from) ||
-	    to - from > HEAD->config.memory_bytes)
+	    !mm_fits_data(t, to - from) || to - from > HEAD->config.memory_bytes)
 		return -ENOMEM;
 	if (mm->lock_future && !mm_fits_locked(t, to - from))
 		return -EAGAIN;
@@ -491,6 +517,13 @@ static bool leaves_segment(const struct move *m)
 	return true;
 }
 
+static bool grows_within(const struct task *t, const struct move *m)
+{
+	u64 more = m->new_len - m->old_len;
+
+	return mm_fits(t, more) && (!vma_is_data(&m->vma) || mm_fits_data(t, more));
+}
+
 long sys_mremap(struct task *t, struct frame *f)
 {
 	struct mm *mm = mm_of(t);
@@ -516,7 +549,7 @@ long sys_mremap(struct task *t, struct frame *f)
 	if (m.new_len > m.old_len && m.vma.flags & VMA_LOCKED &&
 	    !mm_fits_locked(t, m.new_len - m.old_len))
 		return -EAGAIN;
-	if (m.new_len > m.old_len && (!mm_fits(t, m.new_len - m.old_len) || leaves_segment(&m)))
+	if (m.new_len > m.old_len && (!grows_within(t, &m) || leaves_segment(&m)))
 		return -ENOMEM;
 	if (m.old_len != 0 && can_grow_in_place(mm, &m))
 		return grow_in_place(t, &m);
@@ -678,19 +711,6 @@ long sys_msync(struct task *t, struct frame *f)
 
 /* ---- locking: only counted ---- */
 
-/* How much of [start, end) is locked already. */
-static u64 locked_in(const struct mm *mm, u64 start, u64 end)
-{
-	u64 bytes = 0;
-
-	for (u32 i = vma_lower(mm, start); i < mm->count && vma_at(mm, i)->start < end; i++) {
-		const struct vma *v = vma_at(mm, i);
-		u64 from = v->start > start ? v->start : start, to = v->end < end ? v->end : end;
-		bytes += v->flags & VMA_LOCKED ? to - from : 0;
-	}
-	return bytes;
-}
-
 /* Whether the pages of [start, end), which is mapped, could be made resident: not those of a
  * mapping that nobody may touch, nor those behind the end of a file or of what is shared. */
 static bool can_populate(const struct mm *mm, u64 start, u64 end)
@@ -719,7 +739,7 @@ static long lock_range(struct task *t, u64 start, u64 len, u8 lock)
 		return -EPERM;
 	if (end < start)
 		return -EINVAL;
-	if (lock && !mm_fits_locked(t, len - locked_in(mm, start, end)))
+	if (lock && !mm_fits_locked(t, len - mapped_in(mm, start, end, VMA_LOCKED)))
 		return -ENOMEM;
 	stop = vma_mapped_until(mm, start, end);
 	flag_range(mm, start, stop, lock, lock ^ VMA_LOCKED);

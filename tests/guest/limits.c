@@ -199,6 +199,23 @@ static void check_memory(void)
 	CHECK(mmap(NULL, (size_t)1 << 30, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
 	      MAP_FAILED);
 	CHECK(errno == ENOMEM);
+	/* What is replaced does not count beside what replaces it. */
+	p = mmap(NULL, 300 << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(p != MAP_FAILED);
+	CHECK(mmap(p, 300 << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == p);
+	CHECK(munmap(p, 300 << 20) == 0);
+	limit_set(RLIMIT_DATA, 16 << 20, 1 << 30);
+	CHECK(sbrk(32 << 20) == (void *)-1 && errno == ENOMEM);
+	/* What one may write is data, unless it is shared. */
+	CHECK(fails((long)mmap(NULL, size, PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+		    ENOMEM));
+	p = mmap(NULL, size, PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	CHECK(p != MAP_FAILED && munmap(p, size) == 0);
+	p = mmap(NULL, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(p != MAP_FAILED && fails(mprotect(p, size, PROT_READ | PROT_WRITE), ENOMEM));
+	CHECK(mprotect(p, 4 << 20, PROT_READ | PROT_WRITE) == 0);
+	CHECK(mremap(p, 4 << 20, 40 << 20, MREMAP_MAYMOVE) == MAP_FAILED && errno == ENOMEM);
+	CHECK(munmap(p, size) == 0);
 	limit_set(RLIMIT_DATA, 1 << 20, 1 << 20);
 	CHECK(sbrk(2 << 20) == (void *)-1 && errno == ENOMEM);
 }
