@@ -168,7 +168,20 @@ static bool is_among(const struct vma *v, const struct vma *list, u32 n)
 	return false;
 }
 
-/* Tells of segments that come and go; what only got shorter at its end is the same VMA. */
+/* Whether what is behind the rest of a VMA, its first part, is gone. */
+static bool lost_its_end(const struct vma *v, const struct vma *list, u32 n)
+{
+	u64 end = 0;
+
+	for (u32 i = 0; i < n; i++) {
+		if (list[i].file == v->file && (list[i].start == v->start || list[i].start == end))
+			end = list[i].end;
+	}
+	return end < v->end;
+}
+
+/* Tells of segments that come and go.  What gets shorter at its end is the same VMA, whose end was
+ * one of its own when it went. */
 static void tell_segments(const struct vma *old, u32 nold, const struct vma *new, u32 nnew)
 {
 	for (u32 i = 0; i < nnew; i++) {
@@ -176,8 +189,12 @@ static void tell_segments(const struct vma *old, u32 nold, const struct vma *new
 			segment_attached(&new[i]);
 	}
 	for (u32 i = 0; i < nold; i++) {
-		if (old[i].flags & VMA_SEGMENT && !is_among(&old[i], new, nnew))
-			segment_detached(&old[i]);
+		bool stays = is_among(&old[i], new, nnew);
+		if (!(old[i].flags & VMA_SEGMENT) || (stays && !lost_its_end(&old[i], new, nnew)))
+			continue;
+		if (stays)
+			segment_attached(&old[i]);
+		segment_detached(&old[i]);
 	}
 }
 

@@ -224,7 +224,13 @@ static long attach(struct task *t, struct shm_segment *s, u64 want, u32 flags)
 	v.flags |= writable ? VMA_MAYWRITE : 0;
 	v.flags |= locked ? VMA_LOCKED : 0;
 	v.file = (u64)s->file;
+	/* What is replaced may be its last attachment. */
+	s->attached++;
+	if (flags & SHM_REMAP)
+		mm_unmap(t, v.start, v.end);
 	long r = mm_map(t, &v, SHIM_FD_REGION);
+	if (!--s->attached && s->ipc.mode & SHM_DEST)
+		destroy(s);
 	return r < 0 ? r : addr;
 }
 

@@ -162,6 +162,29 @@ static void test_parts(void)
 	CHECK(shmctl(id, IPC_RMID, NULL) == 0);
 }
 
+/* Who let go of a part was the last, though no more and no less is attached. */
+static void test_last(void)
+{
+	int id = segment(3 * PAGE), status;
+	char *a = shmat(id, NULL, 0);
+
+	CHECK(a != (void *)-1 && stat_of(id).shm_lpid == getpid());
+	for (unsigned long page = 2; page > 0; page--) {
+		pid_t child = vfork();
+		if (child == 0) {
+			munmap(a + page * PAGE, PAGE);
+			_exit(0);
+		}
+		CHECK(waitpid(child, &status, 0) == child && status == 0);
+		CHECK(stat_of(id).shm_lpid == child && stat_of(id).shm_nattch == 1);
+	}
+	strcpy(a, "stays");
+	CHECK(shmctl(id, IPC_RMID, NULL) == 0);
+	/* In its own place, which is its last. */
+	CHECK(shmat(id, a, SHM_REMAP) == a && !strcmp(a, "stays") && stat_of(id).shm_nattch == 1);
+	CHECK(stat_of(id).shm_lpid == getpid() && shmdt(a) == 0);
+}
+
 static void test_move(void)
 {
 	int id = segment(4 * PAGE);
@@ -396,6 +419,7 @@ int main(void)
 	test_attach();
 	test_places();
 	test_parts();
+	test_last();
 	test_move();
 	test_removed();
 	test_fork();
