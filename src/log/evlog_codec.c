@@ -18,7 +18,10 @@ static const char no_memory[] = "not enough memory to read it";
 /* Of the smallest encoding of each element, in bytes. */
 #define STRING_MIN 5
 #define INPUT_MIN  9
-#define OUTPUT_MIN (1 + STRING_MIN + 8 + EVLOG_HASH_SIZE)
+#define OUTPUT_MIN (1 + STRING_MIN + 8)
+
+/* In the kind of an output: no hash follows, it is all zeros. */
+#define NO_HASH 0x80
 
 static void put_strings(struct evlog_buf *buf, const char *const *at, size_t count)
 {
@@ -247,17 +250,24 @@ void evlog_epoch_free_inputs(struct evlog_epoch *epoch)
 
 void evlog_output_encode(struct evlog_buf *buf, const struct evlog_output *output)
 {
-	evlog_put_u8(buf, (uint8_t)output->kind);
+	static const uint8_t none[EVLOG_HASH_SIZE];
+	bool hashed = memcmp(output->hash, none, sizeof(none)) != 0;
+
+	evlog_put_u8(buf, (uint8_t)(output->kind | (hashed ? 0 : NO_HASH)));
 	evlog_put_u64(buf, output->size_bytes);
-	evlog_put(buf, output->hash, EVLOG_HASH_SIZE);
+	if (hashed)
+		evlog_put(buf, output->hash, EVLOG_HASH_SIZE);
 	evlog_put_string(buf, output->name);
 }
 
 static void get_output(struct evlog_cursor *cursor, struct evlog_output *ret_output)
 {
-	ret_output->kind = evlog_get_u8(cursor);
+	uint8_t kind = evlog_get_u8(cursor);
+
+	ret_output->kind = kind & ~NO_HASH;
 	ret_output->size_bytes = evlog_get_u64(cursor);
-	evlog_get_copy(cursor, ret_output->hash, EVLOG_HASH_SIZE);
+	if (!(kind & NO_HASH))
+		evlog_get_copy(cursor, ret_output->hash, EVLOG_HASH_SIZE);
 	ret_output->name = evlog_get_string(cursor);
 	if (ret_output->kind < EVLOG_OUTPUT_STREAM || ret_output->kind >= EVLOG_OUTPUT_KINDS)
 		cursor->failed = true;

@@ -51,6 +51,7 @@ struct evlog_writer {
 	uint64_t offset;  /* of the next section */
 	uint64_t written; /* bytes of whole sections in the file */
 	uint64_t epoch_count;
+	pthread_mutex_t packing;  /* guards cctx; taken behind `lock` or without it */
 	ZSTD_CCtx *cctx;	  /* NULL: nothing was packed yet */
 	struct evlog_buf pending; /* finished sections, not written yet */
 	struct evlog_buf packed;  /* scratch */
@@ -157,22 +158,22 @@ static void section_put(struct evlog_writer *writer, enum evlog_section_type typ
 
 /* A payload goes inline if it is small or does not shrink, else into the zstd frame: then it is in
  * `packed`, which else is empty. */
-static void payload_pack(struct evlog_writer *writer, const struct evlog_buf *payload,
-			 struct evlog_buf *packed)
+static int payload_pack(struct evlog_writer *writer, const struct evlog_buf *payload,
+			struct evlog_buf *packed)
 {
+	int ret;
+
 	packed->len = 0;
-	if (payload->error || writer->error)
-		fail(writer, payload->error);
-	if (writer->error || payload->len < EVLOG_PACK_MIN)
-		return;
+	if (payload->error || payload->len < EVLOG_PACK_MIN)
+		return payload->error;
+	pthread_mutex_lock(&writer->packing);
 	if (!writer->cctx)
 		writer->cctx = ZSTD_createCCtx();
-	int ret =
-		evlog_section_pack(writer->cctx, LEVEL_SMALL, payload->data, payload->len, packed);
-	if (ret)
-		fail(writer, ret);
+	ret = evlog_section_pack(writer->cctx, LEVEL_SMALL, payload->data, payload->len, packed);
+	pthread_mutex_unlock(&writer->packing);
 	if (packed->len >= payload->len)
 		packed->len = 0;
+	return ret;
 }
 
 static void packed_put(struct evlog_writer *writer, enum evlog_section_type type,
@@ -189,7 +190,8 @@ static void packed_put(struct evlog_writer *writer, enum evlog_section_type type
 static void payload_put(struct evlog_writer *writer, enum evlog_section_type type,
 			const struct evlog_buf *payload)
 {
-	payload_pack(writer, payload, &writer->packed);
+	if (!writer->error)
+		fail(writer, payload_pack(writer, payload, &writer->packed));
 	packed_put(writer, type, payload, &writer->packed);
 }
 
@@ -287,6 +289,7 @@ int evlog_writer_create(const char *path, const struct evlog_header *header,
 		return -ENOMEM;
 	writer->fd = -1;
 	pthread_mutex_init(&writer->lock, NULL);
+	pthread_mutex_init(&writer->packing, NULL);
 	pthread_cond_init(&writer->pieces_end, NULL);
 	ret = open_file(writer, path, header, host);
 	if (ret) {
@@ -381,17 +384,14 @@ int evlog_writer_output_append(struct evlog_writer *writer, const struct evlog_o
 	return unlock(writer);
 }
 
-static void outputs_end(struct evlog_writer *writer)
-{
-	if (!writer->outputs_ended)
-		payload_pack(writer, &writer->outputs, &writer->outputs_packed);
-	writer->outputs_ended = true;
-}
-
 int evlog_writer_outputs_end(struct evlog_writer *writer)
 {
+	/* Beside whoever else writes: the outputs are the caller's. */
+	int ret = payload_pack(writer, &writer->outputs, &writer->outputs_packed);
+
 	pthread_mutex_lock(&writer->lock);
-	outputs_end(writer);
+	fail(writer, ret);
+	writer->outputs_ended = true;
 	return unlock(writer);
 }
 
@@ -447,8 +447,11 @@ int evlog_writer_finish(struct evlog_writer *writer, const struct evlog_end *end
 		fail(writer, -EINVAL);
 	gathered_put(writer, EVLOG_SECTION_CHAIN, &writer->chain);
 	gathered_put(writer, EVLOG_SECTION_EVENTS, &writer->events);
-	outputs_end(writer);
-	packed_put(writer, EVLOG_SECTION_OUTPUTS, &writer->outputs, &writer->outputs_packed);
+	if (writer->outputs_ended)
+		packed_put(writer, EVLOG_SECTION_OUTPUTS, &writer->outputs,
+			   &writer->outputs_packed);
+	else
+		payload_put(writer, EVLOG_SECTION_OUTPUTS, &writer->outputs);
 	index_offset = writer->offset;
 	payload_put(writer, EVLOG_SECTION_INDEX, &writer->index);
 	last.epochs = writer->epoch_count;
@@ -480,5 +483,6 @@ void evlog_writer_destroy(struct evlog_writer *writer)
 	ZSTD_freeCCtx(writer->cctx);
 	pthread_cond_destroy(&writer->pieces_end);
 	pthread_mutex_destroy(&writer->lock);
+	pthread_mutex_destroy(&writer->packing);
 	free(writer);
 }

@@ -55,8 +55,8 @@ int evlog_writer_events_append(struct evlog_writer *writer, const void *records,
 /* Size and hash of an output stream or written file; goes out at evlog_writer_finish(). */
 int evlog_writer_output_append(struct evlog_writer *writer, const struct evlog_output *output);
 
-/* There are no more outputs: packs them, while the image may still grow.  evlog_writer_finish()
- * does it, if it was not done. */
+/* The caller has appended all outputs: packs them, while the image may still grow.
+ * evlog_writer_finish() does it, if it was not done. */
 int evlog_writer_outputs_end(struct evlog_writer *writer);
 
 /*

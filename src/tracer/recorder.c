@@ -322,8 +322,14 @@ static void recheck(struct recorder *r)
 		keep(r, image_capture_recheck(r->capture, &how));
 }
 
-/* What the container left behind, from output `i` on as far as it is known. */
-static int outputs_append(struct recorder *r, size_t *i)
+static void await(sem_t *step)
+{
+	while (sem_wait(step) < 0)
+		continue;
+}
+
+/* From output `i` on, as far as they are known. */
+static int list_append(struct recorder *r, size_t *i)
 {
 	const struct evlog_output *out;
 	int error = 0;
@@ -337,27 +343,28 @@ static int outputs_append(struct recorder *r, size_t *i)
 	return error;
 }
 
-static void await(sem_t *step)
+/* What the container left behind.  What was removed comes behind the files, and only a whole image
+ * tells. */
+static int outputs_append(struct recorder *r)
 {
-	while (sem_wait(step) < 0)
-		continue;
-}
-
-/* What was removed comes behind the files, and only a whole image tells; the end record comes
- * behind what the recheck adds to that. */
-static void *end_write(void *arg)
-{
-	struct recorder *r = arg;
 	size_t i = 0;
-	int error = outputs_append(r, &i);
+	int error = list_append(r, &i);
 
-	await(&r->captured);
+	if (written_may_remove(r->written))
+		await(&r->captured);
 	if (error == 0)
 		error = written_finish(r->written, r->capture);
 	if (error == 0)
-		error = outputs_append(r, &i);
-	if (error == 0)
-		error = evlog_writer_outputs_end(r->writer);
+		error = list_append(r, &i);
+	return error == 0 ? evlog_writer_outputs_end(r->writer) : error;
+}
+
+/* The end record comes behind what the recheck adds to the image. */
+static void *end_write(void *arg)
+{
+	struct recorder *r = arg;
+	int error = outputs_append(r);
+
 	await(&r->rechecked);
 	if (r->error == 0 && error == 0)
 		error = evlog_writer_finish(r->writer, &r->end);

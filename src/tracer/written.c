@@ -747,6 +747,15 @@ static void find_removed(struct written *w, const struct image_capture *capture)
 		settle(&w->found);
 }
 
+bool written_may_remove(const struct written *w)
+{
+	for (size_t i = 0; i < w->note_count; i++) {
+		if (w->notes[i]->kind == CAPTURE_OUT_FILE)
+			return true;
+	}
+	return false;
+}
+
 int written_finish(struct written *w, const struct image_capture *capture)
 {
 	find_removed(w, capture);

@@ -7,6 +7,7 @@
 #define SHADOW_TRACER_WRITTEN_H
 
 #include <sched.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,7 +37,11 @@ int written_grows(struct written *written, const char *path, uint64_t dev, uint6
  * afterwards. */
 void written_look(struct written *written);
 
-/* Finds out what was removed.  Precondition: the capture has finished.  -ENOMEM. */
+/* Whether files of the image may have been removed. */
+bool written_may_remove(const struct written *written);
+
+/* Finds out what was removed.  Precondition: the capture has finished, if anything may have been.
+ * -ENOMEM. */
 int written_finish(struct written *written, const struct image_capture *capture);
 
 /* After written_look, or written_finish, which adds what was removed: output `i`, sorted by kind

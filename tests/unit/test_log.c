@@ -116,10 +116,13 @@ static void write_sample(const char *path)
 {
 	struct evlog_writer *writer = start_log(path);
 	struct evlog_output output = {EVLOG_OUTPUT_STREAM, "stdout", 5, {1, 2, 3}};
+	struct evlog_output unhashed = {EVLOG_OUTPUT_FILE, "/out", 7, {0}};
 	struct evlog_end end = {.status = 0x100, .events = 3000, .digest = 42};
 
 	write_body(writer);
 	CHECK(!evlog_writer_output_append(writer, &output));
+	CHECK(!evlog_writer_output_append(writer, &unhashed));
+	CHECK(!evlog_writer_outputs_end(writer));
 	CHECK(!evlog_writer_finish(writer, &end));
 	evlog_writer_destroy(writer);
 }
@@ -212,7 +215,9 @@ static void test_round_trip(void)
 	CHECK(!evlog_reader_events_each(reader, count_events, &events) && events == EPOCHS);
 	CHECK(!evlog_reader_image_each(reader, count_images, &images) && images == EPOCHS);
 	outputs = evlog_reader_outputs(reader, &count);
-	CHECK(count == 1 && !strcmp(outputs[0].name, "stdout") && outputs[0].hash[2] == 3);
+	CHECK(count == 2 && !strcmp(outputs[0].name, "stdout") && outputs[0].hash[2] == 3);
+	CHECK(count == 2 && outputs[1].kind == EVLOG_OUTPUT_FILE && outputs[1].size_bytes == 7);
+	CHECK(count == 2 && !strcmp(outputs[1].name, "/out") && outputs[1].hash[0] == 0);
 	CHECK(evlog_reader_end(reader) && evlog_reader_end(reader)->status == 0x100);
 	CHECK(evlog_reader_end(reader) && evlog_reader_end(reader)->epochs == EPOCHS);
 	evlog_reader_destroy(reader);
