@@ -45,6 +45,7 @@ struct shm_segment {
 	u64 attached; /* VMAs */
 	s64 atime, dtime, ctime;
 	s32 cpid, lpid;
+	u32 locker; /* with SHM_LOCKED: the user it counts for */
 };
 
 static u64 pages_of(const struct shm_segment *s)
@@ -375,6 +376,20 @@ static long remove(struct task *t, s32 id)
 	return 0;
 }
 
+/* What the segments take that a user has locked. */
+static u64 locked_by(u32 uid)
+{
+	u64 bytes = 0;
+
+	for (u32 i = 0; i < IPC->ids[IPC_SHM].capacity; i++) {
+		const struct ipc_object *o = ipc_at(IPC_SHM, (s32)i);
+		const struct shm_segment *s = (const struct shm_segment *)o;
+		if (o && o->mode & SHM_LOCKED && s->locker == uid)
+			bytes += page_up(s->size);
+	}
+	return bytes;
+}
+
 /* Locking is only counted, as that of mappings is. */
 static long lock(struct task *t, s32 id, bool on)
 {
@@ -387,8 +402,12 @@ static long lock(struct task *t, s32 id, bool on)
 	bool free = capable(t, CAP_IPC_LOCK);
 	if (!free && ((p->euid != o->uid && p->euid != o->cuid) || (on && !limit)))
 		return -EPERM;
-	if (!free && on && page_up(((struct shm_segment *)o)->size) > limit)
+	struct shm_segment *s = (struct shm_segment *)o;
+	if (!on == !(o->mode & SHM_LOCKED))
+		return 0;
+	if (!free && on && locked_by(p->uid) + page_up(s->size) > page_down(limit))
 		return -ENOMEM;
+	s->locker = p->uid;
 	o->mode = on ? o->mode | SHM_LOCKED : o->mode & ~SHM_LOCKED;
 	return 0;
 }

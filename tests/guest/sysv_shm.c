@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/shm.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -330,10 +331,27 @@ static int use_given(int id)
 	return 0;
 }
 
+/* What a user locks counts together. */
+static int use_locks(int id)
+{
+	struct rlimit limit = {3 * PAGE, 3 * PAGE};
+	int two = segment(2 * PAGE), other = segment(2 * PAGE);
+
+	(void)id;
+	CHECK(setrlimit(RLIMIT_MEMLOCK, &limit) == 0);
+	CHECK(shmctl(two, SHM_LOCK, NULL) == 0 && shmctl(two, SHM_LOCK, NULL) == 0);
+	FAILS(shmctl(other, SHM_LOCK, NULL), ENOMEM);
+	CHECK(shmctl(two, SHM_UNLOCK, NULL) == 0 && shmctl(other, SHM_LOCK, NULL) == 0);
+	FAILS(shmctl(two, SHM_LOCK, NULL), ENOMEM);
+	CHECK(shmctl(other, IPC_RMID, NULL) == 0 && shmctl(two, SHM_LOCK, NULL) == 0);
+	return shmctl(two, IPC_RMID, NULL);
+}
+
 static void test_permissions(void)
 {
 	if (geteuid())
 		return;
+	CHECK(as_user(use_locks, 0) == 0);
 	int id = shmget(fresh_key(), PAGE, IPC_CREAT | 0604);
 	CHECK(as_user(use_others, id) == 0);
 	struct shmid_ds ds = stat_of(id);
