@@ -665,25 +665,26 @@ long sys_madvise(struct task *t, struct frame *f)
 	return error;
 }
 
+/* Of what is mapped from the start on it is told, also if there is a hole behind it. */
 long sys_mincore(struct task *t, struct frame *f)
 {
 	u64 start = f->arg[0], len = f->arg[1], vec = f->arg[2];
-	u64 pages = page_up(len) / MM_PAGE;
 	u8 ones[512];
 
 	if (start & (MM_PAGE - 1))
 		return -EINVAL;
-	if (len > APP_ADDR_MAX || !vma_range_is_mapped(mm_of(t), start, start + pages * MM_PAGE))
+	if (len > APP_ADDR_MAX || start > APP_ADDR_MAX - len)
 		return -ENOMEM;
+	u64 end = start + page_up(len), stop = vma_mapped_until(mm_of(t), start, end);
 	memset(ones, 1, sizeof(ones));
-	while (pages > 0) {
+	for (u64 pages = (stop - start) / MM_PAGE; pages > 0;) {
 		u64 n = pages < sizeof(ones) ? pages : sizeof(ones);
 		if (user_copy_out(vec, ones, n) < 0)
 			return -EFAULT;
 		vec += n;
 		pages -= n;
 	}
-	return 0;
+	return stop == end ? 0 : -ENOMEM;
 }
 
 long sys_msync(struct task *t, struct frame *f)

@@ -175,6 +175,15 @@ static void check_rest(void)
 	char *at = map(4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 
 	CHECK(mincore(at, 4 * PAGE, resident) == 0);
+	/* As far as there is something; nothing of it is above all addresses. */
+	CHECK(munmap(at + 2 * PAGE, PAGE) == 0);
+	memset(resident, 0xff, sizeof(resident));
+	CHECK(mincore(at, 4 * PAGE, resident) == -1 && errno == ENOMEM);
+	CHECK(resident[1] <= 1 && resident[2] == 0xff);
+	CHECK(mincore(at, 4 * PAGE, (unsigned char *)8) == -1 && errno == EFAULT);
+	CHECK(mincore((void *)-PAGE, 2 * PAGE, resident) == -1 && errno == ENOMEM);
+	CHECK(mmap(at + 2 * PAGE, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+		   0) == at + 2 * PAGE);
 	CHECK(mlock(at, PAGE) == 0 && munlock(at, PAGE) == 0);
 	CHECK(madvise(at, PAGE, MADV_WILLNEED) == 0 && madvise(at, PAGE, 9999) == -1);
 	CHECK(errno == EINVAL && munmap(at, 4 * PAGE) == 0);
