@@ -70,6 +70,8 @@ struct task {
 	u64 sem_undo;	 /* heap: what semop is to undo at its end, or 0; see sysv_sem.c */
 	u32 pdeathsig;	 /* sent when the thread that made its process ends; 0: none */
 	u32 made_children; /* some living process was made by this task */
+	u32 policy;	   /* of memory: mode and flags; see mempolicy.c */
+	u64 policy_nodes;
 };
 _Static_assert(sizeof(struct task) + TASK_IN_PAGE + 15 * 64 <= 0x1000, "one page");
 _Static_assert(offsetof(struct task, self) == TASK_SELF, "entry.S");

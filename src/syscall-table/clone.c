@@ -211,6 +211,8 @@ static long do_clone(struct task *t, struct clone_request *r)
 	child->gs_app = t->gs_app;
 	seccomp_inherit(t, child);
 	priority_inherit(t, child);
+	child->policy = t->policy;
+	child->policy_nodes = t->policy_nodes;
 	if (r->flags & CLONE_SYSVSEM)
 		sem_undo_share(t, child);
 	child->clear_child_tid = r->flags & CLONE_CHILD_CLEARTID ? r->child_tid : 0;

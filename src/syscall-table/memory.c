@@ -3,10 +3,8 @@
  * errors in Linux's order; what remains is carried out at addresses of our own choice.
  *
  * Owns nothing.  What depends on the host's memory is answered from the container's: everything
- * mapped is resident, locked pages are only counted, there is one memory node, huge pages and
- * protection keys do not exist.
+ * mapped is resident, locked pages are only counted, huge pages and protection keys do not exist.
  */
-#include <linux/mempolicy.h>
 #include <linux/mman.h>
 #include <linux/personality.h>
 
@@ -850,48 +848,4 @@ long sys_membarrier(struct task *t, struct frame *f)
 	default:
 		return -EINVAL;
 	}
-}
-
-/* ---- memory nodes: there is one ---- */
-
-static bool is_known_policy(u64 mode)
-{
-	return ((u32)mode & ~(u32)MPOL_MODE_FLAGS) <= MPOL_LOCAL + 1;
-}
-
-long sys_mbind(struct task *t, struct frame *f)
-{
-	u64 start = f->arg[0], end = start + page_up(f->arg[1]);
-
-	if (start & (MM_PAGE - 1) || end < start || !is_known_policy(f->arg[2]))
-		return -EINVAL;
-	return vma_range_is_mapped(mm_of(t), start, end) ? 0 : -EFAULT;
-}
-
-long sys_set_mempolicy(struct task *t, struct frame *f)
-{
-	(void)t;
-	return is_known_policy(f->arg[0]) ? 0 : -EINVAL;
-}
-
-long sys_get_mempolicy(struct task *t, struct frame *f)
-{
-	u64 mask = f->arg[1], maxnode = f->arg[2], flags = f->arg[4];
-	u64 nodes = flags & MPOL_F_MEMS_ALLOWED ? 1 : 0;
-	u64 bytes = maxnode == 0 ? 0 : (maxnode - 1 + 63) / 64 * 8;
-	int mode = MPOL_DEFAULT;
-
-	if (flags & ~(u64)(MPOL_F_NODE | MPOL_F_ADDR | MPOL_F_MEMS_ALLOWED) ||
-	    (mask != 0 && maxnode < 1) || bytes > MM_PAGE)
-		return -EINVAL;
-	if (flags & MPOL_F_ADDR && vma_find(mm_of(t), f->arg[3]) == NULL)
-		return -EFAULT;
-	if (f->arg[0] != 0 && user_put(f->arg[0], mode) < 0)
-		return -EFAULT;
-	for (u64 i = 0; mask != 0 && i < bytes; i += 8) {
-		u64 word = i == 0 ? nodes : 0;
-		if (user_put(mask + i, word) < 0)
-			return -EFAULT;
-	}
-	return 0;
 }
