@@ -313,7 +313,8 @@ static long brk_grow(struct task *t, struct mm *mm, u64 from, u64 to)
 		return -ENOMEM;
 	if (mm->lock_future && !mm_fits_locked(t, to - from))
 		return -EAGAIN;
-	if (!mm_is_app_range(from, to) || !vma_range_is_free(mm, from, to))
+	/* Linux leaves a page free behind it. */
+	if (!mm_is_app_range(from, to) || !vma_range_is_free(mm, from, to + MM_PAGE))
 		return -ENOMEM;
 	v.prot = (u8)implied(t, PROT_READ | PROT_WRITE);
 	v.flags = mm->lock_future ? VMA_LOCKED : 0;

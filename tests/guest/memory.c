@@ -124,6 +124,13 @@ static void check_break(void)
 	first[0] = grown[-1] = 1;
 	CHECK(sbrk(-20 * (long)PAGE) == grown && sbrk(20 * PAGE) == grown - 20 * PAGE);
 	CHECK(grown[-1] == 0);
+	/* Not to where something is: a page stays between. */
+	char *end = (char *)(((unsigned long)grown + PAGE - 1) & ~(PAGE - 1));
+	char *wall = mmap(end + 4 * PAGE, PAGE, PROT_READ,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	CHECK(wall == end + 4 * PAGE && brk(end + 3 * PAGE) == 0);
+	CHECK(brk(wall) == -1 && errno == ENOMEM && munmap(wall, PAGE) == 0);
+	CHECK(brk(wall) == 0 && brk(grown) == 0);
 }
 
 /* Code made at run time, with a system call in it that no patch has seen. */
