@@ -22,6 +22,9 @@
 #define SIGNAL_THREAD_GROUP  2u
 #define SIGNAL_PROCESS_GROUP 4u
 
+#define SELF_THREAD  (-10000) /* PIDFD_SELF_*, since Linux 6.15 */
+#define SELF_PROCESS (-10001)
+
 enum key_kind { KEY_PIDFD = 0x50460001 };
 
 static struct sched_key key_of(u64 birth)
@@ -203,10 +206,26 @@ static long send_to(struct task *t, const struct ofd *o, u32 scope, u64 sig,
 	return signal_to_process(t, proc, sig, info);
 }
 
+/* What a number stands for: a description, or the caller, who needs none to name itself. */
+static const struct ofd *named_by(struct task *t, s32 fd, struct ofd *self)
+{
+	bool thread = fd == SELF_THREAD;
+
+	if (!thread && fd != SELF_PROCESS)
+		return fd_get_io(t, (u32)fd);
+	self->kind = OFD_PIDFD;
+	self->flags = thread ? PIDFD_THREAD : 0;
+	self->object = thread && t->tid != proc_of(t)->pid;
+	self->private[0] = self->object ? t->birth : proc_of(t)->birth;
+	self->private[1] = thread ? t->tid : proc_of(t)->pid;
+	return self;
+}
+
 long sys_pidfd_send_signal(struct task *t, struct frame *f)
 {
 	u32 scope = (u32)f->arg[3];
-	const struct ofd *o = fd_get_io(t, (u32)f->arg[0]);
+	struct ofd self = {0};
+	const struct ofd *o = named_by(t, (s32)f->arg[0], &self);
 	struct k_siginfo info, *given = NULL;
 
 	if (scope & ~(SIGNAL_THREAD | SIGNAL_THREAD_GROUP | SIGNAL_PROCESS_GROUP) ||

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -243,6 +244,10 @@ static void check_first_thread(void)
 	CHECK(polled(fd) == POLLIN && pidfd_send(fd, 0, NULL, 0) == 0);
 	CHECK(waitid((idtype_t)P_PIDFD, (id_t)fd, &info, WEXITED) == 0 && info.si_status == 5);
 	CHECK(polled(fd) == (POLLIN | POLLHUP) && fails(pidfd_send(fd, 0, NULL, 0), ESRCH));
+	/* Older kernels know no numbers for oneself. */
+	bool self = pidfd_send(-10000, 0, NULL, 0) == 0;
+	CHECK((pidfd_send(-10001, 0, NULL, 0) == 0) == self && (self || errno == EBADF));
+	CHECK(fails(pidfd_send(-10002, 0, NULL, 0), EBADF));
 	CHECK(directory >= 0 && fails(pidfd_send(directory, 0, NULL, 0), EBADF));
 	CHECK(close(fd) == 0 && close(directory) == 0);
 }
