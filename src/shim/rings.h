@@ -3,7 +3,8 @@
  *
  * One producer (the holder of the turn), one consumer (a thread of the tracer).  A record is
  * {u32 size, u32 what} and bytes, padded to 8; it never wraps: RING_SKIP says that the rest of the
- * buffer is unused.  Positions only grow; position modulo size is the offset.
+ * buffer is unused, and is published with the record behind it.  Positions only grow; position
+ * modulo size is the offset.
  *
  * The consumer treats everything as hostile: ring_peek checks a record against the buffer and the
  * published tail; what a record holds is for the reader to check.
@@ -37,8 +38,9 @@ enum ring_waiting { RING_AWAKE, RING_PAUSES, RING_SLEEPS, RING_NOBODY };
 struct ring {
 	u64 tail;      /* written by the producer: bytes ever put */
 	u64 head_seen; /* of the producer: the head when it looked last */
-	u64 held; /* 0, or the tail when the record behind it, which is put, is published too */
-	u64 pad0[5];
+	u64 held;    /* 0, or the tail when the record behind it, which is put, is published too */
+	u64 skipped; /* of the producer: unused bytes before the record that is reserved */
+	u64 pad0[4];
 	u64 head; /* written by the consumer: bytes ever taken */
 	u64 pad1[7];
 	u32 waiting; /* futex word: enum ring_waiting of the consumer */
@@ -81,7 +83,7 @@ static inline u64 ring_need(u64 size)
 /* Producer: whether it goes back to the start for the record, which would touch another page. */
 static inline bool ring_goes_back(struct ring *r, u64 at, u64 need)
 {
-	if (at < RING_LAP || at % 4096 + need <= 4096)
+	if (at < RING_LAP || (at % 4096 && at % 4096 + need <= 4096))
 		return false;
 	r->head_seen = __atomic_load_n(&r->head, __ATOMIC_ACQUIRE);
 	return r->tail - r->head_seen + need <= at;
@@ -100,25 +102,31 @@ static inline struct ring_record *ring_reserve(struct ring *r, u64 ring_size, u3
 	}
 	if (skip) {
 		((struct ring_record *)(r->bytes + at))->size = RING_SKIP;
-		__atomic_store_n(&r->tail, r->tail + skip, __ATOMIC_RELEASE);
 		at = 0;
 	}
+	r->skipped = skip;
 	struct ring_record *rec = (struct ring_record *)(r->bytes + at);
 	rec->size = size;
 	return rec;
 }
 
+/* Producer: the tail when the record that was reserved and filled is published. */
+static inline u64 ring_behind(const struct ring *r, const struct ring_record *rec)
+{
+	return r->tail + r->skipped + ring_need(rec->size);
+}
+
 /* Producer: publishes the record that was reserved and filled. */
 static inline void ring_publish(struct ring *r, const struct ring_record *rec)
 {
-	__atomic_store_n(&r->tail, r->tail + ring_need(rec->size), __ATOMIC_RELEASE);
+	__atomic_store_n(&r->tail, ring_behind(r, rec), __ATOMIC_RELEASE);
 }
 
 /* Producer: the record that was reserved and filled is not published before the next one, or before
  * the consumer looks while the producer stands still. */
 static inline void ring_hold(struct ring *r, const struct ring_record *rec)
 {
-	r->held = r->tail + ring_need(rec->size);
+	r->held = ring_behind(r, rec);
 }
 
 /* Either side, with the producer standing still. */
