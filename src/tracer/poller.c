@@ -130,7 +130,7 @@ void poller_stop(struct poller *p)
 		return;
 	p->stop = true;
 	/* A running thread would have to be moved, and is about to end anyway. */
-	if (p->started && p->ring->waiting != RING_AWAKE)
+	if (p->started && __atomic_load_n(&p->ring->waiting, __ATOMIC_RELAXED) != RING_AWAKE)
 		come_here(p);
 	poller_wake(p);
 }

@@ -290,7 +290,9 @@ void recorder_capture_sync(struct recorder *r, uint32_t how)
 
 bool recorder_is_idle(const struct recorder *r)
 {
-	return CAPTURE_RING->tail - CAPTURE_RING->head <= FEW * sizeof(struct capture_record) &&
+	uint64_t head = __atomic_load_n(&CAPTURE_RING->head, __ATOMIC_RELAXED);
+
+	return CAPTURE_RING->tail - head <= FEW * sizeof(struct capture_record) &&
 	       image_capture_is_idle(r->capture, FEW);
 }
 
