@@ -12,6 +12,7 @@
 
 #include "check.h"
 #include "children.h"
+#include "read_text.h"
 
 #define FAILS(call, error) CHECK((errno = 0, (long)(call) == -1) && errno == (error))
 
@@ -156,14 +157,8 @@ static void test_owners(const char *path)
 static void check_told(const char *what, const char *range)
 {
 	static char text[1 << 20];
-	int fd = open("/proc/locks", O_RDONLY);
-	ssize_t n = 0, r;
 
-	CHECK(fd >= 0);
-	while ((r = read(fd, text + n, sizeof(text) - 1 - (size_t)n)) > 0)
-		n += r;
-	text[n] = 0;
-	close(fd);
+	read_text("/proc/locks", text, sizeof(text));
 	for (char *at = text; (at = strstr(at, what)); at++) {
 		char *end = strchr(at, '\n') + 1;
 		if (strncmp(end - strlen(range), range, strlen(range)) == 0)

@@ -18,6 +18,7 @@
 #include <unistd.h>
 #include "check.h"
 #include "draw.h"
+#include "read_text.h"
 
 #define PAGE	   4096ul
 #define WINDOW	   ((char *)0x200000000000)
@@ -97,14 +98,7 @@ static void take_line(const char *line)
 
 static void take_maps(void)
 {
-	int fd = open("/proc/self/smaps", O_RDONLY);
-	long n = 0, got;
-
-	CHECK(fd >= 0);
-	while ((got = read(fd, maps + n, sizeof(maps) - 1 - (size_t)n)) > 0)
-		n += got;
-	maps[n] = 0;
-	close(fd);
+	read_text("/proc/self/smaps", maps, sizeof(maps));
 	for (int i = 0; i < PAGES; i++)
 		pages[i].what = pages[i].perms[0] = 0;
 	for (char *line = strtok(maps, "\n"); line; line = strtok(NULL, "\n"))

@@ -17,6 +17,7 @@
 
 #include "check.h"
 #include "children.h"
+#include "read_text.h"
 
 #define PAGE		   4096ul
 #define FAILS(call, error) CHECK((errno = 0, (long)(call) == -1) && errno == (error))
@@ -402,14 +403,8 @@ static void test_ids(void)
 static bool text_has(const char *path, const char *what)
 {
 	static char text[65536];
-	int fd = open(path, O_RDONLY);
-	ssize_t n = 0, r;
 
-	CHECK(fd >= 0);
-	while ((r = read(fd, text + n, sizeof(text) - 1 - (size_t)n)) > 0)
-		n += r;
-	close(fd);
-	text[n] = 0;
+	read_text(path, text, sizeof(text));
 	return strstr(text, what) != NULL;
 }
 
