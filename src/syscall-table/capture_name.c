@@ -11,12 +11,11 @@
 #define KEY_SALT 0x8ebc6af09c88c6e3u
 #define OF_MOVED 0x9e3779b97f4a7c15u
 #define OF_MADE	 0x165667b19e3779f9u
-#define OF_BASE	 0xc2b2ae3d27d4eb4fu
 #define OF_VNODE 0xd6e8feb86659fd93u
 
 static u64 text_key(const struct path *p, u32 n)
 {
-	return hash_bytes(p->base_hash ^ KEY_SALT, p->name, n) ^ p->base_vnode * OF_BASE;
+	return hash_bytes(p->base_hash ^ KEY_SALT, p->name, n) ^ path_base_key(p);
 }
 
 u64 announced_key(const struct path *p, u32 n, u32 vnode, bool strict)

@@ -62,7 +62,7 @@ _Static_assert(sizeof(((struct last_look *)0)->st) == sizeof(struct stat), "of t
 
 static u64 look_key(const struct path *p)
 {
-	return path_key(p) ^ p->base_vnode * 0xc2b2ae3d27d4eb4fu;
+	return path_key(p) ^ path_base_key(p);
 }
 
 static void look_keep(const struct path *p, u32 at_flags, const struct stat *st)

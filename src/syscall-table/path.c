@@ -66,6 +66,15 @@ static bool special_initial(const char *abs)
 	return abs[0] == '/' && (abs[1] == 'p' || abs[1] == 's' || abs[1] == 'd');
 }
 
+bool path_has_dots(const char *text)
+{
+	for (const char *at = strchr(text, '.'); at; at = strchr(at + 1, '.')) {
+		if (at[1] == '.')
+			return true;
+	}
+	return false;
+}
+
 /* Cheap: false only if no lexical reading of the path can be special. */
 static bool may_be_special(const struct path *p)
 {
@@ -75,11 +84,7 @@ static bool may_be_special(const struct path *p)
 		return true;
 	if (n[0] == '/' && (special_initial(n) || n[1] == '/' || n[1] == '.'))
 		return true;
-	for (const char *dots = strchr(n, '.'); dots; dots = strchr(dots + 1, '.')) {
-		if (dots[1] == '.')
-			return true;
-	}
-	return p->base[0] == '/' && !p->base[1];
+	return path_has_dots(n) || (p->base[0] == '/' && !p->base[1]);
 }
 
 static long set_base(struct task *t, s32 dirfd, struct path *p)
@@ -389,15 +394,6 @@ long path_host_stat(const struct path *p, u32 at_flags, struct stat *ret)
 	return r == 0 && stat_is_log(ret) ? -ENOENT : r;
 }
 
-bool path_has_dots(const char *text)
-{
-	for (const char *at = strchr(text, '.'); at; at = strchr(at + 1, '.')) {
-		if (at[1] == '.')
-			return true;
-	}
-	return false;
-}
-
 u32 path_folder_length(const char *name, u32 n)
 {
 	while (n > 1 && name[n - 1] == '/')
@@ -522,7 +518,7 @@ u64 path_missing_key(const struct path *p)
 {
 	if (!path_is_entry(p) || !path_parent_length(p) || (p->name[0] != '/' && !p->base_vnode))
 		return 0;
-	return (path_parent_key(p) ^ p->base_vnode * 0xc2b2ae3d27d4eb4fu) +
+	return (path_parent_key(p) ^ path_base_key(p)) +
 	       FILES->made_generation * 0x165667b19e3779f9u;
 }
 

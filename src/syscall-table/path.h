@@ -59,6 +59,13 @@ u32 path_absolute_of(const struct path *p, u32 n, char *to);
 /* Hash that names the path: equal for equal (base, name). */
 u64 path_key(const struct path *p);
 
+/* Of the directory that a relative name starts from, whatever its text: to be mixed with keys of
+ * texts. */
+static inline u64 path_base_key(const struct path *p)
+{
+	return p->base_vnode * 0xc2b2ae3d27d4eb4fu;
+}
+
 /* Joins base and name and removes ".", "..", "//" lexically; the length. */
 u32 path_normalise(const char *base, const char *name, char *to);
 
