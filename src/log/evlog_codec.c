@@ -250,8 +250,7 @@ void evlog_epoch_free_inputs(struct evlog_epoch *epoch)
 
 void evlog_output_encode(struct evlog_buf *buf, const struct evlog_output *output)
 {
-	static const uint8_t none[EVLOG_HASH_SIZE];
-	bool hashed = memcmp(output->hash, none, sizeof(none)) != 0;
+	bool hashed = evlog_output_is_hashed(output);
 
 	evlog_put_u8(buf, (uint8_t)(output->kind | (hashed ? 0 : NO_HASH)));
 	evlog_put_u64(buf, output->size_bytes);

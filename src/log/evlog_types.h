@@ -4,8 +4,10 @@
 #ifndef SHADOW_LOG_EVLOG_TYPES_H
 #define SHADOW_LOG_EVLOG_TYPES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "evlog_format.h"
 
@@ -74,8 +76,15 @@ struct evlog_output {
 	enum evlog_output_kind kind;
 	const char *name;
 	uint64_t size_bytes;
-	uint8_t hash[EVLOG_HASH_SIZE]; /* SHA-256 of all its bytes */
+	uint8_t hash[EVLOG_HASH_SIZE]; /* SHA-256 of all its bytes; all zeros: not hashed */
 };
+
+static inline bool evlog_output_is_hashed(const struct evlog_output *output)
+{
+	static const uint8_t none[EVLOG_HASH_SIZE];
+
+	return memcmp(output->hash, none, sizeof(none)) != 0;
+}
 
 /* Why a run ended.  All of them are at an event that a replay comes to as well. */
 enum evlog_end_kind {

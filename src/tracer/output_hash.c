@@ -2,7 +2,6 @@
 #include "output_hash.h"
 
 #include <errno.h>
-#include <string.h>
 #include <unistd.h>
 
 #define READ_BYTES 0x10000
@@ -39,11 +38,4 @@ int output_hash(int fd, uint64_t end, uint8_t ret_hash[EVLOG_HASH_SIZE], uint64_
 	if (error == 0)
 		sha256_digest(&sha, EVLOG_HASH_SIZE, ret_hash);
 	return error;
-}
-
-bool output_is_hashed(const uint8_t hash[EVLOG_HASH_SIZE])
-{
-	static const uint8_t zeros[EVLOG_HASH_SIZE];
-
-	return memcmp(hash, zeros, sizeof(zeros)) != 0;
 }

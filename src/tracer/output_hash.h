@@ -3,7 +3,6 @@
 #define SHADOW_TRACER_OUTPUT_HASH_H
 
 #include <nettle/sha2.h>
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "../log/evlog_format.h"
@@ -15,8 +14,5 @@ int output_hash_range(int fd, uint64_t offset, uint64_t end, struct sha256_ctx *
 
 /* SHA-256 and number of a file's bytes, up to `end` at most.  0, or what pread(2) returned. */
 int output_hash(int fd, uint64_t end, uint8_t ret_hash[EVLOG_HASH_SIZE], uint64_t *ret_size_bytes);
-
-/* Whether a hash says anything: all zeros stand for "not hashed". */
-bool output_is_hashed(const uint8_t hash[EVLOG_HASH_SIZE]);
 
 #endif

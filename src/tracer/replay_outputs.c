@@ -103,7 +103,7 @@ static int compare_one(struct place *place, const struct evlog_output *out, cons
 	*ret_what = "has another size than recorded";
 	if ((uint64_t)st.st_size != out->size_bytes)
 		return -EILSEQ;
-	if (!output_is_hashed(out->hash))
+	if (!evlog_output_is_hashed(out))
 		return 0;
 	int fd = open_found(place, out->name);
 	if (fd < 0)

@@ -12,7 +12,7 @@
  * by (device, inode): names alone say nothing, others may write into the same directory.
  * Invariants: `lock` guards the lists of notes and of growing files, `stop` and `under_look`, while
  * the lookout runs; what is in a note is the lookout's until `stop`, and while it is under look,
- *then one walker's.  Each path is in `found` once, sorted, after settle().
+ * then one walker's.  Each path is in `found` once, sorted, after settle().
  */
 #include "written.h"
 
@@ -612,7 +612,7 @@ static void settle(struct batch *b)
 			continue;
 		}
 		last->first |= b->files[i].first;
-		if (!output_is_hashed(last->out.hash))
+		if (!evlog_output_is_hashed(&last->out))
 			memcpy(last->out.hash, b->files[i].out.hash, sizeof(last->out.hash));
 		drop(&b->files[i]);
 	}
@@ -699,7 +699,7 @@ static void *hash_files(void *arg)
 
 		if (!f->first && !f->mapped)
 			memset(f->out.hash, 0, sizeof(f->out.hash));
-		else if (!output_is_hashed(f->out.hash))
+		else if (!evlog_output_is_hashed(&f->out))
 			hash_file(w, f);
 	}
 	return NULL;
@@ -710,7 +710,7 @@ static size_t count_to_hash(const struct batch *b)
 	size_t count = 0;
 
 	for (size_t i = 0; i < b->count; i++)
-		count += b->files[i].first && !output_is_hashed(b->files[i].out.hash);
+		count += b->files[i].first && !evlog_output_is_hashed(&b->files[i].out);
 	return count;
 }
 
